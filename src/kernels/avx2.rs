@@ -1,0 +1,98 @@
+//! [`Lanes`] as one 256-bit register.
+//!
+//! Every function is `#[inline(always)]`, so that it ends up inside the `#[target_feature]` function of the
+//! dispatch and compiles to the one instruction that it names.
+
+use super::lanes::Lanes;
+use std::arch::x86_64::*;
+
+/// Eight floats in one register. Used only inside functions compiled for avx2 and fma.
+#[derive(Clone, Copy)]
+pub struct F32x8(__m256);
+
+// SAFETY (every block below): values of this type are only handled inside `kernels::with_avx2`, which is entered
+// only after the processor was found to have avx2 and fma. Loads and stores go through references to eight floats
+// and are the unaligned ones.
+impl Lanes for F32x8 {
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self(unsafe { _mm256_set1_ps(x) })
+    }
+    #[inline(always)]
+    fn load(x: &[f32; 8]) -> Self {
+        Self(unsafe { _mm256_loadu_ps(x.as_ptr()) })
+    }
+    #[inline(always)]
+    fn store(self, x: &mut [f32; 8]) {
+        unsafe { _mm256_storeu_ps(x.as_mut_ptr(), self.0) }
+    }
+    #[inline(always)]
+    fn add(self, b: Self) -> Self {
+        Self(unsafe { _mm256_add_ps(self.0, b.0) })
+    }
+    #[inline(always)]
+    fn sub(self, b: Self) -> Self {
+        Self(unsafe { _mm256_sub_ps(self.0, b.0) })
+    }
+    #[inline(always)]
+    fn mul(self, b: Self) -> Self {
+        Self(unsafe { _mm256_mul_ps(self.0, b.0) })
+    }
+    #[inline(always)]
+    fn div(self, b: Self) -> Self {
+        Self(unsafe { _mm256_div_ps(self.0, b.0) })
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(unsafe { _mm256_sqrt_ps(self.0) })
+    }
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        Self(unsafe { _mm256_fmadd_ps(self.0, b.0, c.0) })
+    }
+    #[inline(always)]
+    fn min(self, b: Self) -> Self {
+        Self(unsafe { _mm256_min_ps(self.0, b.0) })
+    }
+    #[inline(always)]
+    fn max(self, b: Self) -> Self {
+        Self(unsafe { _mm256_max_ps(self.0, b.0) })
+    }
+    #[inline(always)]
+    fn le_or_zero(self, b: Self, then: Self) -> Self {
+        Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(self.0, b.0), then.0) })
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        Self(unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+    #[inline(always)]
+    fn exp2_whole(self) -> Self {
+        // An f32 with exponent field n + 127 and an empty mantissa is 2ⁿ.
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    fn deinterleave(self, b: Self) -> (Self, Self) {
+        unsafe {
+            // Pairs of each 128-bit half: (a₀ a₂ b₀ b₂ | a₄ a₆ b₄ b₆); then the middle quarters change places.
+            let even = _mm256_shuffle_ps::<0b10_00_10_00>(self.0, b.0);
+            let odd = _mm256_shuffle_ps::<0b11_01_11_01>(self.0, b.0);
+            let sort = |x| _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(x)));
+            (Self(sort(even)), Self(sort(odd)))
+        }
+    }
+    #[inline(always)]
+    fn interleave(self, b: Self) -> (Self, Self) {
+        unsafe {
+            let low = _mm256_unpacklo_ps(self.0, b.0); // a₀ b₀ a₁ b₁ | a₄ b₄ a₅ b₅
+            let high = _mm256_unpackhi_ps(self.0, b.0); // a₂ b₂ a₃ b₃ | a₆ b₆ a₇ b₇
+            (
+                Self(_mm256_permute2f128_ps::<0x20>(low, high)),
+                Self(_mm256_permute2f128_ps::<0x31>(low, high)),
+            )
+        }
+    }
+}

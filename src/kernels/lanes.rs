@@ -1,0 +1,40 @@
+//! Eight `f32` side by side: the little arithmetic that an instruction set has to offer.
+
+/// Eight lanes of `f32`. All operations are lane by lane and round as IEEE 754 says.
+///
+/// The types that implement this may only be used inside a function compiled for their instruction set, on a
+/// machine that has it; the dispatch of [`crate::kernels`] sees to that.
+pub trait Lanes: Copy {
+    /// The same number in every lane.
+    fn splat(x: f32) -> Self;
+    /// Eight numbers from memory, of any alignment.
+    fn load(x: &[f32; 8]) -> Self;
+    /// Eight numbers to memory.
+    fn store(self, x: &mut [f32; 8]);
+    /// self + b
+    fn add(self, b: Self) -> Self;
+    /// self − b
+    fn sub(self, b: Self) -> Self;
+    /// self · b
+    fn mul(self, b: Self) -> Self;
+    /// self / b
+    fn div(self, b: Self) -> Self;
+    /// √self
+    fn sqrt(self) -> Self;
+    /// self · b + c, rounded once.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// The smaller one; `b` if either is NaN.
+    fn min(self, b: Self) -> Self;
+    /// The larger one; `b` if either is NaN.
+    fn max(self, b: Self) -> Self;
+    /// `then` where self ≤ b, 0 elsewhere (NaN included).
+    fn le_or_zero(self, b: Self, then: Self) -> Self;
+    /// To the nearest whole number, ties to even.
+    fn round(self) -> Self;
+    /// 2 to the power of self, which must hold whole numbers in −126 ..= 128; 2¹²⁸ is infinite.
+    fn exp2_whole(self) -> Self;
+    /// (a₀ a₁ … a₇), (b₀ … b₇) → (a₀ a₂ a₄ a₆ b₀ b₂ b₄ b₆), (a₁ a₃ a₅ a₇ b₁ b₃ b₅ b₇)
+    fn deinterleave(self, b: Self) -> (Self, Self);
+    /// The inverse of [`Lanes::deinterleave`].
+    fn interleave(self, b: Self) -> (Self, Self);
+}

@@ -1,0 +1,169 @@
+//! Slices in, slices out: every hot loop of the engine, and all of its SIMD and `unsafe`.
+//!
+//! Each primitive exists twice. [`scalar`] says what it computes in the plainest way and is kept for good.
+//! `vector` says the same eight numbers at a time, over a [`Lanes`] type that each instruction set provides
+//! (`avx2` so far). The functions of this module pick one of the two; they are what the ops call.
+//!
+//! The choice is made once, from what the processor has, and can be forced with `OSSIA_ISA=scalar|avx2`.
+//! Results of the two differ in the last bits only (the order of a sum, fused multiply-add); tests hold each
+//! against its twin on every length.
+//!
+//! Work is spread over threads by [`parallel`], always in pieces whose borders do not depend on the number of
+//! threads: 1, 2 or 16 threads give the same bits.
+
+pub mod scalar;
+mod lanes;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+pub mod parallel;
+pub mod gemm;
+
+pub use gemm::{gemm, par_gemm};
+pub use lanes::Lanes;
+
+use std::sync::OnceLock;
+
+/// An instruction set for which the primitives exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain Rust, for every machine.
+    Scalar,
+    /// 256-bit vectors with fused multiply-add (x86-64 since 2013).
+    Avx2,
+}
+
+impl Isa {
+    /// Every instruction set, from slow to fast.
+    pub const ALL: [Isa; 2] = [Isa::Scalar, Isa::Avx2];
+
+    /// The name that `OSSIA_ISA` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "avx2",
+        }
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx2 => false,
+        }
+    }
+}
+
+/// The instruction set to use, from what is asked for and what there is. Pure, so that the choice is tested.
+///
+/// # Errors
+/// One line, if the one asked for is unknown or not available.
+pub fn choose(requested: Option<&str>, available: &[Isa]) -> Result<Isa, String> {
+    let names = || available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", ");
+    match requested {
+        None => Ok(available.last().copied().unwrap_or(Isa::Scalar)),
+        Some(name) => match available.iter().find(|isa| isa.name() == name) {
+            Some(isa) => Ok(*isa),
+            None => Err(format!("OSSIA_ISA={name}: this machine has {}; unset it or name one of these", names())),
+        },
+    }
+}
+
+/// What [`choose`] says on this machine, decided once.
+///
+/// # Errors
+/// One line, if `OSSIA_ISA` names a set that is not available. A program should ask before it computes.
+pub fn selected() -> Result<Isa, String> {
+    static SELECTED: OnceLock<Result<Isa, String>> = OnceLock::new();
+    SELECTED
+        .get_or_init(|| {
+            let available: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
+            choose(std::env::var("OSSIA_ISA").ok().as_deref(), &available)
+        })
+        .clone()
+}
+
+fn isa() -> Isa {
+    selected().unwrap_or_else(|message| panic!("{message}"))
+}
+
+/// Declares the public face of each primitive: check the lengths, then call the chosen twin.
+macro_rules! primitives {
+    ($( $(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? where $check:expr; )*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name($($arg: $ty),*) $(-> $ret)? {
+                assert!($check, concat!("kernels::", stringify!($name), ": lengths do not fit: ", stringify!($check)));
+                match isa() {
+                    // SAFETY: `selected` yields Avx2 only where `is_available` found avx2 and fma.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => unsafe { with_avx2::$name($($arg),*) },
+                    _ => scalar::$name($($arg),*),
+                }
+            }
+        )*
+
+        /// The primitives of `vector`, compiled for AVX2. Unsafe to call elsewhere: the processor must have avx2, fma.
+        #[cfg(target_arch = "x86_64")]
+        mod with_avx2 {
+            use super::*;
+            $(
+                #[target_feature(enable = "avx2,fma")]
+                pub fn $name($($arg: $ty),*) $(-> $ret)? {
+                    vector::$name::<avx2::F32x8>($($arg),*)
+                }
+            )*
+        }
+    };
+}
+
+primitives! {
+    /// Σ aᵢ·bᵢ
+    fn dot(a: &[f32], b: &[f32]) -> f32 where a.len() == b.len();
+    /// Σ xᵢ
+    fn sum(x: &[f32]) -> f32 where true;
+    /// max xᵢ; −∞ of nothing.
+    fn max(x: &[f32]) -> f32 where true;
+    /// yᵢ ← yᵢ + α·xᵢ
+    fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) where x.len() == y.len();
+    /// xᵢ ← α·xᵢ
+    fn scale(alpha: f32, x: &mut [f32]) where true;
+    /// xᵢ ← exp(xᵢ − shift); returns the new Σ xᵢ. The inside of a softmax. Exact to 2 ulp; below e⁻⁸⁷ it is 0.
+    fn exp_sum(x: &mut [f32], shift: f32) -> f32 where true;
+    /// yᵢ ← r·xᵢ·wᵢ. The last step of RMSNorm.
+    fn scaled_product(r: f32, x: &[f32], w: &[f32], y: &mut [f32]) where x.len() == w.len() && w.len() == y.len();
+    /// Σ aᵢ·bᵢ·cᵢ
+    fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 where a.len() == b.len() && b.len() == c.len();
+    /// Clamped SwiGLU of one row; `gate_up` holds (g₀, u₀, g₁, u₁, …). See [`crate::ops::swiglu`] for the maths.
+    fn swiglu(gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) where gate_up.len() == 2 * y.len();
+    /// The way back of [`swiglu`]: `gate_up` and dy give d`gate_up`.
+    fn swiglu_backward(gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgate_up: &mut [f32])
+        where gate_up.len() == 2 * dy.len() && gate_up.len() == dgate_up.len();
+    /// One AdamW step on one run of weights; see [`AdamW`].
+    fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32])
+        where gradient.len() == weight.len() && weight.len() == m.len() && m.len() == v.len();
+}
+
+/// The numbers of one AdamW step (Loshchilov & Hutter 2019, <https://arxiv.org/abs/1711.05101>), bias corrections
+/// included, in PyTorch's order of operations:
+/// w ← w·(1 − lr·λ);  m ← m + (g − m)(1 − β₁);  v ← β₂v + (1 − β₂)g²;  w ← w − lr/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// 1 − lr·λ, what decoupled weight decay leaves of a weight.
+    pub keep: f32,
+    /// 1 − β₁
+    pub one_minus_beta1: f32,
+    /// β₂
+    pub beta2: f32,
+    /// lr / (1 − β₁ᵗ)
+    pub step_size: f32,
+    /// √(1 − β₂ᵗ)
+    pub root_correction: f32,
+    /// ε
+    pub epsilon: f32,
+    /// What every gradient is multiplied with first: the clipping factor.
+    pub gradient_scale: f32,
+}

@@ -1,0 +1,91 @@
+//! The twin of every primitive: what it computes, said in the plainest way. Kept for good.
+//!
+//! Learners read these; machines without vectors run them; tests hold the fast ones against them.
+
+use super::AdamW;
+
+/// Σ aᵢ·bᵢ
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Σ xᵢ
+pub fn sum(x: &[f32]) -> f32 {
+    x.iter().sum()
+}
+
+/// max xᵢ; −∞ of nothing.
+pub fn max(x: &[f32]) -> f32 {
+    x.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// yᵢ ← yᵢ + α·xᵢ
+pub fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += alpha * x;
+    }
+}
+
+/// xᵢ ← α·xᵢ
+pub fn scale(alpha: f32, x: &mut [f32]) {
+    for x in x {
+        *x *= alpha;
+    }
+}
+
+/// xᵢ ← exp(xᵢ − shift); returns the new Σ xᵢ.
+pub fn exp_sum(x: &mut [f32], shift: f32) -> f32 {
+    for x in x.iter_mut() {
+        *x = (*x - shift).exp();
+    }
+    sum(x)
+}
+
+/// yᵢ ← r·xᵢ·wᵢ
+pub fn scaled_product(r: f32, x: &[f32], w: &[f32], y: &mut [f32]) {
+    for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
+        *y = r * x * w;
+    }
+}
+
+/// Σ aᵢ·bᵢ·cᵢ
+pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    a.iter().zip(b).zip(c).map(|((a, b), c)| a * b * c).sum()
+}
+
+/// 1 / (1 + e⁻ˣ)
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+// ANCHOR: swiglu
+/// yᵢ = (u + 1) · g · σ(αg),  with g = min(gateᵢ, limit) and u = clamp(upᵢ, −limit, limit).
+pub fn swiglu(gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) {
+    for (y, pair) in y.iter_mut().zip(gate_up.chunks_exact(2)) {
+        let (gate, up) = (pair[0].clamp(f32::NEG_INFINITY, limit), pair[1].clamp(-limit, limit));
+        *y = (up + 1.0) * gate * sigmoid(alpha * gate);
+    }
+}
+
+/// dgate = dy·(u + 1)·(σ + αgσ(1 − σ)) where gate ≤ limit, else 0;  dup = dy·gσ where |up| ≤ limit, else 0.
+pub fn swiglu_backward(gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgate_up: &mut [f32]) {
+    for ((pair, dy), dpair) in gate_up.chunks_exact(2).zip(dy).zip(dgate_up.chunks_exact_mut(2)) {
+        let (gate, up) = (pair[0].clamp(f32::NEG_INFINITY, limit), pair[1].clamp(-limit, limit));
+        let s = sigmoid(alpha * gate);
+        dpair[0] = if pair[0] <= limit { dy * (up + 1.0) * s * (1.0 + alpha * gate * (1.0 - s)) } else { 0.0 };
+        dpair[1] = if pair[1].abs() <= limit { dy * gate * s } else { 0.0 };
+    }
+}
+// ANCHOR_END: swiglu
+
+// ANCHOR: adamw
+/// One AdamW step; the formula stands at [`AdamW`].
+pub fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
+    for (((g, w), m), v) in gradient.iter().zip(weight).zip(m).zip(v) {
+        let g = g * step.gradient_scale;
+        *m += (g - *m) * step.one_minus_beta1;
+        *v = *v * step.beta2 + g * g * (1.0 - step.beta2);
+        *w = *w * step.keep - step.step_size * *m / (v.sqrt() / step.root_correction + step.epsilon);
+    }
+}
+// ANCHOR_END: adamw

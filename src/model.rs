@@ -1,0 +1,173 @@
+//! The whole model: embedding, L blocks, a norm, and the projection back to the vocabulary.       Book: chapter 11
+//!
+//! Training, prefill, decoding and tracing run the same [`Transformer::forward`].
+
+use crate::config::ModelConfig;
+use crate::layers::router::Routing;
+use crate::error::Result;
+use crate::layers::{Block, Init, KvCache, Random, RmsNorm, Rotary, Source, Visitor};
+use crate::ops::cross_entropy::cross_entropy;
+use crate::ops::elementwise::{add, scale};
+use crate::ops::embedding::embedding;
+use crate::ops::load_balancing::load_balancing;
+use crate::ops::matmul::linear;
+use crate::tensor::Tensor;
+use ndarray::ArrayView2;
+
+/// A gpt-oss model. Cloning it copies no numbers.
+#[derive(Clone)]
+pub struct Transformer {
+    /// Its numbers.
+    pub config: ModelConfig,
+    embedding: Tensor, // (V, H)
+    blocks: Vec<Block>,
+    norm: RmsNorm,
+    head: Option<Tensor>, // (V, H); None: the embedding serves
+    rotary: Rotary,
+}
+
+/// What a forward pass computed.
+pub struct Output {
+    /// (B·T, H), after the last norm: what the output projection gets.
+    pub hidden: Tensor,
+    /// The routing of each layer that has experts.
+    pub routing: Vec<Routing>,
+}
+
+/// The parts of a training loss.
+pub struct Loss {
+    /// What is minimized: cross-entropy + coefficient · load balancing.
+    pub total: Tensor,
+    /// Nats per token.
+    pub cross_entropy: f32,
+    /// A where the load is even, more where it is not.
+    pub load_balancing: f32,
+    /// Visits per expert, of all layers together. (E,)
+    pub expert_load: Vec<usize>,
+}
+
+/// Receives intermediate tensors by name; see [`Transformer::forward_observed`].
+pub type Observer<'o> = &'o mut dyn FnMut(String, &Tensor);
+
+impl Transformer {
+    /// A model that was never trained. The same seed gives the same numbers.
+    pub fn random(config: &ModelConfig, seed: u64) -> Self {
+        Self::new(config, &mut Random::new(seed)).expect("a random source has every parameter")
+    }
+
+    /// A model whose parameters come from `source`.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn new(config: &ModelConfig, source: &mut dyn Source) -> Result<Self> {
+        let table = [config.vocab_size, config.hidden_size];
+        let init = Init::Normal(config.embedding_std());
+        let mut blocks = Vec::new();
+        let embedding = source.parameter("embedding.weight".into(), &table, init)?;
+        for layer in 0..config.layers {
+            blocks.push(Block::new(source, &format!("layers.{layer}"), config, layer)?);
+        }
+        Ok(Self {
+            embedding,
+            blocks,
+            norm: RmsNorm::new(source, "norm", config.hidden_size, config.rms_norm_eps)?,
+            head: if config.tied { None } else { Some(source.parameter("head.weight".into(), &table, init)?) },
+            rotary: Rotary::new(config),
+            config: config.clone(),
+        })
+    }
+
+    /// tokens (B, T) → hidden states (B·T, H). With a cache, B is 1 and the tokens go on from what it has seen.
+    ///
+    /// Panics if a token is not below V; whoever takes tokens from outside checks them.
+    pub fn forward(&self, tokens: ArrayView2<u32>, cache: Option<&mut KvCache>) -> Output {
+        self.forward_observed(tokens, cache, &mut |_, _| {})
+    }
+
+    // ANCHOR: forward
+    /// [`Transformer::forward`], showing every intermediate tensor on the way: `embed`, then for each layer
+    /// `layers.{i}.attention`, `.router_logits`, `.moe` and `.output`, at last `norm`.
+    pub fn forward_observed(
+        &self,
+        tokens: ArrayView2<u32>,
+        mut cache: Option<&mut KvCache>,
+        observe: Observer,
+    ) -> Output {
+        let (sequences, length) = tokens.dim();
+        assert!(cache.is_none() || sequences == 1, "a cache holds one sequence, not {sequences}");
+        let angles = self.rotary.tables(cache.as_ref().map_or(0, |cache| cache.len()), length);
+        let ids: Vec<u32> = tokens.iter().copied().collect();
+        let mut x = embedding(&ids, &self.embedding);
+        observe("embed".into(), &x);
+        let mut routing = Vec::new();
+        for (i, block) in self.blocks.iter().enumerate() {
+            let out = block.forward(&x, &angles, sequences, cache.as_mut().map(|cache| cache.layer_mut(i)));
+            observe(format!("layers.{i}.attention"), &out.attention);
+            if let Some(decision) = out.routing {
+                observe(format!("layers.{i}.router_logits"), &decision.logits);
+                routing.push(decision);
+            }
+            observe(format!("layers.{i}.moe"), &out.feed_forward);
+            observe(format!("layers.{i}.output"), &out.hidden);
+            x = out.hidden;
+        }
+        let hidden = self.norm.forward(&x);
+        observe("norm".into(), &hidden);
+        Output { hidden, routing }
+    }
+    // ANCHOR_END: forward
+
+    /// The matrix that turns hidden states into logits. (V, H)
+    fn output_projection(&self) -> &Tensor {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// hidden (T, H) → logits (T, V)
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        linear(hidden, self.output_projection(), None)
+    }
+
+    /// The mean cross-entropy of `targets` (B·T,) in nats, and the load-balancing loss where the configuration asks
+    /// for it. Targets that are [`IGNORE`](crate::ops::cross_entropy::IGNORE) do not count.
+    pub fn loss(&self, output: &Output, targets: &[u32]) -> Loss {
+        let cross_entropy = cross_entropy(&output.hidden, self.output_projection(), targets);
+        let mut expert_load = vec![0; self.config.experts];
+        for routing in &output.routing {
+            routing.dispatch.load().into_iter().zip(&mut expert_load).for_each(|(visits, total)| *total += visits);
+        }
+        let nats = cross_entropy.item();
+        if output.routing.is_empty() {
+            return Loss { total: cross_entropy, cross_entropy: nats, load_balancing: 0.0, expert_load };
+        }
+        let logits: Vec<&Tensor> = output.routing.iter().map(|routing| &routing.logits).collect();
+        let balance = load_balancing(&logits, &expert_load);
+        let load_balancing = balance.item();
+        let total = match self.config.router_aux_loss_coef {
+            0.0 => cross_entropy,
+            coefficient => add(&cross_entropy, &scale(&balance, coefficient)),
+        };
+        Loss { total, cross_entropy: nats, load_balancing, expert_load }
+    }
+
+    /// Every parameter by name, to be changed: `embedding.weight`, `layers.{i}.…`, `norm.weight`, `head.weight`.
+    pub fn parameters_mut(&mut self) -> Vec<(String, &mut Tensor)> {
+        fn collect<'p>(model: &'p mut Transformer, visitor: Visitor<'_, 'p>) {
+            visitor("embedding.weight".into(), &mut model.embedding);
+            for (i, block) in model.blocks.iter_mut().enumerate() {
+                block.visit(&format!("layers.{i}"), visitor);
+            }
+            model.norm.visit("norm", visitor);
+            if let Some(head) = &mut model.head {
+                visitor("head.weight".into(), head);
+            }
+        }
+        let mut parameters = Vec::new();
+        collect(self, &mut |name, tensor| parameters.push((name, tensor)));
+        parameters
+    }
+
+    /// Every parameter by name. The tensors share their numbers with the model.
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.clone().parameters_mut().into_iter().map(|(name, tensor)| (name, tensor.clone())).collect()
+    }
+}

@@ -1,0 +1,246 @@
+//! Attention in tiles of 64 queries by 64 keys, with an online softmax.
+//!
+//! A tile of scores is computed, used and forgotten. While the keys pass by, a query keeps the largest score so far
+//! m, the sum ℓ of e^(s − m) and the weighted values; when m grows, ℓ and the values are scaled down. The sink is
+//! there from the start: m = sink, ℓ = 1. Tiles that no query may see are never touched.
+//! The way back recomputes each tile of probabilities from lse = m + ln ℓ.
+
+use super::{Keys, Shape};
+use crate::kernels::{self, gemm, parallel};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+use std::ops::Range;
+
+/// Queries, and keys, of a tile.
+const TILE: usize = 64;
+
+/// Rows `rows` and the columns of one head, of a matrix with `width` columns.
+fn head<'a>(x: &'a [f32], width: usize, rows: Range<usize>, head: usize, dim: usize) -> ArrayView2<'a, f32> {
+    let x = ArrayView2::from_shape((x.len() / width, width), x).expect("whole rows");
+    x.slice_move(s![rows, head * dim..(head + 1) * dim])
+}
+
+fn head_mut<'a>(x: &'a mut [f32], width: usize, rows: Range<usize>, head: usize, dim: usize) -> ArrayViewMut2<'a, f32> {
+    let x = ArrayViewMut2::from_shape((x.len() / width, width), x).expect("whole rows");
+    x.slice_move(s![rows, head * dim..(head + 1) * dim])
+}
+
+/// The part of the keys `tile` (positions) that the query at `position` sees, counted from the tile's first.
+fn visible(shape: Shape, position: usize, tile: &Range<usize>) -> Range<usize> {
+    let first = shape.first_visible(position).clamp(tile.start, tile.end);
+    let end = (position + 1).clamp(first, tile.end);
+    first - tile.start..end - tile.start
+}
+
+/// The tiles (positions) of `keys` that any query at `positions` sees.
+fn visible_tiles(shape: Shape, positions: Range<usize>, keys: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let first = shape.first_visible(positions.start).max(keys.start);
+    let end = positions.end.min(keys.end);
+    let skipped = first.saturating_sub(keys.start) / TILE * TILE;
+    (keys.start + skipped..end).step_by(TILE).map(move |start| start..(start + TILE).min(keys.end))
+}
+
+/// The scores of queries `q` and keys `k`: s ← q·kᵀ/√D, rows of [`TILE`] numbers.
+fn scores(q: ArrayView2<f32>, k: ArrayView2<f32>, scale: f32, s: &mut [f32]) {
+    let mut s = ArrayViewMut2::from_shape((s.len() / TILE, TILE), s).expect("whole rows");
+    gemm(scale, q, k.t(), 0.0, s.slice_mut(s![..q.nrows(), ..k.nrows()]));
+}
+
+fn tile_view(s: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
+    let s = ArrayView2::from_shape((s.len() / TILE, TILE), s).expect("whole rows");
+    s.slice_move(s![..rows, ..columns])
+}
+
+/// o and lse of one sequence whose first query stands at position `q_start`. `keys` are runs in ascending order that
+/// together hold every position that a query sees.
+pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
+    let tokens = q.len() / shape.query_width();
+    let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; tokens * shape.heads]);
+    let (o_tile, lse_tile) = (TILE * shape.query_width(), TILE * shape.heads);
+    parallel::for_chunks2(&mut o, o_tile, &mut lse, lse_tile, |tile, o, lse| {
+        let q = &q[tile * o_tile..][..o.len()];
+        forward_tile(q, q_start + tile * TILE, keys, sinks, shape, o, lse);
+    });
+    (o, lse)
+}
+
+/// [`forward`] of several sequences of equal length, each from position 0 with keys of its own.
+pub fn forward_batch(
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    sinks: &[f32],
+    sequences: usize,
+    shape: Shape,
+) -> (Vec<f32>, Vec<f32>) {
+    let tokens = q.len() / shape.query_width() / sequences;
+    let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; sequences * tokens * shape.heads]);
+    let sequences = o.chunks_mut(tokens * shape.query_width()).zip(lse.chunks_mut(tokens * shape.heads)).enumerate();
+    let mut tiles = Vec::new();
+    for (sequence, (o, lse)) in sequences {
+        let o_lse = o.chunks_mut(TILE * shape.query_width()).zip(lse.chunks_mut(TILE * shape.heads));
+        tiles.extend(o_lse.enumerate().map(|(tile, (o, lse))| (sequence * tokens, tile * TILE, o, lse)));
+    }
+    parallel::for_each(tiles, |(first_row, position, o, lse)| {
+        let q = &q[(first_row + position) * shape.query_width()..][..o.len()];
+        let run = first_row * shape.kv_width()..(first_row + tokens) * shape.kv_width();
+        let keys = Keys { start: 0, k: &k[run.clone()], v: &v[run] };
+        forward_tile(q, position, &[keys], sinks, shape, o, lse);
+    });
+    (o, lse)
+}
+
+// ANCHOR: forward_tile
+/// All heads of at most [`TILE`] queries, the first of which stands at `position`. `o` comes as zeros.
+fn forward_tile(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: Shape, o: &mut [f32], lse: &mut [f32]) {
+    let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
+    let rows = q.len() / q_width;
+    let mut s = vec![0.0; rows * TILE];
+    for h in 0..shape.heads {
+        let q = head(q, q_width, 0..rows, h, dim);
+        let mut m = vec![sinks[h]; rows];
+        let mut l = vec![1.0; rows];
+        for run in keys {
+            let end = run.start + run.k.len() / kv_width;
+            for tile in visible_tiles(shape, position..position + rows, run.start..end) {
+                let in_run = tile.start - run.start..tile.end - run.start;
+                scores(q, head(run.k, kv_width, in_run.clone(), h / shape.group(), dim), shape.scale(), &mut s);
+                for (t, s) in s.chunks_exact_mut(TILE).enumerate() {
+                    let seen = visible(shape, position + t, &tile);
+                    s[..seen.start].fill(0.0);
+                    s[seen.end..].fill(0.0);
+                    if seen.is_empty() {
+                        continue;
+                    }
+                    let m_new = m[t].max(kernels::max(&s[seen.clone()]));
+                    let shrink = (m[t] - m_new).exp();
+                    l[t] = l[t] * shrink + kernels::exp_sum(&mut s[seen], m_new);
+                    m[t] = m_new;
+                    kernels::scale(shrink, &mut o[t * q_width + h * dim..][..dim]);
+                }
+                let v = head(run.v, kv_width, in_run, h / shape.group(), dim);
+                gemm(1.0, tile_view(&s, rows, tile.len()), v, 1.0, head_mut(o, q_width, 0..rows, h, dim));
+            }
+        }
+        for t in 0..rows {
+            kernels::scale(1.0 / l[t], &mut o[t * q_width + h * dim..][..dim]);
+            lse[t * shape.heads + h] = m[t] + l[t].ln();
+        }
+    }
+}
+// ANCHOR_END: forward_tile
+
+/// What the way back needs of the way there. Rows are B·T.
+pub struct Saved<'a> {
+    /// (B·T, N·D)
+    pub q: &'a [f32],
+    /// (B·T, K·D)
+    pub k: &'a [f32],
+    /// (B·T, K·D)
+    pub v: &'a [f32],
+    /// (N,)
+    pub sinks: &'a [f32],
+    /// (B·T, N·D)
+    pub o: &'a [f32],
+    /// (B·T, N)
+    pub lse: &'a [f32],
+}
+
+/// The gradients of everything that went in, in its shape.
+pub struct Grads {
+    /// (B·T, N·D)
+    pub dq: Vec<f32>,
+    /// (B·T, K·D)
+    pub dk: Vec<f32>,
+    /// (B·T, K·D)
+    pub dv: Vec<f32>,
+    /// (N,)
+    pub dsinks: Vec<f32>,
+}
+
+/// One sequence and one key/value head with its group of query heads: what one thread does by itself.
+struct Part {
+    /// (T, G·D)
+    dq: Vec<f32>,
+    /// (T, D)
+    dk: Vec<f32>,
+    /// (T, D)
+    dv: Vec<f32>,
+    /// (G,)
+    dsinks: Vec<f32>,
+}
+
+/// All gradients, from do (B·T, N·D).
+pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> Grads {
+    let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
+    let tokens = d_o.len() / q_width / sequences;
+    let parts = parallel::map(sequences * shape.kv_heads, |i| {
+        backward_part(d_o, saved, i / shape.kv_heads * tokens, tokens, i % shape.kv_heads, shape)
+    });
+    let mut grads = Grads {
+        dq: vec![0.0; saved.q.len()],
+        dk: vec![0.0; saved.k.len()],
+        dv: vec![0.0; saved.v.len()],
+        dsinks: vec![0.0; shape.heads],
+    };
+    // Side by side in memory as the heads are in a row.
+    let scatter = |all: &mut [f32], width: usize, part_width: usize, of: &(dyn Fn(&Part) -> &[f32] + Sync)| {
+        parallel::for_chunks(all, width, |row, all| {
+            let (sequence, t) = (row / tokens, row % tokens);
+            for (kv, all) in all.chunks_exact_mut(part_width).enumerate() {
+                all.copy_from_slice(&of(&parts[sequence * shape.kv_heads + kv])[t * part_width..][..part_width]);
+            }
+        });
+    };
+    scatter(&mut grads.dq, q_width, shape.group() * dim, &|part| &part.dq);
+    scatter(&mut grads.dk, kv_width, dim, &|part| &part.dk);
+    scatter(&mut grads.dv, kv_width, dim, &|part| &part.dv);
+    for (i, part) in parts.iter().enumerate() {
+        let first = i % shape.kv_heads * shape.group();
+        kernels::axpy(1.0, &part.dsinks, &mut grads.dsinks[first..first + shape.group()]);
+    }
+    grads
+}
+
+// ANCHOR: backward_part
+fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: usize, shape: Shape) -> Part {
+    let (q_width, kv_width, dim, group) = (shape.query_width(), shape.kv_width(), shape.head_dim, shape.group());
+    let (mut dq, mut dsinks) = (vec![0.0; tokens * group * dim], vec![0.0; group]);
+    let (mut dk, mut dv) = (vec![0.0; tokens * dim], vec![0.0; tokens * dim]);
+    let (mut p, mut dp) = (vec![0.0; TILE * TILE], vec![0.0; TILE * TILE]);
+    let in_batch = |range: &Range<usize>| first + range.start..first + range.end;
+    for g in 0..group {
+        let h = kv * group + g;
+        let number = |x: &[f32], t: usize| x[(first + t) * shape.heads + h];
+        let at = |t: usize| (first + t) * q_width + h * dim;
+        let delta_of = |t| kernels::dot(&d_o[at(t)..][..dim], &saved.o[at(t)..][..dim]);
+        let delta: Vec<f32> = (0..tokens).map(delta_of).collect();
+        dsinks[g] = -(0..tokens).map(|t| (saved.sinks[h] - number(saved.lse, t)).exp() * delta[t]).sum::<f32>();
+        for q_first in (0..tokens).step_by(TILE) {
+            let queries = q_first..(q_first + TILE).min(tokens);
+            let q = head(saved.q, q_width, in_batch(&queries), h, dim);
+            let d_o = head(d_o, q_width, in_batch(&queries), h, dim);
+            for keys in visible_tiles(shape, queries.clone(), 0..tokens) {
+                let k = head(saved.k, kv_width, in_batch(&keys), kv, dim);
+                let v = head(saved.v, kv_width, in_batch(&keys), kv, dim);
+                scores(q, k, shape.scale(), &mut p);
+                scores(d_o, v, 1.0, &mut dp);
+                let rows = p.chunks_exact_mut(TILE).zip(dp.chunks_exact_mut(TILE));
+                for (t, (p, dp)) in queries.clone().zip(rows) {
+                    let seen = visible(shape, t, &keys);
+                    p[..seen.start].fill(0.0);
+                    p[seen.end..].fill(0.0);
+                    kernels::exp_sum(&mut p[seen], number(saved.lse, t));
+                    for (ds, p) in dp.iter_mut().zip(p) {
+                        *ds = *p * (*ds - delta[t]) * shape.scale();
+                    }
+                }
+                let (p, ds) = (tile_view(&p, q.nrows(), k.nrows()), tile_view(&dp, q.nrows(), k.nrows()));
+                gemm(1.0, p.t(), d_o, 1.0, head_mut(&mut dv, dim, keys.clone(), 0, dim));
+                gemm(1.0, ds.t(), q, 1.0, head_mut(&mut dk, dim, keys, 0, dim));
+                gemm(1.0, ds, k, 1.0, head_mut(&mut dq, group * dim, queries.clone(), g, dim));
+            }
+        }
+    }
+    Part { dq, dk, dv, dsinks }
+}
+// ANCHOR_END: backward_part

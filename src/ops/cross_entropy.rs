@@ -1,0 +1,119 @@
+//! Cross-entropy, fused with the output projection.   loss = mean over t of  ln Σᵥ e^zₜᵥ − zₜ,target       Book: chapter 12
+//!
+//! h (T, H), W (V, H), targets (T,) → one number, with the logits z = h·Wᵀ.  With V = 201,088 the logits of one
+//! batch would be gigabytes, so they exist for one block of tokens at a time. The gradient of a block needs nothing
+//! but its own logits, so it is computed while they are there, for dloss = 1, and only scaled on the way back:
+//! dz = (softmax(z) − onehot)/count,  dh = dz·W,  dW = dzᵀ·h.
+
+use crate::kernels::{self, par_gemm, parallel};
+use crate::tensor::{Tensor, array, slice};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+
+/// A target that does not count: padding, or a token that another window has with more context.
+pub const IGNORE: u32 = u32::MAX;
+
+/// Logits that exist at one time: about a million (4 MB, which the caches hold), at least 64 tokens' worth.
+fn block_of_tokens(vocabulary: usize) -> usize {
+    ((1 << 20) / vocabulary).max(64)
+}
+
+/// dh and dW for dloss = 1.
+pub struct Projected {
+    /// (T, H)
+    pub dh: Array2<f32>,
+    /// (V, H)
+    pub dw: Array2<f32>,
+}
+
+/// The loss of each token in nats, 0 where the target is [`IGNORE`].
+pub fn forward(h: ArrayView2<f32>, w: ArrayView2<f32>, targets: &[u32]) -> Vec<f32> {
+    let mut losses = vec![0.0; targets.len()];
+    for_blocks(h, w, targets, |z, first, targets| {
+        row_losses(z, targets, &mut losses[first..][..targets.len()], None);
+    });
+    losses
+}
+
+// ANCHOR: fused
+/// [`forward`], and the gradient of the mean over the targets that count.
+pub fn forward_backward(h: ArrayView2<f32>, w: ArrayView2<f32>, targets: &[u32]) -> (Vec<f32>, Projected) {
+    let share = 1.0 / count(targets).max(1) as f32;
+    let mut losses = vec![0.0; targets.len()];
+    let (mut dh, mut dw) = (Array2::zeros(h.dim()), Array2::zeros(w.dim()));
+    for_blocks(h, w, targets, |z, first, targets| {
+        row_losses(z, targets, &mut losses[first..][..targets.len()], Some(share));
+        let dz = ArrayView2::from_shape((targets.len(), w.nrows()), z).expect("a row per target");
+        let rows = ndarray::Slice::from(first..first + targets.len());
+        par_gemm(1.0, dz, w, 0.0, dh.slice_axis_mut(Axis(0), rows));
+        par_gemm(1.0, dz.t(), h.slice_axis(Axis(0), rows), 1.0, dw.view_mut());
+    });
+    (losses, Projected { dh, dw })
+}
+// ANCHOR_END: fused
+
+/// How many targets count.
+pub fn count(targets: &[u32]) -> usize {
+    targets.iter().filter(|&&target| target != IGNORE).count()
+}
+
+/// Computes the logits of one block after another and hands them out with the index of the block's first token.
+fn for_blocks(h: ArrayView2<f32>, w: ArrayView2<f32>, targets: &[u32], mut f: impl FnMut(&mut [f32], usize, &[u32])) {
+    assert_eq!(h.nrows(), targets.len(), "cross_entropy: {} hidden states, {} targets", h.nrows(), targets.len());
+    let block = block_of_tokens(w.nrows()).min(targets.len().max(1));
+    let mut logits = vec![0.0; block * w.nrows()];
+    for (i, targets) in targets.chunks(block).enumerate() {
+        let z = &mut logits[..targets.len() * w.nrows()];
+        let rows = ndarray::Slice::from(i * block..i * block + targets.len());
+        let z_matrix = ArrayViewMut2::from_shape((targets.len(), w.nrows()), &mut *z).expect("a row per target");
+        par_gemm(1.0, h.slice_axis(Axis(0), rows), w.t(), 0.0, z_matrix);
+        f(z, i * block, targets);
+    }
+}
+
+/// The loss of each row of logits. With `share`, the logits are overwritten by dz = share·(softmax − onehot).
+fn row_losses(z: &mut [f32], targets: &[u32], losses: &mut [f32], share: Option<f32>) {
+    let vocabulary = z.len() / targets.len();
+    parallel::for_chunks2(z, vocabulary, losses, 1, |t, z, loss| {
+        if targets[t] == IGNORE {
+            z.fill(0.0);
+            return;
+        }
+        let target = targets[t] as usize;
+        let (largest, z_target) = (kernels::max(z), z[target]);
+        let total = kernels::exp_sum(z, largest);
+        loss[0] = total.ln() + largest - z_target;
+        if let Some(share) = share {
+            kernels::scale(share / total, z);
+            z[target] -= share;
+        }
+    });
+}
+
+/// Σ of per-token losses / how many count; the sum in f64.
+pub fn mean(losses: &[f32], targets: &[u32]) -> f32 {
+    let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+    (total / count(targets).max(1) as f64) as f32
+}
+
+/// The mean cross-entropy in nats of `targets` (T,) under the logits `h`·`w`ᵀ, over the targets that count.
+pub fn cross_entropy(h: &Tensor, w: &Tensor, targets: &[u32]) -> Tensor {
+    if !(h.needs_grad() || w.needs_grad()) {
+        return Tensor::constant(array(&[1], vec![mean(&forward(h.matrix(), w.matrix(), targets), targets)]));
+    }
+    let (losses, Projected { dh, dw }) = forward_backward(h.matrix(), w.matrix(), targets);
+    let h_shape = h.shape().to_vec();
+    Tensor::from_op(array(&[1], vec![mean(&losses, targets)]), &[h, w], || {
+        Box::new(move |dy| {
+            let scaled = |gradient: Array2<f32>, shape: &[usize]| {
+                let mut numbers = gradient.into_raw_vec_and_offset().0;
+                let dy = slice(&dy)[0];
+                if dy != 1.0 {
+                    parallel::for_chunks(&mut numbers, 1 << 16, |_, piece| kernels::scale(dy, piece));
+                }
+                Some(array(shape, numbers))
+            };
+            let w_shape = [dw.nrows(), dw.ncols()];
+            vec![scaled(dh, &h_shape), scaled(dw, &w_shape)]
+        })
+    })
+}

@@ -1,0 +1,34 @@
+//! Embedding.   y = W[id]       Book: chapter 4
+//!
+//! ids (T,), W (V, H) → y (T, H).  The way back adds each row of dy to the row of dW that it came from.
+
+use crate::kernels::axpy;
+use crate::tensor::{Tensor, array, slice};
+
+/// The rows of `w` (V, H) that `ids` name.
+pub fn forward(ids: &[u32], w: &[f32], hidden: usize) -> Vec<f32> {
+    let mut y = Vec::with_capacity(ids.len() * hidden);
+    for &id in ids {
+        y.extend_from_slice(&w[id as usize * hidden..][..hidden]);
+    }
+    y
+}
+
+/// dW, from dy (T, H): rows of equal ids are added in the order of the text.
+pub fn backward(dy: &[f32], ids: &[u32], vocabulary: usize, hidden: usize) -> Vec<f32> {
+    let mut dw = vec![0.0; vocabulary * hidden];
+    for (&id, dy) in ids.iter().zip(dy.chunks_exact(hidden)) {
+        axpy(1.0, dy, &mut dw[id as usize * hidden..][..hidden]);
+    }
+    dw
+}
+
+/// y = W[ids] on tensors. Panics if an id is not below V: whoever takes ids from outside checks them.
+pub fn embedding(ids: &[u32], w: &Tensor) -> Tensor {
+    let [vocabulary, hidden] = *w.shape() else { panic!("an embedding is (V, H), not {:?}", w.shape()) };
+    let y = array(&[ids.len(), hidden], forward(ids, w.data(), hidden));
+    Tensor::from_op(y, &[w], || {
+        let ids = ids.to_vec();
+        Box::new(move |dy| vec![Some(array(&[vocabulary, hidden], backward(slice(&dy), &ids, vocabulary, hidden)))])
+    })
+}

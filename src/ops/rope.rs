@@ -1,0 +1,48 @@
+//! Rotary position embedding.   (a, b) → (a·cos − b·sin, b·cos + a·sin)       Book: chapter 6
+//!
+//! x (B·T, heads·D) → the same shape.  In each head, number i of the first half and number i of the second half are
+//! the two coordinates of a point, which turns by the angle position·θᵢ (gpt-oss pairs halves, not neighbours).
+//! cos and sin (positions, D/2) come from [`crate::layers::rotary`], which also knows YaRN.
+//! A rotation's inverse is its transpose: the way back turns dy by the opposite angle.
+//! Su et al. 2021, <https://arxiv.org/abs/2104.09864>
+
+use crate::kernels::parallel;
+use crate::tensor::{Array, Tensor, array, slice};
+
+/// Turns every head of every row. Row t of `x` stands at row t mod `positions` of the tables; `direction` is 1 or −1.
+pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, direction: f32) -> Vec<f32> {
+    let positions = cos.len() / half;
+    let mut y = x.to_vec();
+    parallel::for_chunks(&mut y, width, |t, row| {
+        let at = t % positions * half;
+        let (cos, sin) = (&cos[at..at + half], &sin[at..at + half]);
+        for head in row.chunks_exact_mut(2 * half) {
+            let (first, second) = head.split_at_mut(half);
+            for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+                let sin = direction * sin;
+                (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+            }
+        }
+    });
+    y
+}
+
+/// dx: dy turned back.
+pub fn backward(dy: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize) -> Vec<f32> {
+    forward(dy, width, cos, sin, half, -1.0)
+}
+
+/// RoPE on tensors: `x` (B·T, heads·D), tables (T, D/2) for the T positions of each of the B sequences.
+pub fn rope(x: &Tensor, cos: &Array, sin: &Array) -> Tensor {
+    let width = *x.shape().last().expect("x has rows");
+    let [positions, half] = *cos.shape() else { panic!("rope: cos is (T, D/2), not {:?}", cos.shape()) };
+    assert_eq!(width % (2 * half), 0, "rope: {width} is not a number of heads of {}", 2 * half);
+    assert_eq!(x.matrix().nrows() % positions, 0, "rope: x {:?}, cos {:?}", x.shape(), cos.shape());
+    let y = forward(x.data(), width, slice(cos), slice(sin), half, 1.0);
+    Tensor::from_op(array(x.shape(), y), &[x], || {
+        let (cos, sin) = (cos.clone(), sin.clone());
+        Box::new(move |dy| {
+            vec![Some(array(dy.shape(), backward(slice(&dy), width, slice(&cos), slice(&sin), half)))]
+        })
+    })
+}

@@ -1,0 +1,58 @@
+//! The k largest router logits of a token, and the softmax over just those.       Book: chapter 9
+//!
+//! logits (T, E) → indices (T, A) and weights (T, A).  Indices stand from the largest logit to the smallest; of
+//! equal logits the lower index wins, as in PyTorch on the CPU.
+//! The way back is that of a softmax, w∘(dw − Σ w·dw), delivered to the chosen logits; the others get 0.
+//! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `MLPBlock.forward`
+
+use crate::tensor::{Tensor, array, slice};
+
+/// Indices and weights of the `active` largest of each row of `logits` (T, E).
+pub fn forward(logits: &[f32], experts: usize, active: usize) -> (Vec<u32>, Vec<f32>) {
+    assert!((1..=experts).contains(&active), "top {active} of {experts}");
+    let rows = logits.len() / experts;
+    let (mut indices, mut weights) = (Vec::with_capacity(rows * active), Vec::with_capacity(rows * active));
+    let mut order: Vec<u32> = Vec::with_capacity(experts);
+    for row in logits.chunks_exact(experts) {
+        order.clear();
+        order.extend(0..experts as u32);
+        // Stable, so that equal logits keep the order of their indices; + 0 makes −0 and 0 equal.
+        let logit = |i: u32| row[i as usize] + 0.0;
+        order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)));
+        let chosen = &order[..active];
+        let largest = row[chosen[0] as usize];
+        let exps = chosen.iter().map(|&i| (row[i as usize] - largest).exp());
+        let total: f32 = exps.clone().sum();
+        weights.extend(exps.map(|e| e / total));
+        indices.extend_from_slice(chosen);
+    }
+    (indices, weights)
+}
+
+/// dlogits (T, E), from dw (T, A).
+pub fn backward(dw: &[f32], indices: &[u32], weights: &[f32], experts: usize, active: usize) -> Vec<f32> {
+    let mut dlogits = vec![0.0; dw.len() / active * experts];
+    let rows = dw.chunks_exact(active).zip(indices.chunks_exact(active)).zip(weights.chunks_exact(active));
+    for (((dw, index), w), dlogits) in rows.zip(dlogits.chunks_exact_mut(experts)) {
+        let mean: f32 = w.iter().zip(dw).map(|(w, dw)| w * dw).sum();
+        for ((dw, &i), w) in dw.iter().zip(index).zip(w) {
+            dlogits[i as usize] = w * (dw - mean);
+        }
+    }
+    dlogits
+}
+
+/// Top-k on tensors: the indices, and the weights as a tensor (T, A).
+pub fn top_k(logits: &Tensor, active: usize) -> (Vec<u32>, Tensor) {
+    let [rows, experts] = *logits.shape() else { panic!("router logits are (T, E), not {:?}", logits.shape()) };
+    let (indices, weights) = forward(logits.data(), experts, active);
+    let weights = array(&[rows, active], weights);
+    let saved = (indices.clone(), weights.clone());
+    let weights = Tensor::from_op(weights, &[logits], || {
+        let (indices, weights) = saved;
+        Box::new(move |dw| {
+            vec![Some(array(&[rows, experts], backward(slice(&dw), &indices, slice(&weights), experts, active)))]
+        })
+    });
+    (indices, weights)
+}
