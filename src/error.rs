@@ -34,7 +34,9 @@ pub enum Error {
     #[error("{0}")]
     Argument(String),
     /// Training met an infinity or a NaN and stopped before it could reach the weights.
-    #[error("step {step}: {tensor} is not finite; the last good checkpoint is kept (a smaller --learning-rate usually helps)")]
+    #[error(
+        "step {step}: {tensor} is not finite; the last good checkpoint is kept (a smaller --learning-rate usually helps)"
+    )]
     NotFinite {
         /// The optimizer step, from 1.
         step: u64,

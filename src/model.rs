@@ -3,8 +3,8 @@
 //! Training, prefill, decoding and tracing run the same [`Transformer::forward`].
 
 use crate::config::ModelConfig;
-use crate::layers::router::Routing;
 use crate::error::Result;
+use crate::layers::router::Routing;
 use crate::layers::{Block, Init, KvCache, Random, RmsNorm, Rotary, Source, Visitor};
 use crate::ops::cross_entropy::cross_entropy;
 use crate::ops::elementwise::{add, scale};

@@ -46,7 +46,8 @@ pub fn file_name(parameter: &str) -> String {
         "head.weight" => return "lm_head.weight".into(),
         _ => {}
     }
-    let (layer, part) = parameter.match_indices('.').nth(1).map_or(("", parameter), |(at, _)| parameter.split_at(at + 1));
+    let (layer, part) =
+        parameter.match_indices('.').nth(1).map_or(("", parameter), |(at, _)| parameter.split_at(at + 1));
     let renamed = NAMES.iter().find_map(|(ours, theirs)| Some(format!("{theirs}{}", part.strip_prefix(ours)?)));
     let part = renamed.unwrap_or_else(|| panic!("{parameter} has no name in a checkpoint"));
     // Stacked experts are bare parameters there, without a module around each.

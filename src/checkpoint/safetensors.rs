@@ -63,7 +63,9 @@ impl TensorFile {
     pub fn tensor(&self, name: &str, shape: Option<&[usize]>) -> Result<Array> {
         let wrong = |message: String| Error::file(&self.path, format!("tensor {name}: {message}"));
         let header = self.header()?;
-        let view = header.tensor(name).map_err(|_| wrong("missing; do config.json and the weights belong together?".into()))?;
+        let view = header
+            .tensor(name)
+            .map_err(|_| wrong("missing; do config.json and the weights belong together?".into()))?;
         if view.dtype() != Dtype::F32 {
             return Err(wrong(format!("type {:?}; expected F32", view.dtype())));
         }

@@ -124,7 +124,9 @@ fn windows(keys: &mut Keys, layers: usize) -> Parsed<Vec<Option<usize>>> {
     let needed = || window.ok_or_else(|| "sliding_window is missing; a layer is sliding_attention".to_string());
     let Some(types) = keys.take("layer_types") else {
         // Checked again later; here it only must not size an allocation.
-        return (0..layers.min(1 << 16)).map(|layer| if layer % 2 == 0 { needed().map(Some) } else { Ok(None) }).collect();
+        return (0..layers.min(1 << 16))
+            .map(|layer| if layer % 2 == 0 { needed().map(Some) } else { Ok(None) })
+            .collect();
     };
     let Some(list) = types.as_array() else { return keys.wrong("layer_types", &types, "a list") };
     if list.len() != layers {

@@ -144,7 +144,13 @@ impl ModelConfig {
 
     fn gpt_oss(layers: usize, experts: usize) -> Self {
         let base = Self::family(layers, 2_880, (64, 8, 64), (experts, 4), 2_880, 201_088, 131_072);
-        Self { tied: false, yarn: Some(Yarn::gpt_oss()), eos_token_ids: vec![200_002], router_aux_loss_coef: 0.9, ..base }
+        Self {
+            tied: false,
+            yarn: Some(Yarn::gpt_oss()),
+            eos_token_ids: vec![200_002],
+            router_aux_loss_coef: 0.9,
+            ..base
+        }
     }
 
     /// What all presets share: window 128 on even layers, sinks, θ 150,000, ε 10⁻⁵, limit 7.
@@ -190,7 +196,9 @@ impl ModelConfig {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
-        json::parse(&text).and_then(|config| config.check().map(|()| config)).map_err(|message| Error::file(path, message))
+        json::parse(&text)
+            .and_then(|config| config.check().map(|()| config))
+            .map_err(|message| Error::file(path, message))
     }
 
     /// The text of a `config.json` in transformers' version 5 form, which version 4.55 and later read too.
@@ -265,7 +273,10 @@ impl ModelConfig {
             return Err(format!("mlp_only_layers names layer {layer}; there are {}", self.layers));
         }
         if !self.dense_layers.is_empty() && !(1..=LARGEST).contains(&self.dense_intermediate_size) {
-            return Err(format!("dense_intermediate_size is {}; mlp_only_layers need one", self.dense_intermediate_size));
+            return Err(format!(
+                "dense_intermediate_size is {}; mlp_only_layers need one",
+                self.dense_intermediate_size
+            ));
         }
         self.check_numbers()
     }
@@ -278,7 +289,8 @@ impl ModelConfig {
         positive("rms_norm_eps", f64::from(self.rms_norm_eps))?;
         positive("swiglu_alpha", f64::from(self.swiglu_alpha))?;
         positive("swiglu_limit", f64::from(self.swiglu_limit))?;
-        positive("rope_theta", self.rope_theta - 1.0).map_err(|_| format!("rope_theta is {}; expected more than 1", self.rope_theta))?;
+        positive("rope_theta", self.rope_theta - 1.0)
+            .map_err(|_| format!("rope_theta is {}; expected more than 1", self.rope_theta))?;
         if !(self.router_aux_loss_coef >= 0.0 && self.router_aux_loss_coef.is_finite()) {
             return Err(format!("router_aux_loss_coef is {}; expected 0 or more", self.router_aux_loss_coef));
         }
@@ -286,7 +298,8 @@ impl ModelConfig {
             return Err(format!("eos_token_id is {id}, not below vocab_size, {}", self.vocab_size));
         }
         if let Some(yarn) = &self.yarn {
-            positive("rope factor", yarn.factor - 1.0).map_err(|_| format!("rope factor is {}; expected more than 1", yarn.factor))?;
+            positive("rope factor", yarn.factor - 1.0)
+                .map_err(|_| format!("rope factor is {}; expected more than 1", yarn.factor))?;
             positive("beta_fast", yarn.beta_fast)?;
             positive("beta_slow", yarn.beta_slow)?;
             positive("original_max_position_embeddings", yarn.original_context as f64)?;

@@ -59,8 +59,8 @@ impl Lanes for F32x8 {
         Self(unsafe { _mm256_max_ps(self.0, b.0) })
     }
     #[inline(always)]
-    fn le_or_zero(self, b: Self, then: Self) -> Self {
-        Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(self.0, b.0), then.0) })
+    fn lt_or_zero(self, b: Self, then: Self) -> Self {
+        Self(unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(self.0, b.0), then.0) })
     }
     #[inline(always)]
     fn round(self) -> Self {
@@ -89,10 +89,7 @@ impl Lanes for F32x8 {
         unsafe {
             let low = _mm256_unpacklo_ps(self.0, b.0); // a₀ b₀ a₁ b₁ | a₄ b₄ a₅ b₅
             let high = _mm256_unpackhi_ps(self.0, b.0); // a₂ b₂ a₃ b₃ | a₆ b₆ a₇ b₇
-            (
-                Self(_mm256_permute2f128_ps::<0x20>(low, high)),
-                Self(_mm256_permute2f128_ps::<0x31>(low, high)),
-            )
+            (Self(_mm256_permute2f128_ps::<0x20>(low, high)), Self(_mm256_permute2f128_ps::<0x31>(low, high)))
         }
     }
 }

@@ -20,7 +20,14 @@ fn piece(length: usize) -> usize {
 
 /// [`gemm`] on all threads: C is cut in runs of rows, or of columns where it is wider than tall.
 pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
-    assert_eq!((a.nrows(), b.ncols()), c.dim(), "gemm: A {:?} · B {:?} does not make C {:?}", a.dim(), b.dim(), c.dim());
+    assert_eq!(
+        (a.nrows(), b.ncols()),
+        c.dim(),
+        "gemm: A {:?} · B {:?} does not make C {:?}",
+        a.dim(),
+        b.dim(),
+        c.dim()
+    );
     if c.nrows() >= c.ncols() {
         let size = piece(c.nrows());
         let pieces = a.axis_chunks_iter(Axis(0), size).zip(c.axis_chunks_iter_mut(Axis(0), size)).collect();

@@ -27,8 +27,8 @@ pub trait Lanes: Copy {
     fn min(self, b: Self) -> Self;
     /// The larger one; `b` if either is NaN.
     fn max(self, b: Self) -> Self;
-    /// `then` where self ≤ b, 0 elsewhere (NaN included).
-    fn le_or_zero(self, b: Self, then: Self) -> Self;
+    /// `then` where self < b, 0 elsewhere (NaN included).
+    fn lt_or_zero(self, b: Self, then: Self) -> Self;
     /// To the nearest whole number, ties to even.
     fn round(self) -> Self;
     /// 2 to the power of self, which must hold whole numbers in −126 ..= 128; 2¹²⁸ is infinite.

@@ -67,13 +67,13 @@ pub fn swiglu(gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) {
     }
 }
 
-/// dgate = dy·(u + 1)·(σ + αgσ(1 − σ)) where gate ≤ limit, else 0;  dup = dy·gσ where |up| ≤ limit, else 0.
+/// dgate = dy·(u + 1)·(σ + αgσ(1 − σ)) where gate < limit, else 0;  dup = dy·gσ where |up| < limit, else 0.
 pub fn swiglu_backward(gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgate_up: &mut [f32]) {
     for ((pair, dy), dpair) in gate_up.chunks_exact(2).zip(dy).zip(dgate_up.chunks_exact_mut(2)) {
         let (gate, up) = (pair[0].clamp(f32::NEG_INFINITY, limit), pair[1].clamp(-limit, limit));
         let s = sigmoid(alpha * gate);
-        dpair[0] = if pair[0] <= limit { dy * (up + 1.0) * s * (1.0 + alpha * gate * (1.0 - s)) } else { 0.0 };
-        dpair[1] = if pair[1].abs() <= limit { dy * gate * s } else { 0.0 };
+        dpair[0] = if pair[0] < limit { dy * (up + 1.0) * s * (1.0 + alpha * gate * (1.0 - s)) } else { 0.0 };
+        dpair[1] = if pair[1].abs() < limit { dy * gate * s } else { 0.0 };
     }
 }
 // ANCHOR_END: swiglu

@@ -132,7 +132,7 @@ fn exp<V: Lanes>(x: V) -> V {
         p = p.mul_add(r, V::splat(coefficient));
     }
     let result = p.mul_add(r, V::splat(1.0)).mul(n.exp2_whole());
-    result.sub(x.le_or_zero(V::splat(-87.0), result))
+    result.sub(x.lt_or_zero(V::splat(-87.0), result))
 }
 // ANCHOR_END: exp
 
@@ -210,8 +210,8 @@ pub fn swiglu_backward<V: Lanes>(gate_up: &[f32], dy: &[f32], alpha: f32, limit:
         let s = sigmoid(a.mul(gate));
         let dgate = dy.mul(up.add(one)).mul(s).mul(a.mul(gate).mul_add(one.sub(s), one));
         let dup = dy.mul(gate).mul(s);
-        let dgate = gate_in.le_or_zero(top, dgate);
-        let dup = bottom.le_or_zero(up_in, up_in.le_or_zero(top, dup));
+        let dgate = gate_in.lt_or_zero(top, dgate);
+        let dup = bottom.lt_or_zero(up_in, up_in.lt_or_zero(top, dup));
         let (low, high) = dgate.interleave(dup);
         let (groups, _) = dpairs.as_chunks_mut::<8>();
         low.store(&mut groups[0]);

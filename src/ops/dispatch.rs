@@ -97,8 +97,9 @@ pub fn combine(rows: &Tensor, weights: &Tensor, dispatch: &Arc<Dispatch>) -> Ten
             let (dy, x, w) = (slice(&dy), slice(&x), slice(&weights));
             let mut visit_of_row = vec![0; dispatch.rows.len()];
             dispatch.rows.iter().enumerate().for_each(|(visit, &row)| visit_of_row[row as usize] = visit);
-            let drows =
-                copy_tokens(&dispatch, hidden, |r, t, drow| axpy(w[visit_of_row[r]], &dy[t * hidden..][..hidden], drow));
+            let drows = copy_tokens(&dispatch, hidden, |r, t, drow| {
+                axpy(w[visit_of_row[r]], &dy[t * hidden..][..hidden], drow)
+            });
             let mut dw = vec![0.0; tokens * active];
             parallel::for_chunks(&mut dw, active, |t, dw| {
                 for (dw, &r) in dw.iter_mut().zip(&dispatch.rows[t * active..]) {

@@ -55,9 +55,9 @@ pub fn sigmoid(x: &Tensor) -> Tensor {
     unary(x, kernels::scalar::sigmoid, |_, y| y * (1.0 - y))
 }
 
-/// x, but no less than `low` and no more than `high`. At a border the gradient still flows, as in PyTorch.
+/// x, but no less than `low` and no more than `high`. At a border the gradient is 0, as in PyTorch 2.15.
 pub fn clamp(x: &Tensor, low: f32, high: f32) -> Tensor {
-    unary(x, move |x| x.clamp(low, high), move |x, _| if (low..=high).contains(&x) { 1.0 } else { 0.0 })
+    unary(x, move |x| x.clamp(low, high), move |x, _| if low < x && x < high { 1.0 } else { 0.0 })
 }
 
 /// y = f(x); `slope(x, y)` is dy/dx.

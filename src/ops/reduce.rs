@@ -31,9 +31,8 @@ pub fn mean_axis(x: &Tensor, axis: usize) -> Tensor {
 
 /// Maximum along one dimension, which stays with length 1. The gradient goes to the first of equal ones.
 pub fn max_axis(x: &Tensor, axis: usize) -> Tensor {
-    let first_largest = |lane: ndarray::ArrayView1<f32>| {
-        (1..lane.len()).fold(0, |best, i| if lane[i] > lane[best] { i } else { best })
-    };
+    let first_largest =
+        |lane: ndarray::ArrayView1<f32>| (1..lane.len()).fold(0, |best, i| if lane[i] > lane[best] { i } else { best });
     let places = x.value().map_axis(Axis(axis), first_largest);
     let y = Zip::from(&places).and(x.value().lanes(Axis(axis))).map_collect(|&place, lane| lane[place]);
     let shape = x.shape().to_vec();

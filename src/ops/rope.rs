@@ -41,8 +41,6 @@ pub fn rope(x: &Tensor, cos: &Array, sin: &Array) -> Tensor {
     let y = forward(x.data(), width, slice(cos), slice(sin), half, 1.0);
     Tensor::from_op(array(x.shape(), y), &[x], || {
         let (cos, sin) = (cos.clone(), sin.clone());
-        Box::new(move |dy| {
-            vec![Some(array(dy.shape(), backward(slice(&dy), width, slice(&cos), slice(&sin), half)))]
-        })
+        Box::new(move |dy| vec![Some(array(dy.shape(), backward(slice(&dy), width, slice(&cos), slice(&sin), half)))])
     })
 }

@@ -19,9 +19,7 @@ pub fn permute(x: &Tensor, order: &[usize]) -> Tensor {
     let mut inverse = vec![0; order.len()];
     order.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
     Tensor::from_op(y, &[x], || {
-        Box::new(move |dy| {
-            vec![Some(dy.permuted_axes(IxDyn(&inverse)).as_standard_layout().to_shared())]
-        })
+        Box::new(move |dy| vec![Some(dy.permuted_axes(IxDyn(&inverse)).as_standard_layout().to_shared())])
     })
 }
 

@@ -1,7 +1,7 @@
 //! The k largest router logits of a token, and the softmax over just those.       Book: chapter 9
 //!
 //! logits (T, E) → indices (T, A) and weights (T, A).  Indices stand from the largest logit to the smallest; of
-//! equal logits the lower index wins, as in PyTorch on the CPU.
+//! equal logits the lower index wins. (PyTorch promises no order: its 2.15 takes 6, 5, 4 of eight equal logits.)
 //! The way back is that of a softmax, w∘(dw − Σ w·dw), delivered to the chosen logits; the others get 0.
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `MLPBlock.forward`
 

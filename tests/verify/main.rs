@@ -1,0 +1,22 @@
+//! Every layer, proved three ways: against the reference (numbers that Hugging Face's and OpenAI's code computed),
+//! against itself (the derived backward equals autograd on the naive composition, and central differences), and
+//! against its edges. One module a layer: `cargo test rms_norm` runs all that verifies RMSNorm.
+
+mod common;
+
+mod autograd;
+mod kernels;
+mod elementwise;
+mod linear;
+mod embedding;
+mod rms_norm;
+mod rope;
+mod attention;
+mod top_k;
+mod swiglu;
+mod experts;
+mod load_balancing;
+mod cross_entropy;
+mod kv_cache;
+mod model;
+mod config;

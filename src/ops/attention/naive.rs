@@ -15,7 +15,11 @@ pub fn probabilities(q: &[f32], k: &[f32], sinks: &[f32], shape: Shape) -> Vec<f
         for (j, s) in p[..keys].iter_mut().enumerate() {
             let k = &k[j * shape.kv_width() + head / shape.group() * head_dim..][..head_dim];
             let visible = (shape.first_visible(position)..=position).contains(&j);
-            *s = if visible { q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>() * shape.scale() } else { f32::NEG_INFINITY };
+            *s = if visible {
+                q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>() * shape.scale()
+            } else {
+                f32::NEG_INFINITY
+            };
         }
         p[keys] = sinks[head];
         let largest = p.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -91,7 +91,15 @@ pub fn forward_batch(
 
 // ANCHOR: forward_tile
 /// All heads of at most [`TILE`] queries, the first of which stands at `position`. `o` comes as zeros.
-fn forward_tile(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: Shape, o: &mut [f32], lse: &mut [f32]) {
+fn forward_tile(
+    q: &[f32],
+    position: usize,
+    keys: &[Keys],
+    sinks: &[f32],
+    shape: Shape,
+    o: &mut [f32],
+    lse: &mut [f32],
+) {
     let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
     let rows = q.len() / q_width;
     let mut s = vec![0.0; rows * TILE];

@@ -1,0 +1,201 @@
+//! Every primitive equals its scalar twin, on every length around a register, and on the numbers that are special.
+
+use crate::common::{assert_close, random};
+use ndarray::{Array2, ArrayView2};
+use ossia::kernels::{self, AdamW, Isa, choose, gemm, par_gemm, scalar};
+use ossia::tensor::slice;
+
+const LENGTHS: [usize; 14] = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 1000];
+
+fn numbers(n: usize, seed: u64) -> Vec<f32> {
+    slice(&random(&[n], seed)).to_vec()
+}
+
+/// What rounding may cost a sum of these terms: a few ulps of the sum of their magnitudes.
+fn assert_sum(name: &str, n: usize, actual: f32, expected: f32, terms: impl Iterator<Item = f32>) {
+    let magnitude: f32 = terms.map(f32::abs).sum();
+    assert!((actual - expected).abs() <= 1e-6 * magnitude, "{name}, length {n}: {actual}; expected {expected}");
+}
+
+#[test]
+fn kernels_run_on_the_best_instruction_set_and_say_which() {
+    let isa = kernels::selected().unwrap();
+    println!("kernels tests exercise {} (force another with OSSIA_ISA)", isa.name());
+    if std::env::var_os("OSSIA_ISA").is_none() {
+        assert_eq!(isa, *Isa::ALL.iter().rfind(|isa| isa.is_available()).unwrap());
+    }
+}
+
+#[test]
+fn kernels_choice_is_a_function_of_what_is_asked_and_what_is_there() {
+    let both = [Isa::Scalar, Isa::Avx2];
+    assert_eq!(choose(None, &both), Ok(Isa::Avx2));
+    assert_eq!(choose(None, &[Isa::Scalar]), Ok(Isa::Scalar));
+    assert_eq!(choose(Some("scalar"), &both), Ok(Isa::Scalar));
+    assert_eq!(choose(Some("avx2"), &both), Ok(Isa::Avx2));
+    let error = choose(Some("avx2"), &[Isa::Scalar]).unwrap_err();
+    assert_eq!(error, "OSSIA_ISA=avx2: this machine has scalar; unset it or name one of these");
+    assert!(choose(Some("AVX-9"), &both).is_err());
+}
+
+#[test]
+fn kernels_sums_equal_the_scalar_twin() {
+    for n in LENGTHS {
+        let (a, b, c) = (numbers(n, 1), numbers(n, 2), numbers(n, 3));
+        let products = || a.iter().zip(&b).map(|(a, b)| a * b);
+        assert_sum("dot", n, kernels::dot(&a, &b), scalar::dot(&a, &b), products());
+        let triples = products().zip(&c).map(|(ab, c)| ab * c);
+        assert_sum("dot3", n, kernels::dot3(&a, &b, &c), scalar::dot3(&a, &b, &c), triples);
+        assert_sum("sum", n, kernels::sum(&a), scalar::sum(&a), a.iter().copied());
+        assert_eq!(kernels::max(&a), scalar::max(&a), "max, length {n}");
+    }
+    assert_eq!(kernels::max(&[]), f32::NEG_INFINITY);
+    assert_eq!(kernels::max(&[f32::NEG_INFINITY; 9]), f32::NEG_INFINITY);
+}
+
+#[test]
+fn kernels_of_unaligned_slices_are_the_same_numbers() {
+    let (a, b) = (numbers(200, 1), numbers(200, 2));
+    for start in 0..9 {
+        let shifted: Vec<f32> = a[start..start + 77].to_vec();
+        let direct = kernels::dot(&a[start..start + 77], &b[5..82]);
+        assert_eq!(direct.to_bits(), kernels::dot(&shifted, &b[5..82]).to_bits(), "start {start}");
+    }
+}
+
+#[test]
+fn kernels_updates_equal_the_scalar_twin() {
+    for n in LENGTHS {
+        let (x, w) = (numbers(n, 1), numbers(n, 2));
+        let (mut fast, mut slow) = (numbers(n, 3), numbers(n, 3));
+        kernels::axpy(0.7, &x, &mut fast);
+        scalar::axpy(0.7, &x, &mut slow);
+        assert_close("axpy", &fast, &slow, 1e-6);
+        kernels::scale(-1.3, &mut fast);
+        scalar::scale(-1.3, &mut slow);
+        assert_close("scale", &fast, &slow, 1e-6);
+        kernels::scaled_product(0.3, &x, &w, &mut fast);
+        scalar::scaled_product(0.3, &x, &w, &mut slow);
+        assert_close("scaled_product", &fast, &slow, 1e-6);
+    }
+}
+
+#[test]
+fn kernels_exp_is_within_two_ulps_everywhere_it_is_used() {
+    let x: Vec<f32> = (-8_699..8_830).map(|i| i as f32 * 0.01).collect();
+    let mut y = x.clone();
+    kernels::exp_sum(&mut y, 0.0);
+    for (x, y) in x.iter().zip(&y) {
+        let exact = f64::from(*x).exp();
+        let ulp = f64::from((exact as f32).next_up() - exact as f32);
+        assert!((f64::from(*y) - exact).abs() <= 2.0 * ulp, "exp({x}) is {y}; expected {exact}");
+    }
+}
+
+#[test]
+fn kernels_exp_at_its_ends() {
+    let mut x = [f32::NEG_INFINITY, -1e30, -88.0, 0.0, -0.0, 100.0, f32::INFINITY, f32::NAN, 1.0];
+    kernels::exp_sum(&mut x, 0.0);
+    assert_eq!(&x[..3], [0.0, 0.0, x[2]]);
+    assert!(x[2] < 1e-37, "below -87 it fades to 0");
+    assert_eq!(&x[3..7], [1.0, 1.0, f32::INFINITY, f32::INFINITY]);
+    assert!(x[7].is_nan(), "NaN stays");
+    assert!((x[8] - std::f32::consts::E).abs() < 1e-6);
+}
+
+#[test]
+fn kernels_exp_sum_equals_the_scalar_twin() {
+    for n in LENGTHS {
+        let (mut fast, mut slow) = (numbers(n, 4), numbers(n, 4));
+        let total = kernels::exp_sum(&mut fast, 1.5);
+        let expected = scalar::exp_sum(&mut slow, 1.5);
+        assert_close("exp", &fast, &slow, 1e-6);
+        assert_sum("exp_sum", n, total, expected, slow.iter().copied());
+    }
+}
+
+#[test]
+fn kernels_swiglu_equals_the_scalar_twin_there_and_back() {
+    for n in LENGTHS {
+        let gate_up: Vec<f32> = numbers(2 * n, 5).iter().map(|x| 6.0 * x).collect();
+        let dy = numbers(n, 6);
+        let (mut fast, mut slow) = (vec![0.0; n], vec![0.0; n]);
+        kernels::swiglu(&gate_up, 1.702, 7.0, &mut fast);
+        scalar::swiglu(&gate_up, 1.702, 7.0, &mut slow);
+        assert_close("swiglu", &fast, &slow, 2e-6);
+        let (mut fast, mut slow) = (vec![0.0; 2 * n], vec![0.0; 2 * n]);
+        kernels::swiglu_backward(&gate_up, &dy, 1.702, 7.0, &mut fast);
+        scalar::swiglu_backward(&gate_up, &dy, 1.702, 7.0, &mut slow);
+        assert_close("swiglu_backward", &fast, &slow, 2e-6);
+    }
+    let mut y = [0.0];
+    kernels::swiglu(&[f32::NAN, 1.0], 1.702, 7.0, &mut y);
+    assert!(y[0].is_nan(), "a clamp does not hide NaN");
+    scalar::swiglu(&[f32::NAN, 1.0], 1.702, 7.0, &mut y);
+    assert!(y[0].is_nan(), "nor does the twin's");
+}
+
+#[test]
+fn kernels_adamw_equals_the_scalar_twin() {
+    let step = AdamW {
+        keep: 0.9999,
+        one_minus_beta1: 0.1,
+        beta2: 0.95,
+        step_size: 0.01,
+        root_correction: 0.3,
+        epsilon: 1e-8,
+        gradient_scale: 0.5,
+    };
+    for n in LENGTHS {
+        let gradient = numbers(n, 1);
+        let (mut w, mut m, mut v) = (numbers(n, 2), numbers(n, 3), vec![0.1; n]);
+        let (mut w2, mut m2, mut v2) = (w.clone(), m.clone(), v.clone());
+        kernels::adamw(&step, &gradient, &mut w, &mut m, &mut v);
+        scalar::adamw(&step, &gradient, &mut w2, &mut m2, &mut v2);
+        assert_close("w", &w, &w2, 1e-6);
+        assert_close("m", &m, &m2, 1e-6);
+        assert_close("v", &v, &v2, 1e-6);
+    }
+}
+
+fn matrix(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
+    Array2::from_shape_vec((rows, columns), numbers(rows * columns, seed)).unwrap()
+}
+
+/// The product in the plainest way, in f64.
+fn product(a: ArrayView2<f32>, b: ArrayView2<f32>) -> Vec<f32> {
+    let at = |i: usize, j: usize| (0..a.ncols()).map(|k| f64::from(a[[i, k]]) * f64::from(b[[k, j]])).sum::<f64>();
+    (0..a.nrows()).flat_map(|i| (0..b.ncols()).map(move |j| at(i, j) as f32)).collect()
+}
+
+#[test]
+fn kernels_gemm_equals_the_definition_for_every_cut_and_transpose() {
+    for (m, k, n) in [(0, 3, 2), (1, 1, 1), (1, 40, 300), (300, 7, 1), (130, 33, 70), (65, 0, 5), (600, 9, 31)] {
+        let (a, b) = (matrix(m, k, 1), matrix(k, n, 2));
+        let expected = product(a.view(), b.view());
+        let (a_t, b_t) = (a.t().as_standard_layout().to_owned(), b.t().as_standard_layout().to_owned());
+        for (a, b) in [(a.view(), b.view()), (a_t.t(), b.view()), (a.view(), b_t.t()), (a_t.t(), b_t.t())] {
+            let mut c = Array2::from_elem((m, n), f32::NAN); // β = 0 must not read it
+            par_gemm(1.0, a, b, 0.0, c.view_mut());
+            assert_close("par_gemm", c.as_slice().unwrap(), &expected, 1e-5);
+            gemm(2.0, a, b, 1.0, c.view_mut());
+            let threefold: Vec<f32> = expected.iter().map(|x| 3.0 * x).collect();
+            assert_close("2ab + c", c.as_slice().unwrap(), &threefold, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn kernels_gemm_in_pieces_has_the_bits_of_one_piece() {
+    let (a, b) = (matrix(700, 90, 1), matrix(90, 130, 2));
+    let (mut one, mut many) = (Array2::zeros((700, 130)), Array2::zeros((700, 130)));
+    gemm(1.0, a.view(), b.view(), 0.0, one.view_mut());
+    par_gemm(1.0, a.view(), b.view(), 0.0, many.view_mut());
+    assert_eq!(one, many);
+}
+
+#[test]
+#[should_panic(expected = "lengths do not fit")]
+fn kernels_refuse_slices_of_different_lengths() {
+    kernels::dot(&[1.0, 2.0], &[1.0]);
+}

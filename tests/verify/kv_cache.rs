@@ -1,0 +1,88 @@
+//! Cached equals uncached: one by one, in pieces, and at once.
+
+use crate::common::assert_close;
+use ndarray::Array2;
+use ossia::config::ModelConfig;
+use ossia::layers::{KvCache, LayerCache};
+use ossia::model::Transformer;
+use ossia::tensor::no_grad;
+
+fn small(window: usize) -> ModelConfig {
+    let windows = vec![Some(window), None, Some(window)];
+    ModelConfig {
+        layers: 3,
+        windows,
+        hidden_size: 24,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 6,
+        vocab_size: 50,
+        experts: 4,
+        intermediate_size: 16,
+        dense_layers: vec![1],
+        dense_intermediate_size: 20,
+        ..ModelConfig::nano()
+    }
+}
+
+fn logits(model: &Transformer, tokens: &[u32], pieces: &[usize]) -> Vec<f32> {
+    no_grad(|| {
+        let mut cache = KvCache::new(&model.config);
+        let mut rest = tokens;
+        let mut all = Vec::new();
+        for &length in pieces {
+            let (piece, after) = rest.split_at(length.min(rest.len()));
+            rest = after;
+            let piece = Array2::from_shape_vec((1, piece.len()), piece.to_vec()).unwrap();
+            all.extend_from_slice(model.logits(&model.forward(piece.view(), Some(&mut cache)).hidden).data());
+        }
+        assert_eq!(cache.len(), tokens.len());
+        all
+    })
+}
+
+#[test]
+fn kv_cache_prefill_in_pieces_and_one_by_one_give_the_logits_of_no_cache() {
+    let tokens: Vec<u32> = (0..150).map(|i| (i * 37 + i * i) % 50).collect();
+    let whole = Array2::from_shape_vec((1, tokens.len()), tokens.clone()).unwrap();
+    for window in [1, 2, 5, 64, 149, 150, 151, 1000] {
+        let model = Transformer::random(&small(window), 7);
+        let expected = no_grad(|| model.logits(&model.forward(whole.view(), None).hidden));
+        let decode: Vec<usize> = vec![1; 150];
+        for pieces in [&[150][..], &[100, 50], &[1, 149], &[7, 64, 3, 76], &[149, 1], &decode] {
+            let actual = logits(&model, &tokens, pieces);
+            assert_close(&format!("window {window}, pieces {pieces:?}"), &actual, expected.data(), 1e-5);
+        }
+    }
+}
+
+#[test]
+fn kv_cache_of_a_sliding_layer_is_a_ring_of_w() {
+    let mut cache = LayerCache::new(Some(3), 1);
+    assert!(cache.runs().is_empty());
+    let mut kept = Vec::new();
+    for position in 0..8 {
+        cache.append(&[position as f32], &[10.0 * position as f32]);
+        let runs = cache.runs();
+        let positions: Vec<f32> = runs.iter().flat_map(|run| run.k.iter().copied()).collect();
+        let starts: Vec<usize> = runs.iter().map(|run| run.start).collect();
+        let first = (position + 1_usize).saturating_sub(3);
+        assert_eq!(positions, (first..=position).map(|p| p as f32).collect::<Vec<_>>(), "oldest first");
+        runs.iter().for_each(|run| assert_eq!(run.k[0], run.start as f32));
+        assert_eq!(starts[0], first);
+        kept.push(positions.len());
+    }
+    assert_eq!(kept, [1, 2, 3, 3, 3, 3, 3, 3]);
+}
+
+#[test]
+fn kv_cache_grows_with_full_layers_only() {
+    let config = small(4);
+    let model = Transformer::random(&config, 1);
+    let mut cache = KvCache::new(&config);
+    assert!(cache.is_empty());
+    let piece = Array2::from_elem((1, 40), 3);
+    no_grad(|| model.forward(piece.view(), Some(&mut cache)));
+    // 4 bytes · keys and values · K·D · (two layers of 4, one of 40)
+    assert_eq!(cache.bytes(), 4 * 2 * 12 * (2 * 4 + 40));
+}

@@ -1,0 +1,59 @@
+//! The whole model against transformers: activations, logits, every gradient, ten steps of AdamW.
+
+use crate::common::{Reference, TOLERANCE, difference, reference_path};
+use ndarray::Array2;
+use ossia::checkpoint;
+use ossia::model::Transformer;
+use ossia::tensor::slice;
+
+pub const CHECKPOINTS: [&str; 4] = ["plain", "tied", "yarn", "wide_window"];
+
+fn open(name: &str) -> (Transformer, Reference) {
+    let model = checkpoint::load(reference_path(&format!("checkpoints/{name}"))).unwrap_or_else(|e| panic!("{e}"));
+    (model, Reference::open(&format!("checkpoints/{name}/reference")))
+}
+
+#[test]
+fn model_loss_and_every_gradient_match_transformers() {
+    for name in CHECKPOINTS {
+        let (model, reference) = open(name);
+        let tokens = reference.ids("tokens");
+        let inputs = Array2::from_shape_vec((1, tokens.len() - 1), tokens[..tokens.len() - 1].to_vec()).unwrap();
+        let mut without_balance = model.clone();
+        without_balance.config.router_aux_loss_coef = 0.0;
+        let loss = without_balance.loss(&model.forward(inputs.view(), None), &tokens[1..]);
+        let expected = reference.array("loss");
+        assert!((loss.cross_entropy - slice(&expected)[0]).abs() < 1e-5, "{name}: loss {}", loss.cross_entropy);
+        let gradients = loss.total.backward();
+        for (parameter, tensor) in model.parameters() {
+            let file_name = checkpoint::file_name(&parameter);
+            let expected = reference.array(&format!("grad.{file_name}"));
+            assert_eq!(expected.shape(), tensor.shape(), "{file_name}");
+            let actual = slice(gradients.get(&tensor).unwrap_or_else(|| panic!("{parameter} has no gradient")));
+            if let Some(message) = difference(&format!("{name}: {file_name}"), actual, slice(&expected), TOLERANCE) {
+                panic!("{message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn model_activations_match_transformers_layer_by_layer() {
+    for name in CHECKPOINTS {
+        let (model, reference) = open(name);
+        let tokens = reference.ids("tokens");
+        let inputs = Array2::from_shape_vec((1, tokens.len()), tokens).unwrap();
+        let mut seen = 0;
+        let output = model.forward_observed(inputs.view(), None, &mut |tensor, actual| {
+            seen += 1;
+            let expected = reference.array(&tensor);
+            if let Some(message) = difference(&format!("{name}: {tensor}"), actual.data(), slice(&expected), TOLERANCE)
+            {
+                panic!("{message}");
+            }
+        });
+        assert_eq!(seen, 2 + 4 * model.config.layers);
+        let logits = model.logits(&output.hidden);
+        crate::common::assert_close("logits", logits.data(), slice(&reference.array("logits")), TOLERANCE);
+    }
+}
