@@ -2,6 +2,7 @@
 
 mod safetensors;
 mod hugging_face;
+pub mod report;
 
 pub use self::safetensors::{TensorFile, write_tensors};
 pub use hugging_face::{CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, file_name, load, save};

@@ -15,6 +15,17 @@ pub fn threads() -> usize {
     1
 }
 
+/// Sets how many threads there are, for the rest of the program.
+///
+/// # Errors
+/// If work was already spread, or more than one thread is asked for without the feature `parallel`.
+pub fn set_threads(threads: usize) -> Result<(), String> {
+    #[cfg(feature = "parallel")]
+    return rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| e.to_string());
+    #[cfg(not(feature = "parallel"))]
+    if threads == 1 { Ok(()) } else { Err("this build has one thread (feature `parallel` is off)".into()) }
+}
+
 /// `f(i, piece i)` for every run of `size` elements of `data` (the last may be shorter).
 pub fn for_chunks<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     let size = size.max(1);

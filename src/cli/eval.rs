@@ -1,0 +1,67 @@
+//! `ossia eval`
+
+use super::{open, print, stories, thousands, train_data};
+use crate::data::Corpus;
+use crate::error::{Error, Result};
+use crate::train::evaluate;
+use std::path::PathBuf;
+
+/// Measure how well a model predicts a text
+///
+/// Prints nats per token, perplexity, and bits per byte (comparable between tokenizers). On the built-in stories also
+/// what no model can be better than, and the share of the model's own stories that are well-formed and consistent.
+///
+/// Example: ossia eval runs/nano --data builtin
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A model directory
+    model: PathBuf,
+    /// `builtin` for stories that no run was trained on, or text files, directories, JSONL files
+    #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
+    data: Vec<PathBuf>,
+    /// The field of a JSONL line that holds the text
+    #[arg(long, default_value = "text")]
+    field: String,
+    /// Windows that are computed at once
+    #[arg(long, default_value_t = 16, value_name = "B")]
+    batch_size: usize,
+    /// Tokens in a window [default: the model's context]
+    #[arg(long, value_name = "T")]
+    context: Option<usize>,
+    /// With built-in data: how many stories the model tells, to be checked
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    tell: usize,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let (model, tokenizer) = open(&arguments.model)?;
+    let context = arguments.context.unwrap_or(model.config.context);
+    if context == 0 || context > model.config.context {
+        let most = model.config.context;
+        return Err(Error::argument(format!("--context {context}: expected 1 to the model's context, {most}")));
+    }
+    let builtin = train_data::is_builtin(&arguments.data);
+    let corpus = match builtin {
+        true => Corpus::builtin(500, train_data::UNSEEN_SEED),
+        false => Corpus::read(&arguments.data, &arguments.field)?,
+    };
+    train_data::report_skipped(&corpus.skipped);
+    let set = train_data::evaluation_set(&corpus.documents, &tokenizer, context, builtin)?;
+    let result = evaluate(&model, &set, arguments.batch_size.max(1));
+    print(&format!(
+        "{} documents, {} tokens\n{:.4} nats/token   perplexity {:.3}   {:.4} bits/byte\n",
+        thousands(corpus.documents.len()),
+        thousands(result.tokens),
+        result.loss,
+        result.perplexity(),
+        result.bits_per_byte
+    ))?;
+    if let Some(floor) = result.entropy_floor {
+        print(&format!("{floor:.4} nats/token is the entropy floor: {:.4} above it\n", result.loss - floor))?;
+        for temperature in [0.7, 1.0] {
+            let told = stories::tell(&model, &tokenizer, arguments.tell, temperature)?;
+            print(&format!("{}\n", stories::summary(&told, temperature)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `ossia generate`
+
+use super::{open, print, prompt_tokens, stop_tokens};
+use crate::error::{Error, Result};
+use crate::generate::{Generator, Sampling, Stop, TextStream};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Continue a text
+///
+/// The new text alone goes to standard output, as it is generated; how fast it went goes to standard error.
+///
+/// Example: ossia generate runs/nano --prompt "Once upon a time" --temperature 0.7
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A model directory
+    model: PathBuf,
+    /// The text to continue; empty for a document of its own
+    #[arg(long, default_value = "")]
+    prompt: String,
+    /// Stop after so many tokens [default: as many as the context holds]
+    #[arg(long, value_name = "N")]
+    max_new_tokens: Option<usize>,
+    /// Stop before this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    #[command(flatten)]
+    sampling: SamplingArguments,
+}
+
+/// How the next token is chosen; the filters apply in this order.
+#[derive(clap::Args)]
+pub struct SamplingArguments {
+    /// Make tokens that already stand in the text less likely: 1 for no change, 1.3 for much
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    repetition_penalty: f32,
+    /// How adventurous: 0 always takes the most probable token, 1 follows the model's probabilities
+    #[arg(long, default_value_t = 0.8, value_name = "X")]
+    temperature: f32,
+    /// Only the K most probable tokens; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    top_k: usize,
+    /// Only the most probable tokens that together reach this probability; 1 for all
+    #[arg(long, default_value_t = 1.0, value_name = "P")]
+    top_p: f32,
+    /// Only tokens at least this share as probable as the most probable one; 0 for all
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    min_p: f32,
+    /// The same seed gives the same text
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+impl SamplingArguments {
+    /// The sampling that is meant.
+    ///
+    /// # Errors
+    /// A number outside of its range.
+    pub fn sampling(&self) -> Result<Sampling> {
+        let check = |name: &str, value: f32, good: bool, expected: &str| match good && value.is_finite() {
+            true => Ok(()),
+            false => Err(Error::argument(format!("--{name} {value}: expected {expected}"))),
+        };
+        check("temperature", self.temperature, self.temperature >= 0.0, "0 or more")?;
+        check("top-p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "more than 0, at most 1")?;
+        check("min-p", self.min_p, (0.0..=1.0).contains(&self.min_p), "0 to 1")?;
+        check("repetition-penalty", self.repetition_penalty, self.repetition_penalty > 0.0, "more than 0")?;
+        Ok(Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            seed: self.seed,
+        })
+    }
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let sampling = arguments.sampling.sampling()?;
+    let (model, tokenizer) = open(&arguments.model)?;
+    let prompt = prompt_tokens(&tokenizer, &arguments.prompt);
+    let start = Instant::now();
+    let mut generator = Generator::new(&model, &prompt, sampling)?;
+    let prefill = start.elapsed();
+    let mut text = TextStream::new(&tokenizer, &arguments.stop);
+    let (mut tokens, mut failed) = (0, None);
+    let start = Instant::now();
+    let stop = generator.run(arguments.max_new_tokens.unwrap_or(usize::MAX), &stop_tokens(&model, &tokenizer), |token| {
+        tokens += 1;
+        let printed = text.push(token).and_then(|text| print(&text));
+        failed = printed.err();
+        failed.is_none() && !text.is_stopped()
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    print(&(text.finish() + "\n"))?;
+    let reason = match stop {
+        Stop::EndToken => "the model ended the text",
+        Stop::Receiver => "stop text reached",
+        Stop::Length => "--max-new-tokens reached",
+        Stop::ContextFull => "the context is full",
+    };
+    let rate = f64::from(tokens) / start.elapsed().as_secs_f64().max(1e-9);
+    eprintln!("{tokens} tokens at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {reason}", prompt.len());
+    Ok(())
+}

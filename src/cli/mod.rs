@@ -1,0 +1,148 @@
+//! The command line: one file a command. It reads arguments and prints; the work is done elsewhere.
+//!
+//! What a command produces goes to standard output, everything said about it to standard error. What cannot be done
+//! ends in one line and exit code 2.
+
+mod chart;
+mod eval;
+mod generate;
+mod inspect;
+mod progress;
+mod stories;
+mod tokenizer;
+mod trace;
+mod train;
+mod train_data;
+
+use crate::error::{Error, Result};
+use crate::kernels::{self, parallel};
+use crate::model::Transformer;
+use crate::tokenizer::Tokenizer;
+use crate::{checkpoint, tokenizer as bpe};
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// OpenAI's gpt-oss from scratch, on the CPU: train a tiny one, talk to it, look inside.
+///
+/// A MODEL is a directory with config.json, model.safetensors and tokenizer.json, whether trained here or saved by
+/// Hugging Face's transformers.
+#[derive(Parser)]
+#[command(name = "ossia", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Threads to use [default: all cores]. The result is the same bits with any number.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::Arguments),
+    Generate(generate::Arguments),
+    Eval(eval::Arguments),
+    Inspect(inspect::Arguments),
+    Trace(trace::Arguments),
+    #[command(subcommand)]
+    Tokenizer(tokenizer::Command),
+}
+
+/// Runs the program. The exit code is 0, or 2 if it could not do what was asked.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has closed it, as `head` does: nothing is left to say, and nothing is wrong.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    kernels::selected().map_err(Error::argument)?;
+    if let Some(threads) = arguments.threads {
+        parallel::set_threads(threads.into()).map_err(|e| Error::argument(format!("--threads {threads}: {e}")))?;
+    }
+    match arguments.command {
+        Command::Train(arguments) => train::run(arguments),
+        Command::Generate(arguments) => generate::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
+        Command::Tokenizer(command) => tokenizer::run(command),
+    }
+}
+
+/// Help and version are printed whole; a mistake is one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let whole = [
+        ErrorKind::DisplayHelp,
+        ErrorKind::DisplayVersion,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ];
+    if whole.contains(&error.kind()) {
+        // Printing help can only fail if nobody is there to read it.
+        _ = error.print();
+    } else {
+        let text = error.to_string();
+        let lines: Vec<&str> = text.lines().take_while(|line| !line.starts_with("Usage")).map(str::trim).collect();
+        let line = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        eprintln!("{line} (see ossia --help)");
+    }
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+/// A model and its tokenizer.
+fn open(directory: &Path) -> Result<(Transformer, Tokenizer)> {
+    let model = open_model(directory)?;
+    let path = directory.join(checkpoint::TOKENIZER);
+    let tokenizer = Tokenizer::load(&path)?;
+    let (found, rows) = (tokenizer.vocab_size(), model.config.vocab_size);
+    if found > rows {
+        return Err(Error::file(path, format!("has ids up to {}; config.json's vocab_size is {rows}", found - 1)));
+    }
+    Ok((model, tokenizer))
+}
+
+/// A model directory, without a tokenizer.
+fn open_model(directory: &Path) -> Result<Transformer> {
+    if !directory.is_dir() {
+        return Err(Error::file(directory, "no such directory; expected a MODEL: config.json and model.safetensors"));
+    }
+    checkpoint::load(directory)
+}
+
+/// The tokens that end a text: the configuration's, and the tokenizer's end of text.
+fn stop_tokens(model: &Transformer, tokenizer: &Tokenizer) -> Vec<u32> {
+    let mut stop = model.config.eos_token_ids.clone();
+    stop.extend(tokenizer.end_of_text());
+    stop
+}
+
+/// The prompt as tokens, after the token that begins every document.
+fn prompt_tokens(tokenizer: &bpe::Tokenizer, prompt: &str) -> Vec<u32> {
+    tokenizer.end_of_text().into_iter().chain(tokenizer.encode(prompt)).collect()
+}
+
+/// Writes to standard output at once.
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", "write", e))
+}
+
+/// 1234567 → 1,234,567
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits")).collect();
+    groups.join(",")
+}

@@ -1,0 +1,120 @@
+//! `ossia tokenizer`
+
+use super::{print, thousands, train_data};
+use crate::checkpoint::{TOKENIZER, TOKENIZER_CONFIG};
+use crate::data::Corpus;
+use crate::error::{Error, Result};
+use crate::files::{create_directory, write_atomically};
+use crate::tokenizer::{Tokenizer, train};
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Train a byte-level BPE, or use one
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Learn a vocabulary from texts and write tokenizer.json and tokenizer_config.json
+    Train(TrainArguments),
+    /// Turn a text (from --text, or standard input) into ids, on one line
+    Encode(EncodeArguments),
+    /// Turn ids (arguments, or standard input) into a text
+    Decode(DecodeArguments),
+}
+
+#[derive(clap::Args)]
+pub struct TrainArguments {
+    /// `builtin`, or text files, directories, JSONL files
+    #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
+    data: Vec<PathBuf>,
+    /// The field of a JSONL line that holds the text
+    #[arg(long, default_value = "text")]
+    field: String,
+    /// Entries: 256 bytes, the merges, and the token that ends a document
+    #[arg(long, default_value_t = 4_096, value_name = "V")]
+    vocab_size: usize,
+    /// The directory to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct EncodeArguments {
+    /// A tokenizer.json, or a directory that holds one
+    tokenizer: PathBuf,
+    /// The text [default: standard input]
+    #[arg(long)]
+    text: Option<String>,
+    /// Show each token as text, instead of its id
+    #[arg(long)]
+    show: bool,
+}
+
+#[derive(clap::Args)]
+pub struct DecodeArguments {
+    /// A tokenizer.json, or a directory that holds one
+    tokenizer: PathBuf,
+    /// The ids, with commas or spaces between them [default: standard input]
+    ids: Vec<String>,
+}
+
+pub fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Train(arguments) => learn(arguments),
+        Command::Encode(arguments) => encode(arguments),
+        Command::Decode(arguments) => decode(arguments),
+    }
+}
+
+fn learn(arguments: TrainArguments) -> Result<()> {
+    let corpus = match train_data::is_builtin(&arguments.data) {
+        true => Corpus::builtin(train_data::STORIES, 0),
+        false => Corpus::read(&arguments.data, &arguments.field)?,
+    };
+    train_data::report_skipped(&corpus.skipped);
+    let bytes: usize = corpus.documents.iter().map(String::len).sum();
+    let start = Instant::now();
+    let tokenizer = train(corpus.documents.iter().map(String::as_str), arguments.vocab_size, &[train_data::END])?;
+    let seconds = start.elapsed().as_secs_f64();
+    let out = create_directory(&arguments.out)?;
+    write_atomically(&out.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
+    write_atomically(&out.join(TOKENIZER_CONFIG), tokenizer.tokenizer_config_json(131_072).as_bytes())?;
+    let (entries, bytes) = (thousands(tokenizer.vocab_size()), thousands(bytes));
+    eprintln!("{entries} entries from {bytes} bytes in {seconds:.1} s: {}", out.join(TOKENIZER).display());
+    if tokenizer.vocab_size() < arguments.vocab_size {
+        eprintln!("fewer than {}: the texts have no more pairs to merge", thousands(arguments.vocab_size));
+    }
+    Ok(())
+}
+
+fn open(path: &PathBuf) -> Result<Tokenizer> {
+    if path.is_dir() { Tokenizer::load(path.join(TOKENIZER)) } else { Tokenizer::load(path) }
+}
+
+fn standard_input() -> Result<String> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io("standard input", "read", e))?;
+    String::from_utf8(bytes).map_err(|e| {
+        Error::file("standard input", format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()))
+    })
+}
+
+fn encode(arguments: EncodeArguments) -> Result<()> {
+    let tokenizer = open(&arguments.tokenizer)?;
+    let ids = tokenizer.encode(&arguments.text.map_or_else(standard_input, Ok)?);
+    let shown: Vec<String> = match arguments.show {
+        true => ids.iter().map(|&id| Ok(format!("{:?}", tokenizer.decode(&[id])?))).collect::<Result<_>>()?,
+        false => ids.iter().map(u32::to_string).collect(),
+    };
+    print(&(shown.join(" ") + "\n"))
+}
+
+fn decode(arguments: DecodeArguments) -> Result<()> {
+    let tokenizer = open(&arguments.tokenizer)?;
+    let text = if arguments.ids.is_empty() { standard_input()? } else { arguments.ids.join(" ") };
+    let ids: Vec<u32> = text
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|id| !id.is_empty())
+        .map(|id| id.parse().map_err(|_| Error::argument(format!("{id:?} is not a token id; expected a whole number"))))
+        .collect::<Result<_>>()?;
+    print(&tokenizer.decode(&ids)?)
+}

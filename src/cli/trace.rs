@@ -1,0 +1,51 @@
+//! `ossia trace`
+
+use super::{open_model, print};
+use crate::checkpoint::{TensorFile, write_tensors};
+use crate::error::{Error, Result};
+use crate::generate::trace::{first_difference, trace};
+use crate::tensor::slice;
+use std::path::PathBuf;
+
+/// Write every intermediate tensor of one pass to a safetensors file
+///
+/// Names: embed; layers.{i}.attention, .router_logits, .moe, .output; norm; logits; loss; and with --gradients
+/// grad.NAME for every parameter of the Hugging Face checkpoint. Numbers are f32, rows are tokens.
+///
+/// Example: ossia trace runs/nano --tokens 5,17,3 --out trace.safetensors
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A model directory
+    model: PathBuf,
+    /// Token ids
+    #[arg(long, value_delimiter = ',', required = true, value_name = "ID,ID,…")]
+    tokens: Vec<u32>,
+    /// The file to write
+    #[arg(long, value_name = "FILE", required_unless_present = "compare")]
+    out: Option<PathBuf>,
+    /// Also the gradient of the loss with respect to every parameter
+    #[arg(long)]
+    gradients: bool,
+    /// Compare with another trace: name the first tensor that differs, and exit with code 2 if one does
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// How far two numbers may be apart, relative to the largest of their tensor
+    #[arg(long, default_value_t = 1e-4, value_name = "X", requires = "compare")]
+    tolerance: f32,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let other = arguments.compare.as_ref().map(TensorFile::open).transpose()?;
+    let model = open_model(&arguments.model)?;
+    let tensors = trace(&model, &arguments.tokens, arguments.gradients)?;
+    if let Some(out) = &arguments.out {
+        let parts = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape(), slice(tensor)));
+        write_tensors(out, parts, &[("tokens", format!("{:?}", arguments.tokens))])?;
+        eprintln!("{} tensors in {}", tensors.len(), out.display());
+    }
+    let (Some(path), Some(other)) = (&arguments.compare, &other) else { return Ok(()) };
+    match first_difference(&tensors, |name| other.tensor(name, None).ok(), arguments.tolerance) {
+        Some(difference) => Err(Error::file(path, format!("tensor {}: {}", difference.tensor, difference.what))),
+        None => print(&format!("all {} tensors agree\n", tensors.len())),
+    }
+}

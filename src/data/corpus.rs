@@ -1,0 +1,228 @@
+//! Texts to train on: files, directories, JSON Lines, or the built-in stories.
+//!
+//! A corpus is a list of documents. A text file is one document; a `.jsonl` file has one a line, in a field of a JSON
+//! object (<https://jsonlines.org>); a directory is all the `.txt`, `.md` and `.jsonl` files below it, in sorted order,
+//! so that the same directory is the same corpus everywhere. One bad line among millions should not cost the run:
+//! it is skipped, counted and reported. A file that is not text at all is an error.
+
+use super::story;
+use crate::error::{Error, Result};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// The extensions that count in a directory. A file that is named directly may have any.
+const EXTENSIONS: [&str; 3] = ["txt", "md", "jsonl"];
+
+/// Documents, in order, and what could not be used.
+#[derive(Clone, Debug, Default)]
+pub struct Corpus {
+    /// None of them is empty.
+    pub documents: Vec<String>,
+    /// What was left out, in the order in which it was found.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A line that is not a document. Displays as `path:line: reason`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub path: PathBuf,
+    /// From 1.
+    pub line: usize,
+    /// What was found, what was expected.
+    pub reason: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path.display(), self.line, self.reason)
+    }
+}
+
+/// A corpus in two parts that share no document.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// What a model learns from, in the order of the corpus.
+    pub train: Vec<String>,
+    /// What it is measured on and never sees, in the order of the corpus.
+    pub validation: Vec<String>,
+}
+
+impl Corpus {
+    /// Reads files and directories, in the order given. `field` is the field of a JSON Lines object that holds the
+    /// text, usually `text`.
+    ///
+    /// # Errors
+    /// A path that does not exist or cannot be read, a file that is not UTF-8, no document at all.
+    pub fn read<P: AsRef<Path>>(paths: &[P], field: &str) -> Result<Self> {
+        let mut corpus = Self::default();
+        let mut directories = BTreeSet::new();
+        for path in paths {
+            let path = path.as_ref();
+            let kind = fs::metadata(path).map_err(|e| Error::io(path, "read", e))?;
+            if kind.is_dir() {
+                corpus.read_directory(path, field, &mut directories)?;
+            } else {
+                corpus.read_file(path, field)?;
+            }
+        }
+        if corpus.documents.is_empty() { Err(corpus.no_documents(paths)) } else { Ok(corpus) }
+    }
+
+    /// `documents` stories of the built-in grammar. The same seed gives the same stories on every machine.
+    pub fn builtin(documents: usize, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let documents = (0..documents).map(|_| story::sample(&mut rng).text).collect();
+        Self { documents, skipped: Vec::new() }
+    }
+
+    /// Puts a random `fraction` of the documents aside for validation: at least one if there are two, and never all.
+    /// The same seed picks the same documents.
+    ///
+    /// # Errors
+    /// A fraction that is not in 0..1.
+    pub fn split(self, fraction: f64, seed: u64) -> Result<Split> {
+        if !(0.0..1.0).contains(&fraction) {
+            return Err(Error::argument(format!(
+                "the validation fraction is {fraction}, expected at least 0 and less than 1"
+            )));
+        }
+        let n = self.documents.len();
+        let wanted = ((n as f64 * fraction).round() as usize).max(1).min(n.saturating_sub(1));
+        // Selection sampling: document i is taken with probability (still wanted) / (still to come).
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut split = Split { train: Vec::new(), validation: Vec::new() };
+        for (index, document) in self.documents.into_iter().enumerate() {
+            let still_wanted = wanted - split.validation.len();
+            if (rng.random_range(0..(n - index) as u64) as usize) < still_wanted {
+                split.validation.push(document);
+            } else {
+                split.train.push(document);
+            }
+        }
+        Ok(split)
+    }
+
+    /// Reads every directory at most once, so that links that lead in a circle end.
+    fn read_directory(&mut self, path: &Path, field: &str, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
+        let cannot_read = |e| Error::io(path, "read", e);
+        if !seen.insert(path.canonicalize().map_err(cannot_read)?) {
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path).map_err(cannot_read)? {
+            entries.push(entry.map_err(cannot_read)?.path());
+        }
+        entries.sort();
+        for entry in entries {
+            if entry.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b".")) {
+                continue;
+            }
+            let kind = fs::metadata(&entry).map_err(|e| Error::io(&entry, "read", e))?;
+            if kind.is_dir() {
+                self.read_directory(&entry, field, seen)?;
+            } else if kind.is_file() && EXTENSIONS.iter().any(|extension| has_extension(&entry, extension)) {
+                self.read_file(&entry, field)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_file(&mut self, path: &Path, field: &str) -> Result<()> {
+        if has_extension(path, "jsonl") { self.read_json_lines(path, field) } else { self.read_text(path) }
+    }
+
+    fn read_text(&mut self, path: &Path) -> Result<()> {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
+        let text = String::from_utf8(bytes).map_err(|e| not_utf8(path, e.utf8_error().valid_up_to() as u64))?;
+        let text = without_mark(&text);
+        if text.trim().is_empty() {
+            self.skip(path, 1, "found an empty file".to_string());
+        } else {
+            self.documents.push(text.to_string());
+        }
+        Ok(())
+    }
+
+    fn read_json_lines(&mut self, path: &Path, field: &str) -> Result<()> {
+        let mut file = BufReader::new(File::open(path).map_err(|e| Error::io(path, "read", e))?);
+        let (mut bytes, mut offset) = (Vec::new(), 0);
+        for line in 1.. {
+            bytes.clear();
+            if file.read_until(b'\n', &mut bytes).map_err(|e| Error::io(path, "read", e))? == 0 {
+                break;
+            }
+            let text = str::from_utf8(&bytes).map_err(|e| not_utf8(path, offset + e.valid_up_to() as u64))?;
+            match document(without_mark(text), field) {
+                Ok(document) => self.documents.push(document),
+                Err(reason) => self.skip(path, line, reason),
+            }
+            offset += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, path: &Path, line: usize, reason: String) {
+        self.skipped.push(Skipped { path: path.to_path_buf(), line, reason });
+    }
+
+    fn no_documents<P: AsRef<Path>>(&self, paths: &[P]) -> Error {
+        let names: Vec<String> = paths.iter().map(|path| path.as_ref().display().to_string()).collect();
+        let what = match self.skipped.as_slice() {
+            [] => "expected text files, .jsonl files, or directories with .txt, .md or .jsonl files".to_string(),
+            [first, ..] => format!("skipped {}, the first: {first}", self.skipped.len()),
+        };
+        Error::argument(format!("found no document in {}; {what}", if names.is_empty() { "no path".into() } else { names.join(", ") }))
+    }
+}
+
+/// The text in one line of a JSON Lines file, or why it has none.
+fn document(line: &str, field: &str) -> std::result::Result<String, String> {
+    use serde_json::Value;
+    if line.trim().is_empty() {
+        return Err("found an empty line, expected a JSON object".to_string());
+    }
+    let value: Value = serde_json::from_str(line).map_err(|e| format!("found malformed JSON at column {}", e.column()))?;
+    let Value::Object(mut object) = value else {
+        return Err(format!("found {}, expected an object with the field `{field}`", kind(&value)));
+    };
+    match object.remove(field) {
+        Some(Value::String(text)) if text.trim().is_empty() => Err(format!("found an empty text in the field `{field}`")),
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(format!("found {} in the field `{field}`, expected a string", kind(&other))),
+        None => {
+            let names: Vec<&str> = object.keys().take(5).map(String::as_str).collect();
+            Err(format!("found no field `{field}`, only: {}", names.join(", ")))
+        }
+    }
+}
+
+fn kind(value: &serde_json::Value) -> &'static str {
+    use serde_json::Value;
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+/// Without the byte order mark that some editors put first.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+fn not_utf8(path: &Path, offset: u64) -> Error {
+    Error::file(path, format!("byte {offset} is not UTF-8; convert the file to UTF-8 or leave it out"))
+}

@@ -1,0 +1,119 @@
+//! Telling: a story drawn at random, and, for grammars small enough, all of them.
+
+use super::grammar::{Grammar, Piece};
+use rand::{Rng, RngExt};
+
+/// A story, and the natural logarithm of the probability of drawing it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Story {
+    /// The text; paragraphs are separated by one newline.
+    pub text: String,
+    /// In nats, ≤ 0.
+    pub log_probability: f64,
+}
+
+/// The words that a story has drawn so far: (slot, line of its list).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Drawn(pub Vec<(usize, usize)>);
+
+impl Drawn {
+    /// The line that was drawn for `slot`.
+    pub fn line(&self, slot: usize) -> usize {
+        let found = self.0.iter().find(|(s, _)| *s == slot);
+        found.expect("Grammar::new checks that every mention is drawn before").1
+    }
+}
+
+impl Grammar {
+    /// The lines that `slot` can still draw: those that no slot of the same list has drawn.
+    pub(super) fn free(&self, slot: usize, drawn: &Drawn) -> Vec<usize> {
+        let list = self.slots[slot].list;
+        let taken = |line| drawn.0.iter().any(|&(s, l)| self.slots[s].list == list && l == line);
+        (0..self.lists[list].lines.len()).filter(|&line| !taken(line)).collect()
+    }
+
+    // ANCHOR: sample
+    /// Draws a story.
+    pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> Story {
+        let mut story = Story { text: String::new(), log_probability: 0.0 };
+        self.tell(&self.rules[0].pieces, &mut story, &mut Drawn::default(), rng);
+        story
+    }
+
+    fn tell<R: Rng + ?Sized>(&self, pieces: &[Piece], story: &mut Story, drawn: &mut Drawn, rng: &mut R) {
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => story.text += text,
+                Piece::Choice(options) => {
+                    story.log_probability -= (options.len() as f64).ln();
+                    self.tell(&options[below(options.len(), rng)], story, drawn, rng);
+                }
+                Piece::Draw(mention) => {
+                    let free = self.free(mention.slot, drawn);
+                    story.log_probability -= (free.len() as f64).ln();
+                    let line = free[below(free.len(), rng)];
+                    drawn.0.push((mention.slot, line));
+                    story.text += &self.render(mention, line);
+                }
+                Piece::Mention(mention) => story.text += &self.render(mention, drawn.line(mention.slot)),
+                Piece::Rule(rule) => self.tell(&self.rules[*rule].pieces, story, drawn, rng),
+            }
+        }
+    }
+    // ANCHOR_END: sample
+
+    /// Every story there is, or `None` if there are more than `limit`: the slow twin of all that the other readings
+    /// compute without listing them.
+    pub fn every_story(&self, limit: usize) -> Option<Vec<Story>> {
+        let start = (Story { text: String::new(), log_probability: 0.0 }, Drawn::default());
+        let stories = self.tell_all(&self.rules[0].pieces, vec![start], limit)?;
+        Some(stories.into_iter().map(|(story, _)| story).collect())
+    }
+
+    /// Continues each of `stories` in every possible way.
+    fn tell_all(&self, pieces: &[Piece], mut stories: Vec<(Story, Drawn)>, limit: usize) -> Option<Vec<(Story, Drawn)>> {
+        for piece in pieces {
+            let mut longer = Vec::new();
+            for (mut story, mut drawn) in stories {
+                match piece {
+                    Piece::Text(text) => story.text += text,
+                    Piece::Mention(mention) => story.text += &self.render(mention, drawn.line(mention.slot)),
+                    Piece::Rule(rule) => {
+                        longer.extend(self.tell_all(&self.rules[*rule].pieces, vec![(story, drawn)], limit)?);
+                        continue;
+                    }
+                    Piece::Choice(options) => {
+                        story.log_probability -= (options.len() as f64).ln();
+                        for option in options {
+                            longer.extend(self.tell_all(option, vec![(story.clone(), drawn.clone())], limit)?);
+                        }
+                        continue;
+                    }
+                    Piece::Draw(mention) => {
+                        let free = self.free(mention.slot, &drawn);
+                        story.log_probability -= (free.len() as f64).ln();
+                        for line in free {
+                            let (mut story, mut drawn) = (story.clone(), drawn.clone());
+                            story.text += &self.render(mention, line);
+                            drawn.0.push((mention.slot, line));
+                            longer.push((story, drawn));
+                        }
+                        continue;
+                    }
+                }
+                drawn.0.shrink_to_fit();
+                longer.push((story, drawn));
+            }
+            if longer.len() > limit {
+                return None;
+            }
+            stories = longer;
+        }
+        Some(stories)
+    }
+}
+
+/// A number in 0..n. Drawn as `u32`, so that 32- and 64-bit machines tell the same stories.
+fn below<R: Rng + ?Sized>(n: usize, rng: &mut R) -> usize {
+    rng.random_range(0..n as u32) as usize
+}

@@ -1,0 +1,99 @@
+//! One token out of V logits.       Book: chapter 18
+//!
+//! In this order, as in transformers: repetition penalty, temperature, top-k, top-p, min-p, then a draw.
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+/// How to choose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// Logits are divided by it; 0 takes the most probable token.
+    pub temperature: f32,
+    /// Only the k most probable; 0 for all.
+    pub top_k: usize,
+    /// Only the most probable ones that together reach this probability; 1 for all.
+    /// Holtzman et al. 2020, <https://arxiv.org/abs/1904.09751>
+    pub top_p: f32,
+    /// Only those at least this share of the most probable one; 0 for all.
+    /// Nguyen et al. 2024, <https://arxiv.org/abs/2407.01082>
+    pub min_p: f32,
+    /// Logits of tokens that already stand in the text are divided by it (multiplied where negative); 1 for none.
+    /// Keskar et al. 2019, <https://arxiv.org/abs/1909.05858>
+    pub repetition_penalty: f32,
+    /// Seeds the draws.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, seed: 0 }
+    }
+}
+
+/// Draws tokens.
+pub struct Sampler {
+    sampling: Sampling,
+    rng: ChaCha8Rng,
+}
+
+impl Sampler {
+    /// The same sampling draws the same tokens from the same logits.
+    pub fn new(sampling: Sampling) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(sampling.seed), sampling }
+    }
+
+    /// A token, given the logits (V,) and the text so far.
+    pub fn sample(&mut self, logits: &[f32], text: &[u32]) -> u32 {
+        let candidates = distribution(logits, text, &self.sampling);
+        let mut draw = self.rng.random::<f32>() * candidates.iter().map(|&(_, p)| p).sum::<f32>();
+        for &(token, p) in &candidates {
+            draw -= p;
+            if draw < 0.0 {
+                return token;
+            }
+        }
+        candidates[0].0 // rounding left a crumb: the most probable one takes it
+    }
+}
+
+// ANCHOR: distribution
+/// The tokens that may be drawn, most probable first, with their probabilities (before they are scaled to sum to 1).
+pub fn distribution(logits: &[f32], text: &[u32], sampling: &Sampling) -> Vec<(u32, f32)> {
+    let mut logits = logits.to_vec();
+    penalize(&mut logits, text, sampling.repetition_penalty);
+    let mut candidates: Vec<(u32, f32)> = (0..).zip(logits).collect();
+    // Of equal logits the lower id comes first.
+    candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    if sampling.temperature == 0.0 {
+        return vec![(candidates[0].0, 1.0)];
+    }
+    if sampling.top_k > 0 {
+        candidates.truncate(sampling.top_k);
+    }
+    let largest = candidates[0].1;
+    candidates.iter_mut().for_each(|(_, z)| *z = ((*z - largest) / sampling.temperature).exp());
+    let total: f32 = candidates.iter().map(|&(_, p)| p).sum();
+    candidates.iter_mut().for_each(|(_, p)| *p /= total);
+    let mut before = 0.0;
+    let reached = candidates.iter().position(|&(_, p)| {
+        before += p;
+        before >= sampling.top_p
+    });
+    candidates.truncate(reached.map_or(candidates.len(), |last| last + 1));
+    let least = sampling.min_p * candidates[0].1;
+    candidates.retain(|&(_, p)| p >= least);
+    candidates
+}
+// ANCHOR_END: distribution
+
+fn penalize(logits: &mut [f32], text: &[u32], penalty: f32) {
+    if penalty == 1.0 {
+        return;
+    }
+    let seen: std::collections::HashSet<u32> = text.iter().copied().collect();
+    for token in seen {
+        let z = &mut logits[token as usize];
+        *z = if *z > 0.0 { *z / penalty } else { *z * penalty };
+    }
+}

@@ -1,0 +1,86 @@
+//! Every intermediate tensor of one pass, under fixed names: for looking inside, and for comparing implementations.
+//!
+//! `embed`; for each layer `layers.{i}.attention`, `.router_logits`, `.moe`, `.output`; `norm`; `logits`; `loss`, the
+//! mean cross-entropy of tokens 1 … T − 1 given those before; with gradients `grad.` and a parameter's name in the
+//! Hugging Face checkpoint, for every parameter.
+
+use super::generator::check_tokens;
+use crate::checkpoint::file_name;
+use crate::error::{Error, Result};
+use crate::model::Transformer;
+use crate::ops::cross_entropy::IGNORE;
+use crate::tensor::{Array, array, no_grad};
+use ndarray::ArrayView2;
+
+/// The tensors of one pass over `tokens`, in the order in which they are computed.
+///
+/// # Errors
+/// If there are fewer than two tokens, more than the context, or one that the model does not know.
+pub fn trace(model: &Transformer, tokens: &[u32], gradients: bool) -> Result<Vec<(String, Array)>> {
+    if tokens.len() < 2 {
+        return Err(Error::argument(format!("{} tokens to trace; expected at least 2, to have a loss", tokens.len())));
+    }
+    if tokens.len() > model.config.context {
+        let (found, context) = (tokens.len(), model.config.context);
+        return Err(Error::argument(format!("{found} tokens to trace; this model's context is {context}")));
+    }
+    check_tokens(tokens, model.config.vocab_size)?;
+    // Cross-entropy alone is traced, as the reference does.
+    let mut model = model.clone();
+    model.config.router_aux_loss_coef = 0.0;
+    if gradients { pass(&model, tokens) } else { no_grad(|| pass(&model, tokens)) }
+}
+
+fn pass(model: &Transformer, tokens: &[u32]) -> Result<Vec<(String, Array)>> {
+    let mut tensors = Vec::new();
+    let row = ArrayView2::from_shape((1, tokens.len()), tokens).expect("one row");
+    let output = model.forward_observed(row, None, &mut |name, tensor| tensors.push((name, tensor.value().clone())));
+    tensors.push(("logits".into(), model.logits(&output.hidden).value().clone()));
+    let targets: Vec<u32> = tokens[1..].iter().copied().chain([IGNORE]).collect();
+    let loss = model.loss(&output, &targets).total;
+    tensors.push(("loss".into(), array(&[1], vec![loss.item()])));
+    if loss.needs_grad() {
+        let gradients = loss.backward();
+        for (name, parameter) in model.parameters() {
+            if let Some(gradient) = gradients.get(&parameter) {
+                tensors.push((format!("grad.{}", file_name(&name)), gradient.clone()));
+            }
+        }
+    }
+    Ok(tensors)
+}
+
+/// A difference between two traces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// The first tensor that differs, in the order of `ours`.
+    pub tensor: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// The first tensor of `ours` that `theirs` lacks, or has with numbers more than `tolerance` of its largest away.
+pub fn first_difference(
+    ours: &[(String, Array)],
+    theirs: impl Fn(&str) -> Option<Array>,
+    tolerance: f32,
+) -> Option<Difference> {
+    ours.iter().find_map(|(name, ours)| {
+        let what = match theirs(name) {
+            None => Some("missing on the other side".to_string()),
+            Some(theirs) if theirs.shape() != ours.shape() => {
+                Some(format!("shape {:?} here, {:?} there", ours.shape(), theirs.shape()))
+            }
+            Some(theirs) => worst(ours, &theirs, tolerance),
+        };
+        what.map(|what| Difference { tensor: name.clone(), what })
+    })
+}
+
+fn worst(ours: &Array, theirs: &Array, tolerance: f32) -> Option<String> {
+    let (ours, theirs) = (crate::tensor::slice(ours), crate::tensor::slice(theirs));
+    let largest = theirs.iter().fold(1e-6_f32, |a, b| a.max(b.abs()));
+    let wrong = |i: &usize| !((ours[*i] - theirs[*i]).abs() / largest <= tolerance);
+    let index = (0..ours.len()).find(wrong)?;
+    Some(format!("number {index} is {} here, {} there (tolerance {tolerance} of {largest})", ours[index], theirs[index]))
+}

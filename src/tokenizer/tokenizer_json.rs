@@ -1,0 +1,292 @@
+//! `tokenizer.json`: the tokenizer file of Hugging Face, read and written with the same ids.
+//!
+//! The format can describe many tokenizers (<https://github.com/huggingface/tokenizers>). Read is the one that this
+//! crate implements, o200k's: no normalizer, the pieces of [`PATTERN`], byte-level BPE. Anything else is refused with
+//! the field that differs, because a file read with other rules would give other ids and no error.
+//!
+//! Bytes appear as characters: the 188 bytes that print in Latin-1 stand for themselves, the 68 others for U+0100 to
+//! U+0143 in their order, so that a space is `Ġ` (Radford et al. 2019, `bytes_to_unicode` in GPT-2's `encoder.py`).
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::bpe::{Bpe, Merge};
+use super::hash::FastMap;
+use super::specials::Specials;
+use super::{END_OF_TEXT, PATTERN, Tokenizer, by_id};
+use crate::error::{Error, Result};
+
+/// A result whose error is a line that does not yet name the file.
+type Checked<T> = std::result::Result<T, String>;
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not a byte-level BPE tokenizer with the pieces of o200k.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, "read", source))?;
+        Self::from_json(&text, path)
+    }
+
+    /// Reads the text of a `tokenizer.json`; `path` is only named in messages.
+    ///
+    /// # Errors
+    /// The text is not JSON, or not a byte-level BPE tokenizer with the pieces of o200k.
+    pub fn from_json(text: &str, path: impl AsRef<Path>) -> Result<Self> {
+        let file: Value = serde_json::from_str(text)
+            .map_err(|error| Error::file(&path, format!("not JSON: {error}; is the file complete?")))?;
+        read(&file).map_err(|message| Error::file(&path, message))
+    }
+
+    /// The text of a `tokenizer.json`. Of two special tokens with one id it has the first.
+    ///
+    /// Hugging Face numbers special tokens itself, without gaps from the end of the vocabulary on. A trained tokenizer
+    /// has no gaps. One that has them keeps its ids here, but needs names for the ids between to keep them there.
+    pub fn to_json(&self) -> String {
+        let added: Vec<Value> = first_of_each_id(self.specials()).map(added_token).collect();
+        let file = json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": added,
+            "normalizer": null,
+            "pre_tokenizer": {
+                "type": "Sequence",
+                "pretokenizers": [
+                    { "type": "Split", "pattern": { "Regex": PATTERN }, "behavior": "Isolated", "invert": false },
+                    byte_level(),
+                ],
+            },
+            "post_processor": null,
+            "decoder": byte_level(),
+            "model": model(&self.bpe),
+        });
+        format!("{file:#}\n")
+    }
+
+    /// The text of the `tokenizer_config.json` beside it: what `AutoTokenizer.from_pretrained(directory)` needs to open
+    /// the two. `max_length` is the longest context of the model, in tokens.
+    pub fn tokenizer_config_json(&self, max_length: usize) -> String {
+        let mut config = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": max_length,
+            "clean_up_tokenization_spaces": false,
+        });
+        if self.end_of_text().is_some() {
+            config["eos_token"] = END_OF_TEXT.into();
+            config["pad_token"] = END_OF_TEXT.into();
+        }
+        format!("{config:#}\n")
+    }
+}
+
+fn first_of_each_id(specials: &[(String, u32)]) -> impl Iterator<Item = &(String, u32)> {
+    let mut seen = HashSet::new();
+    specials.iter().filter(move |(_, id)| seen.insert(*id))
+}
+
+fn added_token((name, id): &(String, u32)) -> Value {
+    json!({
+        "id": id, "content": name, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+        "special": true,
+    })
+}
+
+/// As a pre-tokenizer: bytes become their characters. As a decoder: the way back.
+fn byte_level() -> Value {
+    json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false })
+}
+
+fn model(bpe: &Bpe) -> Value {
+    let chars = byte_chars();
+    let spelled = |bytes: &[u8]| -> String { bytes.iter().map(|&byte| chars[usize::from(byte)]).collect() };
+    let token = |id: u32| spelled(&bpe.tokens()[id as usize]);
+    let present = bpe.tokens().iter().zip(0u32..).filter(|(bytes, _)| !bytes.is_empty());
+    let vocab: Map<String, Value> = present.map(|(bytes, id)| (spelled(bytes), id.into())).collect();
+    let merges: Vec<Value> = bpe.merges().iter().map(|merge| json!([token(merge.left), token(merge.right)])).collect();
+    json!({
+        "type": "BPE",
+        "dropout": null,
+        "unk_token": null,
+        "continuing_subword_prefix": null,
+        "end_of_word_suffix": null,
+        "fuse_unk": false,
+        "byte_fallback": false,
+        "ignore_merges": bpe.ignore_merges(),
+        "vocab": vocab,
+        "merges": merges,
+    })
+}
+
+// ANCHOR: byte_chars
+/// The character that stands for each byte.
+fn byte_chars() -> [char; 256] {
+    let mut others = '\u{100}'..;
+    std::array::from_fn(|byte| match byte as u8 {
+        printable @ (b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff) => char::from(printable),
+        _ => others.next().unwrap_or(char::REPLACEMENT_CHARACTER),
+    })
+}
+// ANCHOR_END: byte_chars
+
+fn read(file: &Value) -> Checked<Tokenizer> {
+    check_pipeline(file)?;
+    let specials = read_added_tokens(&file["added_tokens"])?;
+    let ids = read_vocab(&file["model"]["vocab"], &specials)?;
+    let merges = read_merges(&file["model"]["merges"], &ids)?;
+    let ignore_merges = match &file["model"]["ignore_merges"] {
+        Value::Null => false,
+        Value::Bool(ignore) => *ignore,
+        other => return Err(unlike("model.ignore_merges", other, "true or false")),
+    };
+    let tokens = by_id(spelled_out(&ids)?).map_err(|message| format!("model.vocab: {message}"))?;
+    let bpe = Bpe::new(tokens, &merges, ignore_merges).map_err(|message| format!("model: {message}"))?;
+    Tokenizer::from_parts(bpe, specials).map_err(|message| format!("added_tokens: {message}"))
+}
+
+/// `field: found …, expected …`, with a long value cut short.
+fn unlike(field: &str, found: &Value, expected: &str) -> String {
+    let found = match found {
+        Value::Null => "nothing".to_owned(),
+        value => value.to_string(),
+    };
+    let cut = found.char_indices().nth(80).map_or(found.clone(), |(end, _)| format!("{}…", &found[..end]));
+    format!("{field}: found {cut}, expected {expected}")
+}
+
+/// Refuses every setting under which the same vocabulary would give other ids.
+fn check_pipeline(file: &Value) -> Checked<()> {
+    if !file.is_object() {
+        return Err(unlike("the file", file, "the object of a tokenizer.json"));
+    }
+    let nothing = || vec![Value::Null];
+    let affix = || vec![Value::Null, json!("")];
+    let required = [
+        ("model.type", vec![json!("BPE")]),
+        ("model.dropout", vec![Value::Null, json!(0.0)]),
+        ("model.continuing_subword_prefix", affix()),
+        ("model.end_of_word_suffix", affix()),
+        ("normalizer", nothing()),
+        ("pre_tokenizer.type", vec![json!("Sequence")]),
+        ("pre_tokenizer.pretokenizers.0.type", vec![json!("Split")]),
+        ("pre_tokenizer.pretokenizers.0.pattern.Regex", vec![json!(PATTERN)]),
+        ("pre_tokenizer.pretokenizers.0.behavior", vec![json!("Isolated")]),
+        ("pre_tokenizer.pretokenizers.0.invert", vec![json!(false)]),
+        ("pre_tokenizer.pretokenizers.1.type", vec![json!("ByteLevel")]),
+        ("pre_tokenizer.pretokenizers.1.add_prefix_space", vec![json!(false)]),
+        ("pre_tokenizer.pretokenizers.1.use_regex", vec![json!(false)]),
+        ("pre_tokenizer.pretokenizers.2", nothing()),
+        ("post_processor.type", vec![Value::Null, json!("ByteLevel")]),
+        ("decoder.type", vec![json!("ByteLevel")]),
+        ("truncation", nothing()),
+        ("padding", nothing()),
+    ];
+    for (field, allowed) in required {
+        let found = file.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null);
+        if !allowed.contains(found) {
+            let expected = if allowed[0].is_null() { "null".to_owned() } else { allowed[0].to_string() };
+            return Err(unlike(field, found, &format!("{expected} (only o200k's byte-level BPE is supported)")));
+        }
+    }
+    Ok(())
+}
+
+fn read_added_tokens(list: &Value) -> Checked<Vec<(String, u32)>> {
+    let list = match list {
+        Value::Null => &[][..],
+        list => list.as_array().ok_or_else(|| unlike("added_tokens", list, "a list"))?,
+    };
+    let mut ids = HashSet::new();
+    let mut specials = Vec::new();
+    for (at, token) in list.iter().enumerate() {
+        let field = |name: &str| format!("added_tokens.{at}.{name}");
+        let name = token["content"].as_str().ok_or_else(|| unlike(&field("content"), &token["content"], "a string"))?;
+        let id = read_id(&field("id"), &token["id"])?;
+        for (flag, expected) in [("special", true), ("single_word", false), ("lstrip", false), ("rstrip", false)] {
+            let found = &token[flag];
+            if found.as_bool().unwrap_or(false) != expected {
+                return Err(unlike(&field(flag), found, &expected.to_string()));
+            }
+        }
+        if !ids.insert(id) {
+            return Err(unlike(&field("id"), &token["id"], "an id that no other added token has"));
+        }
+        specials.push((name.to_owned(), id));
+    }
+    Ok(specials)
+}
+
+fn read_id(field: &str, value: &Value) -> Checked<u32> {
+    let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+    id.ok_or_else(|| unlike(field, value, "an id"))
+}
+
+/// Token (as characters) → id. A special token that the vocabulary lists as well is left out.
+fn read_vocab<'a>(vocab: &'a Value, specials: &[(String, u32)]) -> Checked<FastMap<&'a str, u32>> {
+    let vocab = vocab.as_object().ok_or_else(|| unlike("model.vocab", vocab, "an object"))?;
+    let specials = Specials::new(specials.to_vec()).map_err(|message| format!("added_tokens: {message}"))?;
+    let mut ids = FastMap::default();
+    for (token, value) in vocab {
+        let field = format!("model.vocab.{token:?}");
+        let id = read_id(&field, value)?;
+        match specials.id(token) {
+            None => _ = ids.insert(token.as_str(), id),
+            Some(same) if same == id => {}
+            Some(other) => return Err(unlike(&field, value, &format!("{other}, its id in added_tokens"))),
+        }
+    }
+    Ok(ids)
+}
+
+/// The tokens as bytes.
+fn spelled_out(ids: &FastMap<&str, u32>) -> Checked<Vec<(Box<[u8]>, u32)>> {
+    let bytes: FastMap<char, u8> = byte_chars().into_iter().zip(0..=255).collect();
+    let spell = |(&token, &id): (&&str, &u32)| {
+        let spelled: Checked<Box<[u8]>> = token
+            .chars()
+            .map(|c| {
+                let byte = bytes.get(&c).copied();
+                byte.ok_or_else(|| {
+                    format!("model.vocab.{token:?}: found {c:?}, expected characters that stand for a byte")
+                })
+            })
+            .collect();
+        spelled.map(|bytes| (bytes, id))
+    };
+    let mut tokens = ids.iter().map(spell).collect::<Checked<Vec<_>>>()?;
+    tokens.sort_unstable_by_key(|&(_, id)| id); // so that messages do not depend on the hash
+    Ok(tokens)
+}
+
+fn read_merges(list: &Value, ids: &FastMap<&str, u32>) -> Checked<Vec<Merge>> {
+    let list = list.as_array().ok_or_else(|| unlike("model.merges", list, "a list"))?;
+    let mut merges = Vec::with_capacity(list.len());
+    let mut joined = String::new();
+    for (line, rank) in list.iter().zip(0..) {
+        let field = || format!("model.merges.{rank}");
+        let (left, right) =
+            merge_parts(line).ok_or_else(|| unlike(&field(), line, "two tokens, as [\"a\", \"b\"] or \"a b\""))?;
+        joined.clear();
+        joined.extend([left, right]);
+        let id = |token: &str| {
+            ids.get(token).copied().ok_or_else(|| unlike(&field(), line, &format!("{token:?} to be in model.vocab")))
+        };
+        merges.push(Merge { left: id(left)?, right: id(right)?, id: id(&joined)?, rank });
+    }
+    Ok(merges)
+}
+
+/// The two tokens of a merge, in either form.
+fn merge_parts(line: &Value) -> Option<(&str, &str)> {
+    match line {
+        Value::String(line) => line.split_once(' ').filter(|(_, right)| !right.contains(' ')),
+        Value::Array(pair) => match pair.as_slice() {
+            [left, right] => Some((left.as_str()?, right.as_str()?)),
+            _ => None,
+        },
+        _ => None,
+    }
+}

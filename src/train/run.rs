@@ -1,0 +1,194 @@
+//! A run in a directory: what is where, and how a run that was stopped goes on.
+//!
+//! The directory is itself a model directory. `state.safetensors` alone holds all that training needs (weights,
+//! moments, step, place in the data), in one file that is replaced in one go: it cannot disagree with itself,
+//! whenever a run is killed. `model.safetensors` is the same weights again, for those who only want the model.
+//! There is no other state: the order of the windows is a function of the seed and the epoch.
+
+use super::adamw::{AdamW, Hyperparameters, Moments};
+use super::trainer::{Settings, Trainer};
+use crate::checkpoint::{self, TensorFile, write_tensors};
+use crate::data::Cursor;
+use crate::error::{Error, Result};
+use crate::files::{create_directory, write_atomically};
+use crate::model::Transformer;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The files of a run.
+#[derive(Debug, Clone)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+/// `train.json`: how the run was started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// The architecture's name.
+    pub preset: String,
+    /// What it is trained on: paths, or `builtin`.
+    pub data: Vec<String>,
+    /// What it is measured on; empty: a part of `data`.
+    pub eval_data: Vec<String>,
+    /// The field of a JSONL line that holds the text.
+    pub field: String,
+    /// The share of documents put aside for validation where there is no `eval_data`.
+    pub validation_fraction: f64,
+    /// Stories that the built-in grammar tells, where `data` is `builtin`.
+    pub stories: usize,
+    /// All else.
+    pub settings: Settings,
+    /// The format of `state.safetensors`.
+    pub version: u32,
+}
+
+/// Where a stopped run was.
+pub struct Saved {
+    /// The model with its weights.
+    pub model: Transformer,
+    /// Moments and step count.
+    pub optimizer: AdamW,
+    /// The place in the data.
+    pub cursor: Cursor,
+    /// The lowest validation loss so far.
+    pub best_loss: Option<f64>,
+    /// The training text, in one number.
+    pub fingerprint: u64,
+}
+
+/// What `state.safetensors` says beside its tensors.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    step: u64,
+    cursor: Cursor,
+    best_loss: Option<f64>,
+    fingerprint: u64,
+}
+
+impl RunDirectory {
+    /// The run at `path`, whether or not it is there yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `metrics.jsonl`
+    pub fn metrics(&self) -> PathBuf {
+        self.file("metrics.jsonl")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.file("state.safetensors")
+    }
+
+    /// Whether there is a run that can go on.
+    pub fn has_state(&self) -> bool {
+        self.state().exists()
+    }
+
+    /// Makes the directory for a new run and writes `train.json`.
+    ///
+    /// # Errors
+    /// If it already holds a run, a model, or anything else; nothing in it is touched.
+    pub fn create(&self, settings: &RunSettings) -> Result<()> {
+        if let Ok(mut entries) = std::fs::read_dir(&self.path)
+            && entries.next().is_some()
+        {
+            let advice = if self.has_state() { "go on with --resume, or choose" } else { "choose" };
+            return Err(Error::file(&self.path, format!("already holds something; {advice} another --out")));
+        }
+        create_directory(&self.path)?;
+        self.write_settings(settings)
+    }
+
+    /// Writes `train.json`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write_settings(&self, settings: &RunSettings) -> Result<()> {
+        let text = serde_json::to_string_pretty(settings).expect("plain settings");
+        write_atomically(&self.file("train.json"), format!("{text}\n").as_bytes())
+    }
+
+    /// Reads `train.json`.
+    ///
+    /// # Errors
+    /// If it is missing or malformed.
+    pub fn read_settings(&self) -> Result<RunSettings> {
+        let path = self.file("train.json");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
+        serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))
+    }
+
+    // ANCHOR: save
+    /// Saves everything: first the state, in one atomic replacement, then the model for others to open.
+    ///
+    /// # Errors
+    /// What the system says; what was saved before is still there whole.
+    pub fn save(&self, trainer: &Trainer) -> Result<()> {
+        let parameters = trainer.model.parameters();
+        let header = Header {
+            step: trainer.step_count(),
+            cursor: trainer.batches.cursor(),
+            best_loss: trainer.best_loss,
+            fingerprint: trainer.batches.windows().fingerprint(),
+        };
+        let tensors = parameters.iter().zip(trainer.optimizer.moments()).flat_map(|((name, tensor), moments)| {
+            [
+                (name.clone(), tensor.shape(), tensor.data()),
+                (format!("m.{name}"), tensor.shape(), moments.m.as_slice()),
+                (format!("v.{name}"), tensor.shape(), moments.v.as_slice()),
+            ]
+        });
+        let header = serde_json::to_string(&header).expect("plain numbers");
+        write_tensors(&self.state(), tensors, &[("ossia", header)])?;
+        checkpoint::save(&trainer.model, &self.path)
+    }
+    // ANCHOR_END: save
+
+    /// Reads what [`RunDirectory::save`] wrote.
+    ///
+    /// # Errors
+    /// If there is no state, it is damaged, or it does not fit `config.json`.
+    pub fn resume(&self, hyperparameters: Hyperparameters) -> Result<Saved> {
+        let path = self.state();
+        if !path.exists() {
+            return Err(Error::file(&self.path, "holds no run to --resume (state.safetensors is missing)"));
+        }
+        let config = crate::config::ModelConfig::load(self.file(checkpoint::CONFIG))?;
+        let file = TensorFile::open(&path)?;
+        let header = file.metadata()?.remove("ossia").unwrap_or_default();
+        let header: Header = serde_json::from_str(&header)
+            .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")))?;
+        let model = Transformer::new(&config, &mut State { file: &file })?;
+        let mut moments = Vec::new();
+        for (name, tensor) in model.parameters() {
+            let read = |kind: &str| file.tensor(&format!("{kind}.{name}"), Some(tensor.shape()));
+            let numbers = |array| crate::tensor::slice(&array).to_vec();
+            moments.push(Moments { m: numbers(read("m")?), v: numbers(read("v")?) });
+        }
+        let optimizer = AdamW::resume(hyperparameters, header.step, moments);
+        let Header { cursor, best_loss, fingerprint, .. } = header;
+        Ok(Saved { model, optimizer, cursor, best_loss, fingerprint })
+    }
+}
+
+/// The state as a source of parameters, under ossia's own names.
+struct State<'a> {
+    file: &'a TensorFile,
+}
+
+impl crate::layers::Source for State<'_> {
+    fn parameter(&mut self, name: String, shape: &[usize], _: crate::layers::Init) -> Result<crate::tensor::Tensor> {
+        Ok(crate::tensor::Tensor::parameter(self.file.tensor(&name, Some(shape))?))
+    }
+}

@@ -1,0 +1,35 @@
+//! The learning rate over time.       Book: chapter 13
+
+use serde::{Deserialize, Serialize};
+
+/// What follows the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Half a cosine from the peak down to a tenth of it at the last step.
+    /// Loshchilov & Hutter 2017, <https://arxiv.org/abs/1608.03983>
+    Cosine,
+    /// The peak, to the end.
+    Constant,
+}
+
+/// What is left of the peak at the end of [`Schedule::Cosine`].
+const FLOOR: f64 = 0.1;
+
+impl Schedule {
+    /// The learning rate of step `step` (the first is 1) of `steps`: a straight line up to `peak` over the first
+    /// `warmup` steps, then the schedule.
+    pub fn learning_rate(self, step: u64, steps: u64, warmup: u64, peak: f64) -> f64 {
+        if step <= warmup {
+            return peak * step as f64 / warmup as f64;
+        }
+        match self {
+            Schedule::Constant => peak,
+            Schedule::Cosine => {
+                let progress = ((step - warmup) as f64 / (steps.saturating_sub(warmup)).max(1) as f64).min(1.0);
+                let height = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+                peak * (FLOOR + (1.0 - FLOOR) * height)
+            }
+        }
+    }
+}
