@@ -12,6 +12,7 @@ use std::time::Instant;
 ///
 /// Example: ossia generate runs/nano --prompt "Once upon a time" --temperature 0.7
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Arguments {
     /// A model directory
     model: PathBuf,

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 ///
 /// Example: ossia train --preset tiny --data stories.jsonl --out runs/mine
 #[derive(clap::Args, Default)]
-#[command(verbatim_doc_comment)]
+#[command(allow_negative_numbers = true)]
 pub struct Arguments {
     /// The architecture: nano, tiny, small, children-stories [default: nano]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
@@ -134,7 +134,7 @@ fn start(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
     let (batches, evaluation) = windows(&settings, &tokenizer, &text, &eval_text)?;
     let batches = Batches::new(batches, settings.settings.batch_size, settings.settings.seed)?;
     let run = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings.preset)));
-    run.create(&settings)?;
+    run.create(&settings, &config)?;
     save_tokenizer(&tokenizer, run.path(), config.context)?;
     let model = Transformer::random(&config, settings.settings.seed);
     Ok((Trainer::new(model, settings.settings, batches, Some(evaluation)), run, tokenizer))

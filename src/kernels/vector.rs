@@ -3,6 +3,8 @@
 //! A slice is cut into whole groups of eight and a tail. The tail is copied into a group padded with the number
 //! that changes nothing (0 for a sum, −∞ for a maximum) and takes the same path, so that a number's result does
 //! not depend on where in the slice it stands.
+//! What is done to a group is a function of its own, `#[inline(always)]`, never a closure that is called twice: only
+//! code that is inlined into the dispatch is compiled for its instruction set.
 //! Sums run in four independent accumulators: a fused multiply-add takes four cycles, and two can start in each.
 
 use super::AdamW;
@@ -10,8 +12,8 @@ use super::lanes::Lanes;
 
 /// The tail of a slice as a full group.
 #[inline(always)]
-fn pad(tail: &[f32], with: f32) -> [f32; 8] {
-    let mut group = [with; 8];
+fn pad<const N: usize>(tail: &[f32], with: f32) -> [f32; N] {
+    let mut group = [with; N];
     group[..tail.len()].copy_from_slice(tail);
     group
 }
@@ -105,11 +107,14 @@ pub fn scale<V: Lanes>(alpha: f32, x: &mut [f32]) {
 }
 
 #[inline(always)]
+fn product<V: Lanes>(r: f32, x: &[f32; 8], w: &[f32; 8]) -> V {
+    V::splat(r).mul(V::load(x)).mul(V::load(w))
+}
+
+#[inline(always)]
 pub fn scaled_product<V: Lanes>(r: f32, x: &[f32], w: &[f32], y: &mut [f32]) {
-    let r = V::splat(r);
     let ((x, x_tail), (w, w_tail)) = (x.as_chunks::<8>(), w.as_chunks::<8>());
-    let product = |x: &[f32; 8], w: &[f32; 8]| r.mul(V::load(x)).mul(V::load(w));
-    update(y, |i, _| product(&x[i], &w[i]), |_| product(&pad(x_tail, 0.0), &pad(w_tail, 0.0)));
+    update(y, |i, _| product::<V>(r, &x[i], &w[i]), |_| product(r, &pad(x_tail, 0.0), &pad(w_tail, 0.0)));
 }
 
 // ANCHOR: exp
@@ -167,79 +172,83 @@ fn gates_and_ups<V: Lanes>(pairs: &[f32; 16]) -> (V, V) {
     V::load(&groups[0]).deinterleave(V::load(&groups[1]))
 }
 
-/// `f` over eight (gate, up) pairs at a time, tail included: pairs in, eight numbers in, `OUT` numbers out.
+/// Eight gates and ups, clamped.
 #[inline(always)]
-fn for_pairs<const OUT: usize>(
-    gate_up: &[f32],
-    dy: Option<&[f32]>,
-    y: &mut [f32],
-    f: impl Fn(&[f32; 16], &[f32; 8], &mut [f32; OUT]),
-) {
-    let (pairs, pairs_tail) = gate_up.as_chunks::<16>();
-    let (outs, outs_tail) = y.as_chunks_mut::<OUT>();
-    let (dys, dys_tail) = dy.unwrap_or(&[]).as_chunks::<8>();
-    for (i, (pairs, out)) in pairs.iter().zip(outs).enumerate() {
-        f(pairs, dys.get(i).unwrap_or(&[0.0; 8]), out);
-    }
-    if !pairs_tail.is_empty() {
-        let mut padded = [0.0; 16];
-        padded[..pairs_tail.len()].copy_from_slice(pairs_tail);
-        let mut out = [0.0; OUT];
-        f(&padded, &pad(dys_tail, 0.0), &mut out);
-        outs_tail.copy_from_slice(&out[..outs_tail.len()]);
-    }
+fn clamped<V: Lanes>(gate: V, up: V, limit: f32) -> (V, V) {
+    let (top, bottom) = (V::splat(limit), V::splat(-limit));
+    (top.min(gate), bottom.max(top.min(up)))
+}
+
+#[inline(always)]
+fn swiglu_group<V: Lanes>(pairs: &[f32; 16], alpha: f32, limit: f32, y: &mut [f32; 8]) {
+    let (gate, up) = gates_and_ups::<V>(pairs);
+    let (gate, up) = clamped(gate, up, limit);
+    up.add(V::splat(1.0)).mul(gate).mul(sigmoid(V::splat(alpha).mul(gate))).store(y);
 }
 
 #[inline(always)]
 pub fn swiglu<V: Lanes>(gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) {
-    let (a, top, bottom, one) = (V::splat(alpha), V::splat(limit), V::splat(-limit), V::splat(1.0));
-    for_pairs::<8>(gate_up, None, y, |pairs, _, y| {
-        let (gate, up) = gates_and_ups::<V>(pairs);
-        let (gate, up) = (top.min(gate), bottom.max(top.min(up)));
-        up.add(one).mul(gate).mul(sigmoid(a.mul(gate))).store(y);
-    });
+    let ((pairs, pairs_tail), (ys, y_tail)) = (gate_up.as_chunks::<16>(), y.as_chunks_mut::<8>());
+    for (pairs, y) in pairs.iter().zip(ys) {
+        swiglu_group::<V>(pairs, alpha, limit, y);
+    }
+    let mut y = [0.0; 8];
+    swiglu_group::<V>(&pad(pairs_tail, 0.0), alpha, limit, &mut y);
+    y_tail.copy_from_slice(&y[..y_tail.len()]);
+}
+
+#[inline(always)]
+fn swiglu_backward_group<V: Lanes>(pairs: &[f32; 16], dy: &[f32; 8], alpha: f32, limit: f32, dpairs: &mut [f32; 16]) {
+    let (one, top, bottom) = (V::splat(1.0), V::splat(limit), V::splat(-limit));
+    let (gate_in, up_in) = gates_and_ups::<V>(pairs);
+    let (gate, up) = clamped(gate_in, up_in, limit);
+    let (dy, scaled) = (V::load(dy), V::splat(alpha).mul(gate));
+    let s = sigmoid(scaled);
+    let dgate = dy.mul(up.add(one)).mul(s).mul(scaled.mul_add(one.sub(s), one));
+    let dup = dy.mul(gate).mul(s);
+    let dgate = gate_in.lt_or_zero(top, dgate);
+    let dup = bottom.lt_or_zero(up_in, up_in.lt_or_zero(top, dup));
+    let (low, high) = dgate.interleave(dup);
+    let (groups, _) = dpairs.as_chunks_mut::<8>();
+    low.store(&mut groups[0]);
+    high.store(&mut groups[1]);
 }
 
 #[inline(always)]
 pub fn swiglu_backward<V: Lanes>(gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgate_up: &mut [f32]) {
-    let (a, top, bottom, one) = (V::splat(alpha), V::splat(limit), V::splat(-limit), V::splat(1.0));
-    for_pairs::<16>(gate_up, Some(dy), dgate_up, |pairs, dy, dpairs| {
-        let (gate_in, up_in) = gates_and_ups::<V>(pairs);
-        let dy = V::load(dy);
-        let (gate, up) = (top.min(gate_in), bottom.max(top.min(up_in)));
-        let s = sigmoid(a.mul(gate));
-        let dgate = dy.mul(up.add(one)).mul(s).mul(a.mul(gate).mul_add(one.sub(s), one));
-        let dup = dy.mul(gate).mul(s);
-        let dgate = gate_in.lt_or_zero(top, dgate);
-        let dup = bottom.lt_or_zero(up_in, up_in.lt_or_zero(top, dup));
-        let (low, high) = dgate.interleave(dup);
-        let (groups, _) = dpairs.as_chunks_mut::<8>();
-        low.store(&mut groups[0]);
-        high.store(&mut groups[1]);
-    });
+    let ((pairs, pairs_tail), (dys, dy_tail)) = (gate_up.as_chunks::<16>(), dy.as_chunks::<8>());
+    let (dpairs, dpairs_tail) = dgate_up.as_chunks_mut::<16>();
+    for ((pairs, dy), dpairs) in pairs.iter().zip(dys).zip(dpairs) {
+        swiglu_backward_group::<V>(pairs, dy, alpha, limit, dpairs);
+    }
+    let mut dpairs = [0.0; 16];
+    swiglu_backward_group::<V>(&pad(pairs_tail, 0.0), &pad(dy_tail, 0.0), alpha, limit, &mut dpairs);
+    dpairs_tail.copy_from_slice(&dpairs[..dpairs_tail.len()]);
+}
+
+#[inline(always)]
+fn adamw_group<V: Lanes>(step: &AdamW, g: &[f32; 8], w: &mut [f32; 8], m: &mut [f32; 8], v: &mut [f32; 8]) {
+    let g = V::load(g).mul(V::splat(step.gradient_scale));
+    let m_new = g.sub(V::load(m)).mul_add(V::splat(step.one_minus_beta1), V::load(m));
+    let v_new = V::load(v).mul(V::splat(step.beta2)).add(g.mul(g).mul(V::splat(1.0 - step.beta2)));
+    let denominator = v_new.sqrt().div(V::splat(step.root_correction)).add(V::splat(step.epsilon));
+    let change = V::splat(step.step_size).mul(m_new).div(denominator);
+    V::load(w).mul(V::splat(step.keep)).sub(change).store(w);
+    m_new.store(m);
+    v_new.store(v);
 }
 
 #[inline(always)]
 pub fn adamw<V: Lanes>(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
-    let one = |g: &[f32; 8], w: &mut [f32; 8], m: &mut [f32; 8], v: &mut [f32; 8]| {
-        let g = V::load(g).mul(V::splat(step.gradient_scale));
-        let m_new = g.sub(V::load(m)).mul_add(V::splat(step.one_minus_beta1), V::load(m));
-        let v_new = V::load(v).mul(V::splat(step.beta2)).add(g.mul(g).mul(V::splat(1.0 - step.beta2)));
-        let denominator = v_new.sqrt().div(V::splat(step.root_correction)).add(V::splat(step.epsilon));
-        let change = V::splat(step.step_size).mul(m_new).div(denominator);
-        V::load(w).mul(V::splat(step.keep)).sub(change).store(w);
-        m_new.store(m);
-        v_new.store(v);
-    };
     let (gs, g_tail) = gradient.as_chunks::<8>();
     let (ws, w_tail) = weight.as_chunks_mut::<8>();
     let (ms, m_tail) = m.as_chunks_mut::<8>();
     let (vs, v_tail) = v.as_chunks_mut::<8>();
     for (((g, w), m), v) in gs.iter().zip(ws).zip(ms).zip(vs) {
-        one(g, w, m, v);
+        adamw_group::<V>(step, g, w, m, v);
     }
     let (mut w, mut m, mut v) = (pad(w_tail, 0.0), pad(m_tail, 0.0), pad(v_tail, 0.0));
-    one(&pad(g_tail, 0.0), &mut w, &mut m, &mut v);
+    adamw_group::<V>(step, &pad(g_tail, 0.0), &mut w, &mut m, &mut v);
     w_tail.copy_from_slice(&w[..w_tail.len()]);
     m_tail.copy_from_slice(&m[..m_tail.len()]);
     v_tail.copy_from_slice(&v[..v_tail.len()]);

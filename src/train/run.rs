@@ -8,6 +8,7 @@
 use super::adamw::{AdamW, Hyperparameters, Moments};
 use super::trainer::{Settings, Trainer};
 use crate::checkpoint::{self, TensorFile, write_tensors};
+use crate::config::ModelConfig;
 use crate::data::Cursor;
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
@@ -95,11 +96,11 @@ impl RunDirectory {
         self.state().exists()
     }
 
-    /// Makes the directory for a new run and writes `train.json`.
+    /// Makes the directory for a new run and writes `train.json` and `config.json`.
     ///
     /// # Errors
     /// If it already holds a run, a model, or anything else; nothing in it is touched.
-    pub fn create(&self, settings: &RunSettings) -> Result<()> {
+    pub fn create(&self, settings: &RunSettings, config: &ModelConfig) -> Result<()> {
         if let Ok(mut entries) = std::fs::read_dir(&self.path)
             && entries.next().is_some()
         {
@@ -107,6 +108,7 @@ impl RunDirectory {
             return Err(Error::file(&self.path, format!("already holds something; {advice} another --out")));
         }
         create_directory(&self.path)?;
+        write_atomically(&self.file(checkpoint::CONFIG), config.to_json().as_bytes())?;
         self.write_settings(settings)
     }
 
@@ -164,7 +166,7 @@ impl RunDirectory {
         if !path.exists() {
             return Err(Error::file(&self.path, "holds no run to --resume (state.safetensors is missing)"));
         }
-        let config = crate::config::ModelConfig::load(self.file(checkpoint::CONFIG))?;
+        let config = ModelConfig::load(self.file(checkpoint::CONFIG))?;
         let file = TensorFile::open(&path)?;
         let header = file.metadata()?.remove("ossia").unwrap_or_default();
         let header: Header = serde_json::from_str(&header)

@@ -112,7 +112,7 @@ impl Grammar {
                 }
                 Piece::Draw(mention) => {
                     let words: Vec<_> = self.words(mention).into_iter().map(|word| BTreeSet::from([word])).collect();
-                    clash(&words)
+                    clashes(&words).first().map(|&(one, other, ..)| (one.clone(), other.clone()))
                 },
                 _ => None,
             };
@@ -125,13 +125,18 @@ impl Grammar {
         Ok(())
     }
 
-    /// Compares longer and longer beginnings of the options, until they all differ.
+    /// Compares longer and longer beginnings, of those options only whose shorter ones did not tell them apart.
     fn clash_of(&self, options: &[Vec<Piece>]) -> Option<(String, String)> {
+        let mut alike: Vec<&Vec<Piece>> = options.iter().collect();
         let mut found = ("an option".to_string(), "too many texts".to_string());
         for length in [4, 8, 16, 32, 64, 128, 256] {
-            let heads: Option<Vec<_>> = options.iter().map(|option| self.heads(option, length)).collect();
+            let heads: Option<Vec<_>> = alike.iter().map(|option| self.heads(option, length)).collect();
             let Some(heads) = heads else { break };
-            found = clash(&heads)?;
+            let clashes = clashes(&heads);
+            let &(one, other, ..) = clashes.first()?;
+            found = (one.clone(), other.clone());
+            let clashing = |index: &usize| clashes.iter().any(|&(_, _, a, b)| *index == a || *index == b);
+            alike = (0..alike.len()).filter(clashing).map(|index| alike[index]).collect();
         }
         Some(found)
     }
@@ -175,17 +180,21 @@ impl Grammar {
     }
 }
 
-/// Two texts of different sets such that the first begins the second.
-fn clash(sets: &[BTreeSet<String>]) -> Option<(String, String)> {
+/// Pairs of texts from different sets such that the first begins the second, and the two sets. At least one pair for
+/// each two sets that have any.
+fn clashes(sets: &[BTreeSet<String>]) -> Vec<(&String, &String, usize, usize)> {
     let mut all: Vec<(&String, usize)> =
         sets.iter().enumerate().flat_map(|(index, set)| set.iter().map(move |text| (text, index))).collect();
     all.sort();
-    for (index, (text, set)) in all.iter().enumerate() {
+    let (mut clashes, mut seen) = (Vec::new(), BTreeSet::new());
+    for (index, &(text, set)) in all.iter().enumerate() {
         // Sorted: the texts that `text` begins follow it directly.
         let longer = all[index + 1..].iter().take_while(|(other, _)| other.starts_with(text.as_str()));
-        if let Some((other, _)) = longer.filter(|(_, other_set)| other_set != set).last() {
-            return Some(((*text).clone(), (*other).clone()));
+        for &(other, other_set) in longer.filter(|&&(_, other_set)| other_set != set) {
+            if seen.insert((set, other_set)) {
+                clashes.push((text, other, set, other_set));
+            }
         }
     }
-    None
+    clashes
 }

@@ -1,0 +1,210 @@
+//! Sampling, the generator, text streams, traces.
+
+use crate::common::{Reference, assert_close, reference_path};
+use crate::model::CHECKPOINTS;
+use ossia::checkpoint;
+use ossia::config::ModelConfig;
+use ossia::generate::sampler::distribution;
+use ossia::generate::trace::{first_difference, trace};
+use ossia::generate::{Generator, Sampler, Sampling, Stop, TextStream};
+use ossia::model::Transformer;
+use ossia::tensor::{array, slice};
+use ossia::tokenizer::train;
+
+const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, 3.0, -1.0];
+
+fn kept(sampling: Sampling) -> Vec<u32> {
+    distribution(&LOGITS, &[], &sampling).into_iter().map(|(token, _)| token).collect()
+}
+
+#[test]
+fn generation_filters_keep_the_right_tokens() {
+    let all = Sampling::default();
+    assert_eq!(kept(all.clone()), [1, 3, 2, 0, 4], "by probability, the lower id first");
+    assert_eq!(kept(Sampling { temperature: 0.0, ..all.clone() }), [1]);
+    assert_eq!(kept(Sampling { top_k: 3, ..all.clone() }), [1, 3, 2]);
+    assert_eq!(kept(Sampling { top_k: 99, ..all.clone() }).len(), 5);
+    // Probabilities 0.397, 0.397, 0.146, 0.054, 0.007 (rounded).
+    assert_eq!(kept(Sampling { top_p: 0.39, ..all.clone() }), [1]);
+    assert_eq!(kept(Sampling { top_p: 0.79, ..all.clone() }), [1, 3]);
+    assert_eq!(kept(Sampling { top_p: 0.80, ..all.clone() }), [1, 3, 2]);
+    assert_eq!(kept(Sampling { min_p: 0.3, ..all.clone() }), [1, 3, 2]);
+    assert_eq!(kept(Sampling { min_p: 1.0, ..all }), [1, 3]);
+}
+
+#[test]
+fn generation_probabilities_are_a_softmax_with_temperature() {
+    let p = distribution(&LOGITS, &[], &Sampling { temperature: 2.0, ..Sampling::default() });
+    let total: f32 = LOGITS.iter().map(|z| (z / 2.0).exp()).sum();
+    for (token, p) in p {
+        assert!((p - (LOGITS[token as usize] / 2.0).exp() / total).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn generation_repetition_penalty_divides_what_was_seen_and_multiplies_below_zero() {
+    let penalized = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
+    let with = distribution(&LOGITS, &[1, 4, 1], &penalized);
+    let changed = [1.0, 1.5, 2.0, 3.0, -2.0];
+    let expected = distribution(&changed, &[], &Sampling::default());
+    assert_eq!(with, expected);
+}
+
+#[test]
+fn generation_draws_follow_the_probabilities_and_the_seed() {
+    let sampling = |seed| Sampling { seed, ..Sampling::default() };
+    let mut sampler = Sampler::new(sampling(1));
+    let n = 20_000;
+    let mut counts = [0; 5];
+    (0..n).for_each(|_| counts[sampler.sample(&LOGITS, &[]) as usize] += 1);
+    for (token, p) in distribution(&LOGITS, &[], &Sampling::default()) {
+        let (share, sigma) = (counts[token as usize] as f32 / n as f32, (p * (1.0 - p) / n as f32).sqrt());
+        assert!((share - p).abs() < 5.0 * sigma, "token {token}: {share}, expected {p}");
+    }
+    let draw = |seed| {
+        let mut sampler = Sampler::new(sampling(seed));
+        (0..50).map(|_| sampler.sample(&LOGITS, &[])).collect::<Vec<_>>()
+    };
+    assert_eq!(draw(7), draw(7));
+    assert_ne!(draw(7), draw(8));
+}
+
+fn small() -> Transformer {
+    let config = ModelConfig {
+        layers: 2, windows: vec![Some(4), None], hidden_size: 16, vocab_size: 30, context: 40, ..ModelConfig::nano()
+    };
+    Transformer::random(&config, 2)
+}
+
+#[test]
+fn generation_with_a_cache_takes_the_tokens_that_no_cache_would() {
+    let model = small();
+    let mut text = vec![3, 1, 4, 1, 5];
+    let mut generated = Vec::new();
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let stop = Generator::new(&model, &text, greedy.clone()).unwrap().run(25, &[], |token| {
+        generated.push(token);
+        true
+    });
+    assert_eq!(stop, Stop::Length);
+    for token in generated {
+        let all = ndarray::Array2::from_shape_vec((1, text.len()), text.clone()).unwrap();
+        let logits = model.logits(&model.forward(all.view(), None).hidden);
+        let last = &logits.data()[logits.data().len() - 30..];
+        assert_eq!(distribution(last, &[], &greedy)[0].0, token);
+        text.push(token);
+    }
+}
+
+#[test]
+fn generation_stops_for_every_reason() {
+    let model = small();
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let run = |n: usize, stop: &dyn Fn(u32) -> Vec<u32>, most: usize| {
+        let mut count = 0;
+        let mut generator = Generator::new(&model, &[1, 2], greedy.clone()).unwrap();
+        let first = distribution(generator.logits(), &[], &greedy)[0].0;
+        let reason = generator.run(n, &stop(first), |_| {
+            count += 1;
+            count < most
+        });
+        (reason, count)
+    };
+    assert_eq!(run(5, &|_| vec![], 99), (Stop::Length, 5));
+    assert_eq!(run(0, &|_| vec![], 99), (Stop::Length, 0));
+    assert_eq!(run(5, &|_| vec![], 3), (Stop::Receiver, 3));
+    assert_eq!(run(5, &|first| vec![first], 99), (Stop::EndToken, 0));
+    // 40 positions: two of the prompt, and the last token drawn needs none.
+    assert_eq!(run(1000, &|_| vec![], 999), (Stop::ContextFull, 39));
+}
+
+#[test]
+fn generation_refuses_prompts_that_cannot_be() {
+    let model = small();
+    let message = |prompt: &[u32]| Generator::new(&model, prompt, Sampling::default()).err().unwrap().to_string();
+    assert!(message(&[]).contains("the prompt has no tokens"));
+    assert_eq!(message(&[0; 41]), "the prompt has 41 tokens; this model's context is 40");
+    assert_eq!(message(&[5, 30]), "token 30 at position 1 is not in the vocabulary; ids are below 30");
+}
+
+#[test]
+fn generation_text_stream_shows_whole_characters_and_stops_before_stop_strings() {
+    let tokenizer = train(["aaaa"], 258, &["<|endoftext|>"]).unwrap();
+    let stream = |text: &str, stop: &[&str]| {
+        let stop: Vec<String> = stop.iter().map(|s| s.to_string()).collect();
+        let mut stream = TextStream::new(&tokenizer, &stop);
+        let mut shown = String::new();
+        for byte in text.bytes() {
+            shown += &stream.push(byte.into()).unwrap();
+            assert!(text.starts_with(&shown), "nothing that has to be taken back: {shown:?}");
+        }
+        let stopped = stream.is_stopped();
+        (shown + &stream.finish(), stopped)
+    };
+    assert_eq!(stream("wide: €😀!", &[]), ("wide: €😀!".into(), false));
+    assert_eq!(stream("one two three", &["two"]), ("one ".into(), true));
+    assert_eq!(stream("one two three", &["wo t", "e"]), ("on".into(), true));
+    assert_eq!(stream("the end of th", &["the x", ""]), ("the end of th".into(), false));
+    assert_eq!(stream("ababac", &["abac"]), ("ab".into(), true));
+    assert_eq!(stream("a€b", &["€"]), ("a".into(), true));
+}
+
+#[test]
+fn generation_trace_equals_transformers_tensor_by_tensor() {
+    for name in CHECKPOINTS {
+        let model = checkpoint::load(reference_path(&format!("checkpoints/{name}"))).unwrap();
+        let reference = Reference::open(&format!("checkpoints/{name}/reference"));
+        let tensors = trace(&model, &reference.ids("tokens"), true).unwrap();
+        let difference = first_difference(&tensors, |name| Some(reference.array(name)), 1e-4);
+        assert_eq!(difference, None, "{name}");
+        assert_eq!(tensors.len(), 4 + 4 * model.config.layers + model.parameters().len());
+    }
+}
+
+#[test]
+fn generation_trace_names_the_first_tensor_that_differs() {
+    let model = checkpoint::load(reference_path("checkpoints/plain")).unwrap();
+    let mut wrong = model.clone();
+    for (name, parameter) in wrong.parameters_mut() {
+        if name == "layers.1.router.bias" {
+            parameter.data_mut()[2] += 0.01;
+        }
+    }
+    let tokens = [5, 17, 3, 60];
+    let (ours, theirs) = (trace(&model, &tokens, true).unwrap(), trace(&wrong, &tokens, true).unwrap());
+    let find = |name: &str| theirs.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.clone());
+    let difference = first_difference(&ours, find, 1e-4).unwrap();
+    assert_eq!(difference.tensor, "layers.1.router_logits");
+    assert!(difference.what.starts_with("number 2 is"), "{}", difference.what);
+    let shorter = |name: &str| find(name).filter(|_| name != "norm");
+    assert_eq!(first_difference(&ours[9..], shorter, 1e9).unwrap().what, "missing on the other side");
+    let reshaped = |_: &str| Some(array(&[1], vec![0.0]));
+    assert!(first_difference(&ours, reshaped, 1e-4).unwrap().what.starts_with("shape [4, 32] here"));
+}
+
+#[test]
+fn generation_trace_without_gradients_has_the_same_numbers_and_no_gradient() {
+    let model = checkpoint::load(reference_path("checkpoints/tied")).unwrap();
+    let (with, without) = (trace(&model, &[1, 2, 3], true).unwrap(), trace(&model, &[1, 2, 3], false).unwrap());
+    assert_eq!(with[..without.len()], without[..]);
+    assert_eq!(without.last().unwrap().0, "loss");
+    assert!(trace(&model, &[1], false).unwrap_err().to_string().contains("at least 2"));
+    assert!(trace(&model, &[1, 64], false).unwrap_err().to_string().contains("token 64"));
+    assert!(trace(&model, &[1; 65], false).unwrap_err().to_string().contains("context is 64"));
+}
+
+#[test]
+fn generation_after_save_and_load_has_the_same_bits() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = ModelConfig { dense_layers: vec![1], dense_intermediate_size: 20, tied: false, ..small().config };
+    let model = Transformer::random(&config, 5);
+    checkpoint::save(&model, directory.path()).unwrap();
+    let opened = checkpoint::load(directory.path()).unwrap();
+    assert_eq!(opened.config, model.config);
+    for ((name, a), (other, b)) in model.parameters().iter().zip(opened.parameters()) {
+        assert_eq!((name, a.shape(), a.data()), (&other, b.shape(), b.data()));
+    }
+    let logits = |model: &Transformer| Generator::new(model, &[1, 2, 3], Sampling::default()).unwrap().logits().to_vec();
+    assert_eq!(logits(&model), logits(&opened));
+    assert_close("logits", &logits(&model), slice(&array(&[30], logits(&opened))), 0.0);
+}

@@ -1,0 +1,283 @@
+//! Training: ten steps against PyTorch, the schedule, the optimizer's rules, and runs that stop and go on.
+
+use crate::common::{Reference, assert_close, reference_path};
+use crate::model::CHECKPOINTS;
+use ndarray::Array2;
+use ossia::checkpoint;
+use ossia::config::ModelConfig;
+use ossia::data::{Batches, Windows};
+use ossia::error::{Error, Result};
+use ossia::model::Transformer;
+use ossia::tensor::{Gradients, Tensor, array, slice};
+use ossia::train::adamw::{AdamW, Hyperparameters, decays};
+use ossia::train::run::{RunDirectory, RunSettings};
+use ossia::train::trainer::{Monitor, Outcome, Settings, Trainer};
+use ossia::train::{Evaluation, EvaluationSet, Metrics, Schedule, evaluate, metrics};
+use std::path::Path;
+
+fn hyperparameters() -> Hyperparameters {
+    Hyperparameters { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 }
+}
+
+#[test]
+fn training_ten_losses_in_a_row_equal_pytorchs() {
+    for name in CHECKPOINTS {
+        let mut model = checkpoint::load(reference_path(&format!("checkpoints/{name}"))).unwrap();
+        let reference = Reference::open(&format!("checkpoints/{name}/reference"));
+        let batches = Array2::from_shape_vec((20, 13), reference.ids("batches")).unwrap();
+        let mut optimizer = AdamW::new(hyperparameters(), &model.parameters());
+        let (mut losses, mut norms) = (Vec::new(), Vec::new());
+        for step in 0..10 {
+            let batch = batches.slice(ndarray::s![2 * step..2 * step + 2, ..]);
+            let inputs = batch.slice(ndarray::s![.., ..12]).to_owned();
+            let targets: Vec<u32> = batch.slice(ndarray::s![.., 1..]).iter().copied().collect();
+            let loss = model.loss(&model.forward(inputs.view(), None), &targets);
+            losses.push(loss.cross_entropy);
+            let gradients = loss.total.backward();
+            norms.push(optimizer.step(model.parameters_mut(), &gradients, 5e-3).unwrap() as f32);
+        }
+        let expected = reference.array("losses");
+        for (step, (loss, expected)) in losses.iter().zip(slice(&expected)).enumerate() {
+            assert!((loss - expected).abs() < 1e-4, "{name}: loss {step} is {loss}; PyTorch's is {expected}");
+        }
+        assert!(losses[9] != losses[0], "{name}: the model moves");
+        assert_close(&format!("{name}: gradient norms"), &norms, slice(&reference.array("norms")), 1e-3);
+    }
+}
+
+#[test]
+fn training_decays_matrices_only() {
+    let model = Transformer::random(&small(), 0);
+    let kept: Vec<String> =
+        model.parameters().into_iter().filter(|(name, _)| !decays(name)).map(|(name, _)| name).collect();
+    for name in &kept {
+        assert!(name.ends_with("bias") || name.contains("norm") || name.ends_with("sinks"), "{name} should decay");
+    }
+    let count = |part: &str| kept.iter().filter(|name| name.contains(part)).count();
+    // Two norms a layer and one at the end; four biases of attention, one of the router, two of the experts.
+    assert_eq!((count("norm"), count("sinks"), count("bias")), (5, 2, 14));
+}
+
+#[test]
+fn training_schedule_warms_up_and_comes_down() {
+    let rate = |schedule: Schedule, step| schedule.learning_rate(step, 100, 10, 1.0);
+    assert_close("warm-up", &[rate(Schedule::Cosine, 1) as f32, rate(Schedule::Cosine, 5) as f32], &[0.1, 0.5], 1e-6);
+    assert_eq!(rate(Schedule::Cosine, 10), 1.0);
+    assert!((rate(Schedule::Cosine, 55) - 0.55).abs() < 1e-9, "half way between 1 and 0.1");
+    assert!((rate(Schedule::Cosine, 100) - 0.1).abs() < 1e-9);
+    assert!((rate(Schedule::Cosine, 200) - 0.1).abs() < 1e-9, "beyond the end it stays");
+    assert_eq!(rate(Schedule::Constant, 100), 1.0);
+    assert!((2..=100).all(|s| s <= 10 || rate(Schedule::Cosine, s) <= rate(Schedule::Cosine, s - 1)));
+}
+
+#[test]
+fn training_refuses_a_gradient_that_is_not_finite_and_moves_nothing() {
+    let mut weight = Tensor::parameter(array(&[2], vec![1.0, 2.0]));
+    let bad = ossia::ops::reduce::sum(&ossia::ops::elementwise::scale(&weight, f32::NAN)).backward();
+    let mut optimizer = AdamW::new(hyperparameters(), &[("layers.0.router.weight".into(), weight.clone())]);
+    let error = optimizer.step(vec![("layers.0.router.weight".into(), &mut weight)], &bad, 0.1).unwrap_err();
+    assert!(error.to_string().starts_with("step 1: the gradient of layers.0.router.weight is not finite"), "{error}");
+    assert_eq!(weight.data(), [1.0, 2.0]);
+    assert_eq!(optimizer.steps(), 0);
+}
+
+#[test]
+fn training_leaves_a_parameter_without_gradient_alone() {
+    let mut weight = Tensor::parameter(array(&[2], vec![1.0, 2.0]));
+    let mut optimizer = AdamW::new(hyperparameters(), &[("a.weight".into(), weight.clone())]);
+    optimizer.step(vec![("a.weight".into(), &mut weight)], &Gradients::default(), 0.1).unwrap();
+    assert_eq!(weight.data(), [1.0, 2.0]);
+}
+
+fn small() -> ModelConfig {
+    ModelConfig {
+        layers: 2, windows: vec![Some(5), None], hidden_size: 16, heads: 2, kv_heads: 1, head_dim: 8,
+        vocab_size: 40, experts: 4, intermediate_size: 12, context: 12, ..ModelConfig::nano()
+    }
+}
+
+fn settings(steps: u64, accumulate: usize, batch_size: usize) -> Settings {
+    Settings {
+        steps, batch_size, accumulate, context: 12, learning_rate: 1e-2, warmup: 3, schedule: Schedule::Cosine,
+        adamw: hyperparameters(), seed: 5, log_every: 1, eval_every: 4, save_every: 3,
+    }
+}
+
+fn documents() -> Vec<Vec<u32>> {
+    (0..30_u32).map(|d| (0..7 + d % 9).map(|i| 1 + (d * 7 + i * 3) % 39).collect()).collect()
+}
+
+fn windows() -> Windows {
+    Windows::new(&documents(), 0, 12).unwrap()
+}
+
+fn trainer(settings: Settings) -> Trainer {
+    let batches = Batches::new(windows(), settings.batch_size, settings.seed).unwrap();
+    let set = EvaluationSet { windows: windows(), entropy_floor: Some(0.5), bytes: 1000 };
+    Trainer::new(Transformer::random(&small(), 1), settings, batches, Some(set))
+}
+
+#[test]
+fn training_accumulates_two_half_batches_to_one_whole() {
+    let (mut whole, mut halves) = (trainer(settings(3, 1, 8)), trainer(settings(3, 2, 4)));
+    whole.model.config.router_aux_loss_coef = 0.0; // is not linear in the batch
+    halves.model.config.router_aux_loss_coef = 0.0;
+    // Windows without padding: every target counts, so the mean of means is the mean.
+    let even: Vec<Vec<u32>> = (0..8_u32).map(|d| (0..11).map(|i| 1 + (d + i) % 39).collect()).collect();
+    for t in [&mut whole, &mut halves] {
+        t.batches = Batches::new(Windows::new(&even, 0, 12).unwrap(), t.settings.batch_size, 5).unwrap();
+    }
+    for _ in 0..3 {
+        let (a, b) = (whole.step().unwrap(), halves.step().unwrap());
+        assert!((a.loss - b.loss).abs() < 1e-5, "{} {}", a.loss, b.loss);
+        assert!((a.grad_norm - b.grad_norm).abs() < 1e-4 * a.grad_norm);
+    }
+    for ((name, a), (_, b)) in whole.model.parameters().iter().zip(halves.model.parameters()) {
+        assert_close(name, a.data(), b.data(), 2e-3);
+    }
+}
+
+/// Keeps a run directory, and stops after some steps.
+struct Recorder {
+    run: Option<RunDirectory>,
+    stop_after: u64,
+    losses: Vec<u32>,
+    evaluations: Vec<(u64, f64)>,
+    saves: Vec<u64>,
+}
+
+impl Recorder {
+    fn new(run: Option<RunDirectory>, stop_after: u64) -> Self {
+        Self { run, stop_after, losses: Vec::new(), evaluations: Vec::new(), saves: Vec::new() }
+    }
+}
+
+impl Monitor for Recorder {
+    fn stepped(&mut self, trainer: &Trainer, loss: f32, metrics: Option<&Metrics>) -> Result<()> {
+        self.losses.push(loss.to_bits());
+        assert_eq!(metrics.unwrap().step, trainer.step_count());
+        self.run.as_ref().map_or(Ok(()), |run| metrics.unwrap().append(&run.metrics()))
+    }
+    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, _: bool) -> Result<()> {
+        self.evaluations.push((trainer.step_count(), evaluation.loss));
+        Ok(())
+    }
+    fn save(&mut self, trainer: &Trainer) -> Result<()> {
+        self.saves.push(trainer.step_count());
+        self.run.as_ref().map_or(Ok(()), |run| run.save(trainer))
+    }
+    fn interrupted(&self) -> bool {
+        self.losses.len() as u64 >= self.stop_after
+    }
+}
+
+fn run_settings(settings: Settings) -> RunSettings {
+    RunSettings {
+        preset: "test".into(), data: vec!["builtin".into()], eval_data: vec![], field: "text".into(),
+        validation_fraction: 0.1, stories: 10, settings, version: 1,
+    }
+}
+
+fn go_on(run: &RunDirectory, settings: Settings) -> Trainer {
+    let saved = run.resume(settings.adamw.clone()).unwrap();
+    let batches = Batches::from_cursor(windows(), settings.batch_size, settings.seed, saved.cursor).unwrap();
+    assert_eq!(saved.fingerprint, batches.windows().fingerprint());
+    let (model, optimizer, best_loss) = (saved.model, saved.optimizer, saved.best_loss);
+    Trainer { model, settings, optimizer, batches, evaluation: trainer(self::settings(1, 1, 4)).evaluation, best_loss }
+}
+
+#[test]
+fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
+    let mut uninterrupted = trainer(settings(20, 2, 4));
+    let mut whole = Recorder::new(None, u64::MAX);
+    assert_eq!(uninterrupted.run(&mut whole).unwrap(), Outcome::Finished);
+    assert_eq!(whole.saves, [3, 6, 9, 12, 15, 18, 20]);
+    assert_eq!(whole.evaluations.iter().map(|e| e.0).collect::<Vec<_>>(), [4, 8, 12, 16, 20]);
+    assert!(whole.evaluations[4].1 < whole.evaluations[0].1, "it learns");
+
+    let directory = tempfile::tempdir().unwrap();
+    let run = RunDirectory::new(directory.path().join("run"));
+    run.create(&run_settings(settings(20, 2, 4)), &small()).unwrap();
+    let mut losses = Vec::new();
+    let mut part = trainer(settings(20, 2, 4));
+    for stop_after in [7, 6, u64::MAX] {
+        let mut recorder = Recorder::new(Some(run.clone()), stop_after);
+        let outcome = part.run(&mut recorder).unwrap();
+        losses.extend(recorder.losses);
+        if outcome == Outcome::Interrupted {
+            part = go_on(&run, settings(20, 2, 4));
+        }
+    }
+    assert_eq!(losses, whole.losses);
+    assert_eq!(part.best_loss, uninterrupted.best_loss);
+    for ((name, a), (_, b)) in part.model.parameters().iter().zip(uninterrupted.model.parameters()) {
+        assert_eq!(a.data(), b.data(), "{name}");
+    }
+    // What the directory holds is a model with the same weights.
+    let opened = checkpoint::load(run.path()).unwrap();
+    assert_eq!(opened.parameters()[3].1.data(), part.model.parameters()[3].1.data());
+    assert_eq!(run.read_settings().unwrap(), run_settings(settings(20, 2, 4)));
+}
+
+#[test]
+fn training_refuses_to_overwrite_a_run_or_to_resume_none() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("diary.txt"), "dear diary").unwrap();
+    let run = RunDirectory::new(directory.path());
+    let error = run.create(&run_settings(settings(1, 1, 1)), &small()).unwrap_err().to_string();
+    assert!(error.contains("already holds something"), "{error}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was added");
+    let error = run.resume(hyperparameters()).err().unwrap().to_string();
+    assert!(error.contains("holds no run to --resume"), "{error}");
+}
+
+#[test]
+fn training_stops_at_a_loss_that_is_not_finite_and_keeps_what_was_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = RunDirectory::new(directory.path().join("run"));
+    run.create(&run_settings(settings(9, 1, 4)), &small()).unwrap();
+    let mut part = trainer(settings(9, 1, 4));
+    part.run(&mut Recorder::new(Some(run.clone()), 3)).unwrap();
+    let kept = std::fs::read(run.file("state.safetensors")).unwrap();
+    for (name, parameter) in part.model.parameters_mut() {
+        if name == "norm.weight" {
+            parameter.data_mut().fill(f32::INFINITY);
+        }
+    }
+    let error = part.run(&mut Recorder::new(Some(run.clone()), u64::MAX)).unwrap_err();
+    assert!(matches!(&error, Error::NotFinite { step: 4, tensor } if tensor == "the loss"), "{error}");
+    assert_eq!(std::fs::read(run.file("state.safetensors")).unwrap(), kept);
+}
+
+#[test]
+fn training_metrics_survive_half_a_line_and_are_cut_for_a_resumed_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("metrics.jsonl");
+    let one = |step| Metrics {
+        step, tokens: 10 * step, loss: 0.1 + step as f32, lr: 1e-3, grad_norm: 1.0, tokens_per_second: 5.0,
+        load_balancing: 2.0, expert_load: vec![0.5, 0.25, 0.25], eval_loss: None, entropy_floor: None,
+    };
+    (1..=5).for_each(|step| one(step).append(&path).unwrap());
+    std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "{\"step\": 6, \"to").unwrap();
+    assert_eq!(metrics::read(&path, 10).unwrap().len(), 5);
+    metrics::truncate(&path, 3).unwrap();
+    assert_eq!(metrics::read(&path, 10).unwrap(), [one(1), one(2), one(3)]);
+    assert!((one(1).imbalance() - 1.5).abs() < 1e-6);
+    std::fs::write(&path, "nonsense\n{}\n").unwrap();
+    assert!(metrics::read(&path, 10).unwrap_err().to_string().contains("line 1"));
+    assert!(metrics::read(Path::new("/nowhere/metrics.jsonl"), 1).unwrap().is_empty());
+}
+
+#[test]
+fn training_evaluation_is_the_mean_over_every_token_whatever_the_batch() {
+    let model = Transformer::random(&small(), 3);
+    let set = trainer(settings(1, 1, 4)).evaluation.unwrap();
+    let results: Vec<Evaluation> = [1, 3, 100].iter().map(|&batch| evaluate(&model, &set, batch)).collect();
+    assert_eq!(results[0].tokens, windows().tokens());
+    for result in &results {
+        assert!((result.loss - results[0].loss).abs() < 1e-6);
+        let bits = result.loss * result.tokens as f64 / std::f64::consts::LN_2 / 1000.0;
+        assert!((result.bits_per_byte - bits).abs() < 1e-9);
+        assert!((result.perplexity() - result.loss.exp()).abs() < 1e-9);
+    }
+}
