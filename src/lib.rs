@@ -1,16 +1,49 @@
-//! ossia: OpenAI's gpt-oss from scratch, on the CPU.
+//! # ossia
+//!
+//! OpenAI's gpt-oss from scratch, on the CPU: small enough to read in a weekend, exact enough to be trusted against
+//! OpenAI's and Hugging Face's code, and fast enough that nobody needs to leave it.
+//!
+//! The order of the modules below is the order of the book; who reads them from top to bottom learns gpt-oss.
+//! Data flows one way: text → tokens → hidden states → logits → token. A module knows only those below it
+//! (`tests/architecture.rs` has the table).
+//!
+//! Letters, everywhere the same: `B` batch, `T` tokens, `V` vocabulary, `H` hidden size, `N` query heads, `K`
+//! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size,
+//! `L` layers, `W` window. Gradients are `d` and the name of what they are the gradient of.
+//!
+//! ```
+//! use ossia::config::ModelConfig;
+//! use ossia::generate::{Generator, Sampling};
+//! use ossia::model::Transformer;
+//!
+//! let model = Transformer::random(&ModelConfig::nano(), 0);
+//! let mut tokens = Vec::new();
+//! Generator::new(&model, &[1, 2, 3], Sampling::default())?.run(4, &[], |token| {
+//!     tokens.push(token);
+//!     true
+//! });
+//! assert_eq!(tokens.len(), 4);
+//! # Ok::<(), ossia::error::Error>(())
+//! ```
 #![warn(missing_docs)]
+
+// What can go wrong, and what must not go wrong halfway.
 pub mod error;
 pub mod files;
+// The numbers that make a model.
 pub mod config;
+// Text to tokens, and tokens to batches.
 pub mod tokenizer;
 pub mod data;
+// A value that remembers, operations with their derivatives, and the loops below them.
 pub mod tensor;
 pub mod ops;
 pub mod kernels;
+// Parameters, and the model that they make.
 pub mod layers;
 pub mod model;
 pub mod checkpoint;
+// What a model is for.
 pub mod train;
 pub mod generate;
 #[cfg(feature = "cli")]

@@ -1,1 +1,163 @@
-fn x() {}
+//! The house keeps its shape: who may import whom, the order of the book, and no file that is too long to read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may import of the crate. Everyone may import `error`, and any module itself.
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
+    ("error", &[]),
+    ("files", &[]),
+    ("config", &[]),
+    ("tokenizer", &[]),
+    ("data", &["tokenizer"]),
+    ("tensor", &["kernels"]),
+    ("ops", &["tensor", "kernels"]),
+    ("kernels", &[]),
+    ("layers", &["ops", "tensor", "kernels", "config"]),
+    ("model", &["layers", "ops", "tensor", "kernels", "config"]),
+    ("checkpoint", &["model", "layers", "ops", "tensor", "kernels", "config", "files"]),
+    ("train", &["model", "checkpoint", "data", "layers", "ops", "tensor", "kernels", "config", "files"]),
+    ("generate", &["model", "checkpoint", "tokenizer", "layers", "ops", "tensor", "kernels", "config"]),
+    ("cli", &["*"]),
+    ("main", &["*"]),
+];
+
+/// A file that is longer asks for a better cut.
+const LONGEST: usize = 400;
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(sources(&path)),
+            false if path.extension().is_some_and(|e| e == "rs") => files.push(path),
+            false => {}
+        }
+    }
+    files.sort();
+    files
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `src/ops/rope.rs` → `ops`
+fn module_of(path: &Path) -> String {
+    let relative = path.strip_prefix(root().join("src")).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_string()
+}
+
+/// The crate's modules that a line of code imports: those behind `crate::`, also several in braces.
+fn imports(line: &str) -> Vec<String> {
+    let code = line.split("//").next().unwrap_or("");
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    code.match_indices("crate::")
+        .flat_map(|(at, _)| {
+            let rest = &code[at + "crate::".len()..];
+            match rest.strip_prefix('{') {
+                None => vec![name(rest)],
+                Some(list) => top_level(list).iter().map(|item| name(item.trim())).collect(),
+            }
+        })
+        .collect()
+}
+
+/// The items of a braced list, whose own braces are left alone.
+fn top_level(list: &str) -> Vec<String> {
+    let (mut depth, mut items) = (0, vec![String::new()]);
+    for c in list.chars() {
+        match c {
+            '}' if depth == 0 => break,
+            ',' if depth == 0 => items.push(String::new()),
+            _ => {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                items.last_mut().unwrap().push(c);
+            }
+        }
+    }
+    items
+}
+
+#[test]
+fn architecture_modules_import_only_what_stands_below_them() {
+    let may: BTreeMap<&str, &[&str]> = MAY_IMPORT.into_iter().collect();
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let module = module_of(&path);
+        if module == "lib" {
+            continue;
+        }
+        let allowed = may.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no row in the table"));
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            for import in imports(line) {
+                let fine = import == module
+                    || import == "error"
+                    || allowed.contains(&"*")
+                    || allowed.contains(&import.as_str());
+                if !fine {
+                    wrong.push(format!("{}:{}: {module} may not import {import}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn architecture_reading_of_imports() {
+    assert_eq!(imports("use crate::ops::rope::rope;"), ["ops"]);
+    assert_eq!(imports("use crate::{checkpoint, tokenizer as bpe};"), ["checkpoint", "tokenizer"]);
+    assert_eq!(imports("use crate::{data::{A, B}, model};"), ["data", "model"]);
+    assert_eq!(imports("let x = crate::tensor::slice(crate::ops::y);"), ["tensor", "ops"]);
+    assert!(imports("// crate::train is not an import").is_empty());
+}
+
+#[test]
+fn architecture_lib_lists_every_module_in_reading_order() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let listed: Vec<&str> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let table: Vec<&str> = MAY_IMPORT.iter().map(|row| row.0).filter(|&module| module != "main").collect();
+    assert_eq!(listed, table);
+}
+
+#[test]
+fn architecture_unsafe_code_stands_in_kernels_and_says_why() {
+    for path in sources(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let unsafe_lines = text.lines().filter(|line| {
+            let code = line.split("//").next().unwrap_or("");
+            ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|u| code.contains(u))
+        });
+        if unsafe_lines.count() > 0 {
+            assert_eq!(module_of(&path), "kernels", "{}", path.display());
+            assert!(text.contains("SAFETY:"), "{} does not say why it is safe", path.display());
+        }
+    }
+}
+
+#[test]
+fn architecture_no_file_is_too_long_to_read() {
+    let mut files = sources(&root().join("src"));
+    files.extend(sources(&root().join("tests")));
+    files.extend(sources(&root().join("benches")));
+    for path in files {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= LONGEST, "{} has {lines} lines; at most {LONGEST}", path.display());
+    }
+}
+
+#[test]
+fn architecture_no_silenced_lint_no_stub_no_ignored_test() {
+    let mut files = sources(&root().join("src"));
+    files.extend(sources(&root().join("tests")));
+    for path in files.iter().filter(|path| !path.ends_with("architecture.rs")) {
+        let text = fs::read_to_string(path).unwrap();
+        for word in ["#[allow(", "#![allow(", "todo!(", "unimplemented!(", "#[ignore"] {
+            assert!(!text.contains(word), "{} contains {word}", path.display());
+        }
+    }
+}

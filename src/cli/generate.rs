@@ -87,12 +87,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let mut text = TextStream::new(&tokenizer, &arguments.stop);
     let (mut tokens, mut failed) = (0, None);
     let start = Instant::now();
-    let stop = generator.run(arguments.max_new_tokens.unwrap_or(usize::MAX), &stop_tokens(&model, &tokenizer), |token| {
-        tokens += 1;
-        let printed = text.push(token).and_then(|text| print(&text));
-        failed = printed.err();
-        failed.is_none() && !text.is_stopped()
-    });
+    let stop =
+        generator.run(arguments.max_new_tokens.unwrap_or(usize::MAX), &stop_tokens(&model, &tokenizer), |token| {
+            tokens += 1;
+            let printed = text.push(token).and_then(|text| print(&text));
+            failed = printed.err();
+            failed.is_none() && !text.is_stopped()
+        });
     if let Some(error) = failed {
         return Err(error);
     }

@@ -42,7 +42,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Train(train::Arguments),
+    Train(Box<train::Arguments>),
     Generate(generate::Arguments),
     Eval(eval::Arguments),
     Inspect(inspect::Arguments),
@@ -74,7 +74,7 @@ fn run(arguments: Arguments) -> Result<()> {
         parallel::set_threads(threads.into()).map_err(|e| Error::argument(format!("--threads {threads}: {e}")))?;
     }
     match arguments.command {
-        Command::Train(arguments) => train::run(arguments),
+        Command::Train(arguments) => train::run(&arguments),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
@@ -85,11 +85,8 @@ fn run(arguments: Arguments) -> Result<()> {
 
 /// Help and version are printed whole; a mistake is one line.
 fn usage(error: &clap::Error) -> ExitCode {
-    let whole = [
-        ErrorKind::DisplayHelp,
-        ErrorKind::DisplayVersion,
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
-    ];
+    let whole =
+        [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
     if whole.contains(&error.kind()) {
         // Printing help can only fail if nobody is there to read it.
         _ = error.print();
@@ -143,6 +140,7 @@ fn print(text: &str) -> Result<()> {
 /// 1234567 → 1,234,567
 fn thousands(n: usize) -> String {
     let digits = n.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits")).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).expect("digits")).collect();
     groups.join(",")
 }

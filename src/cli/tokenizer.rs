@@ -93,9 +93,8 @@ fn open(path: &PathBuf) -> Result<Tokenizer> {
 fn standard_input() -> Result<String> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io("standard input", "read", e))?;
-    String::from_utf8(bytes).map_err(|e| {
-        Error::file("standard input", format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()))
-    })
+    String::from_utf8(bytes)
+        .map_err(|e| Error::file("standard input", format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
 fn encode(arguments: EncodeArguments) -> Result<()> {

@@ -104,8 +104,8 @@ pub struct Arguments {
     resume: bool,
 }
 
-pub fn run(arguments: Arguments) -> Result<()> {
-    let (mut trainer, run, tokenizer) = if arguments.resume { resume(&arguments)? } else { start(&arguments)? };
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let (mut trainer, run, tokenizer) = if arguments.resume { resume(arguments)? } else { start(arguments)? };
     describe(&trainer, &run);
     let mut progress = Progress::new(run.clone(), tokenizer.clone(), trainer.step_count(), trainer.settings.steps);
     let outcome = trainer.run(&mut progress);
@@ -148,7 +148,8 @@ fn fit(config: &mut ModelConfig, tokenizer: &Tokenizer, settings: &RunSettings, 
         return Err(Error::argument(format!("the tokenizer has {found} entries; this model has room for {rows}")));
     }
     let end = tokenizer.end_of_text();
-    let end = end.ok_or_else(|| Error::argument(format!("the tokenizer has no {}, which ends documents", train_data::END)))?;
+    let end =
+        end.ok_or_else(|| Error::argument(format!("the tokenizer has no {}, which ends documents", train_data::END)))?;
     config.eos_token_ids = vec![end];
     config.context = config.context.max(settings.settings.context);
     config.router_aux_loss_coef = arguments.balance.unwrap_or(config.router_aux_loss_coef);
@@ -170,7 +171,10 @@ fn resume(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
     let saved = run.resume(settings.settings.adamw.clone())?;
     if windows.fingerprint() != saved.fingerprint {
         let data = settings.data.join(" ");
-        return Err(Error::file(run.path(), format!("the training text ({data}) is not what the run was started with")));
+        return Err(Error::file(
+            run.path(),
+            format!("the training text ({data}) is not what the run was started with"),
+        ));
     }
     if saved.optimizer.steps() >= settings.settings.steps {
         let steps = saved.optimizer.steps();

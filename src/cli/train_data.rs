@@ -38,7 +38,12 @@ pub fn encode(documents: &[String], tokenizer: &Tokenizer) -> Vec<Vec<u32>> {
 ///
 /// # Errors
 /// If they hold no token.
-pub fn evaluation_set(documents: &[String], tokenizer: &Tokenizer, context: usize, builtin: bool) -> Result<EvaluationSet> {
+pub fn evaluation_set(
+    documents: &[String],
+    tokenizer: &Tokenizer,
+    context: usize,
+    builtin: bool,
+) -> Result<EvaluationSet> {
     let end = tokenizer.end_of_text().unwrap_or(0);
     let windows = Windows::new(&encode(documents, tokenizer), end, context)?;
     let nats = || documents.iter().map(|text| story::log_probability(text)).sum::<Option<f64>>();

@@ -251,13 +251,13 @@ impl ModelConfig {
         if self.layers > 4_096 {
             return Err(format!("num_hidden_layers is {}; expected at most 4096", self.layers));
         }
-        if self.heads % self.kv_heads != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(format!(
                 "num_attention_heads is {}, which is not a multiple of num_key_value_heads, {}",
                 self.heads, self.kv_heads
             ));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return Err(format!("head_dim is {}; rotary positions need an even number", self.head_dim));
         }
         if self.experts_per_token > self.experts {

@@ -177,7 +177,10 @@ impl Corpus {
             [] => "expected text files, .jsonl files, or directories with .txt, .md or .jsonl files".to_string(),
             [first, ..] => format!("skipped {}, the first: {first}", self.skipped.len()),
         };
-        Error::argument(format!("found no document in {}; {what}", if names.is_empty() { "no path".into() } else { names.join(", ") }))
+        Error::argument(format!(
+            "found no document in {}; {what}",
+            if names.is_empty() { "no path".into() } else { names.join(", ") }
+        ))
     }
 }
 
@@ -187,12 +190,15 @@ fn document(line: &str, field: &str) -> std::result::Result<String, String> {
     if line.trim().is_empty() {
         return Err("found an empty line, expected a JSON object".to_string());
     }
-    let value: Value = serde_json::from_str(line).map_err(|e| format!("found malformed JSON at column {}", e.column()))?;
+    let value: Value =
+        serde_json::from_str(line).map_err(|e| format!("found malformed JSON at column {}", e.column()))?;
     let Value::Object(mut object) = value else {
         return Err(format!("found {}, expected an object with the field `{field}`", kind(&value)));
     };
     match object.remove(field) {
-        Some(Value::String(text)) if text.trim().is_empty() => Err(format!("found an empty text in the field `{field}`")),
+        Some(Value::String(text)) if text.trim().is_empty() => {
+            Err(format!("found an empty text in the field `{field}`"))
+        }
         Some(Value::String(text)) => Ok(text),
         Some(other) => Err(format!("found {} in the field `{field}`, expected a string", kind(&other))),
         None => {

@@ -80,7 +80,11 @@ pub fn first_difference(
 fn worst(ours: &Array, theirs: &Array, tolerance: f32) -> Option<String> {
     let (ours, theirs) = (crate::tensor::slice(ours), crate::tensor::slice(theirs));
     let largest = theirs.iter().fold(1e-6_f32, |a, b| a.max(b.abs()));
-    let wrong = |i: &usize| !((ours[*i] - theirs[*i]).abs() / largest <= tolerance);
+    let distance = |i: usize| (ours[i] - theirs[i]).abs() / largest;
+    let wrong = |&i: &usize| distance(i).is_nan() || distance(i) > tolerance;
     let index = (0..ours.len()).find(wrong)?;
-    Some(format!("number {index} is {} here, {} there (tolerance {tolerance} of {largest})", ours[index], theirs[index]))
+    Some(format!(
+        "number {index} is {} here, {} there (tolerance {tolerance} of {largest})",
+        ours[index], theirs[index]
+    ))
 }

@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub struct F32x8(__m256);
 
-// SAFETY (every block below): values of this type are only handled inside `kernels::with_avx2`, which is entered
+// SAFETY: (of every block below) values of this type are only handled inside `kernels::with_avx2`, which is entered
 // only after the processor was found to have avx2 and fma. Loads and stores go through references to eight floats
 // and are the unaligned ones.
 impl Lanes for F32x8 {

@@ -76,6 +76,7 @@ pub fn read(path: &Path, last: u64) -> Result<Vec<Metrics>> {
 /// # Errors
 /// As [`read`], and what the system says.
 pub fn truncate(path: &Path, last: u64) -> Result<()> {
-    let lines = read(path, last)?.iter().map(|m| serde_json::to_string(m).expect("plain numbers") + "\n").collect::<String>();
+    let lines =
+        read(path, last)?.iter().map(|m| serde_json::to_string(m).expect("plain numbers") + "\n").collect::<String>();
     write_atomically(path, lines.as_bytes())
 }

@@ -48,7 +48,8 @@ fn a_directory_is_read_in_sorted_order() {
 
 #[test]
 fn paths_are_read_in_the_order_given() {
-    let directory = directory(&[("x/1.txt", b"1"), ("y.log", b"2"), ("z.jsonl", b"{\"story\":\"3\"}\n{\"text\":\"4\"}\n")]);
+    let directory =
+        directory(&[("x/1.txt", b"1"), ("y.log", b"2"), ("z.jsonl", b"{\"story\":\"3\"}\n{\"text\":\"4\"}\n")]);
     let paths = ["z.jsonl", "x", "y.log"].map(|name| directory.path().join(name));
     let corpus = Corpus::read(&paths, "story").unwrap();
     assert_eq!(corpus.documents, ["3", "1", "2"]); // a file that is named may have any extension
@@ -133,7 +134,9 @@ fn builtin_stories_are_the_same_for_the_same_seed() {
 fn a_split_shares_no_document_and_keeps_their_order() {
     let numbers = |n: usize| (0..n).map(|i| format!("{i:04}")).collect::<Vec<_>>();
     let corpus = |n| Corpus { documents: numbers(n), skipped: Vec::new() };
-    for (n, fraction, expected) in [(1000, 0.05, 50), (1000, 0.0, 1), (2, 0.9, 1), (2, 0.1, 1), (1, 0.5, 0), (0, 0.5, 0)] {
+    for (n, fraction, expected) in
+        [(1000, 0.05, 50), (1000, 0.0, 1), (2, 0.9, 1), (2, 0.1, 1), (1, 0.5, 0), (0, 0.5, 0)]
+    {
         let split = corpus(n).split(fraction, 1).unwrap();
         assert_eq!((split.train.len(), split.validation.len()), (n - expected, expected), "{n} {fraction}");
         assert!(split.train.is_sorted() && split.validation.is_sorted());
@@ -269,7 +272,8 @@ fn resuming_is_exact() {
 
 #[test]
 fn a_fingerprint_tells_data_apart() {
-    let fingerprint = |lengths: &[usize], context| Windows::new(&documents(lengths), END, context).unwrap().fingerprint();
+    let fingerprint =
+        |lengths: &[usize], context| Windows::new(&documents(lengths), END, context).unwrap().fingerprint();
     assert_eq!(fingerprint(&[5, 6], 4), fingerprint(&[5, 6], 4));
     assert_ne!(fingerprint(&[5, 6], 4), fingerprint(&[6, 5], 4));
     assert_ne!(fingerprint(&[5, 6], 4), fingerprint(&[5, 6], 5));

@@ -71,7 +71,12 @@ fn generation_draws_follow_the_probabilities_and_the_seed() {
 
 fn small() -> Transformer {
     let config = ModelConfig {
-        layers: 2, windows: vec![Some(4), None], hidden_size: 16, vocab_size: 30, context: 40, ..ModelConfig::nano()
+        layers: 2,
+        windows: vec![Some(4), None],
+        hidden_size: 16,
+        vocab_size: 30,
+        context: 40,
+        ..ModelConfig::nano()
     };
     Transformer::random(&config, 2)
 }
@@ -204,7 +209,8 @@ fn generation_after_save_and_load_has_the_same_bits() {
     for ((name, a), (other, b)) in model.parameters().iter().zip(opened.parameters()) {
         assert_eq!((name, a.shape(), a.data()), (&other, b.shape(), b.data()));
     }
-    let logits = |model: &Transformer| Generator::new(model, &[1, 2, 3], Sampling::default()).unwrap().logits().to_vec();
+    let logits =
+        |model: &Transformer| Generator::new(model, &[1, 2, 3], Sampling::default()).unwrap().logits().to_vec();
     assert_eq!(logits(&model), logits(&opened));
     assert_close("logits", &logits(&model), slice(&array(&[30], logits(&opened))), 0.0);
 }

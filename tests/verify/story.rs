@@ -110,7 +110,10 @@ fn small_grammar_by_sampling() {
     }
     assert!(counts.is_empty());
     let freedom = all.len() as f64 - 1.0;
-    assert!((chi_square - freedom).abs() < 5.0 * (2.0 * freedom).sqrt(), "{chi_square} with {freedom} degrees of freedom");
+    assert!(
+        (chi_square - freedom).abs() < 5.0 * (2.0 * freedom).sqrt(),
+        "{chi_square} with {freedom} degrees of freedom"
+    );
 }
 
 /// The entropy of the built-in grammar against the mean of −log p, within four standard errors.
@@ -200,7 +203,9 @@ fn text_after_the_end_is_found() {
 
 #[test]
 fn any_text_gives_one_line() {
-    for text in ["", "\n", "once upon a time", "Once \u{fffd}", "\u{0}", "Once upon a time, there was a l\u{e9}", "日本語"] {
+    for text in
+        ["", "\n", "once upon a time", "Once \u{fffd}", "\u{0}", "Once upon a time, there was a l\u{e9}", "日本語"]
+    {
         let departure = story::parse(text).unwrap_err();
         assert_eq!(departure.to_string().lines().count(), 1);
         assert!(text.is_char_boundary(departure.offset));

@@ -91,15 +91,34 @@ fn training_leaves_a_parameter_without_gradient_alone() {
 
 fn small() -> ModelConfig {
     ModelConfig {
-        layers: 2, windows: vec![Some(5), None], hidden_size: 16, heads: 2, kv_heads: 1, head_dim: 8,
-        vocab_size: 40, experts: 4, intermediate_size: 12, context: 12, ..ModelConfig::nano()
+        layers: 2,
+        windows: vec![Some(5), None],
+        hidden_size: 16,
+        heads: 2,
+        kv_heads: 1,
+        head_dim: 8,
+        vocab_size: 40,
+        experts: 4,
+        intermediate_size: 12,
+        context: 12,
+        ..ModelConfig::nano()
     }
 }
 
 fn settings(steps: u64, accumulate: usize, batch_size: usize) -> Settings {
     Settings {
-        steps, batch_size, accumulate, context: 12, learning_rate: 1e-2, warmup: 3, schedule: Schedule::Cosine,
-        adamw: hyperparameters(), seed: 5, log_every: 1, eval_every: 4, save_every: 3,
+        steps,
+        batch_size,
+        accumulate,
+        context: 12,
+        learning_rate: 1e-2,
+        warmup: 3,
+        schedule: Schedule::Cosine,
+        adamw: hyperparameters(),
+        seed: 5,
+        log_every: 1,
+        eval_every: 4,
+        save_every: 3,
     }
 }
 
@@ -173,8 +192,14 @@ impl Monitor for Recorder {
 
 fn run_settings(settings: Settings) -> RunSettings {
     RunSettings {
-        preset: "test".into(), data: vec!["builtin".into()], eval_data: vec![], field: "text".into(),
-        validation_fraction: 0.1, stories: 10, settings, version: 1,
+        preset: "test".into(),
+        data: vec!["builtin".into()],
+        eval_data: vec![],
+        field: "text".into(),
+        validation_fraction: 0.1,
+        stories: 10,
+        settings,
+        version: 1,
     }
 }
 
@@ -254,8 +279,16 @@ fn training_metrics_survive_half_a_line_and_are_cut_for_a_resumed_run() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("metrics.jsonl");
     let one = |step| Metrics {
-        step, tokens: 10 * step, loss: 0.1 + step as f32, lr: 1e-3, grad_norm: 1.0, tokens_per_second: 5.0,
-        load_balancing: 2.0, expert_load: vec![0.5, 0.25, 0.25], eval_loss: None, entropy_floor: None,
+        step,
+        tokens: 10 * step,
+        loss: 0.1 + step as f32,
+        lr: 1e-3,
+        grad_norm: 1.0,
+        tokens_per_second: 5.0,
+        load_balancing: 2.0,
+        expert_load: vec![0.5, 0.25, 0.25],
+        eval_loss: None,
+        entropy_floor: None,
     };
     (1..=5).for_each(|step| one(step).append(&path).unwrap());
     std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "{\"step\": 6, \"to").unwrap();

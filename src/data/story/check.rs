@@ -113,12 +113,13 @@ impl Grammar {
                 Piece::Draw(mention) => {
                     let words: Vec<_> = self.words(mention).into_iter().map(|word| BTreeSet::from([word])).collect();
                     clashes(&words).first().map(|&(one, other, ..)| (one.clone(), other.clone()))
-                },
+                }
                 _ => None,
             };
             if let Some((one, other)) = clash {
                 let rule = &self.rules[rule].name;
-                let message = format!("story grammar, rule `{rule}`: {one:?} begins {other:?}, so a reader cannot choose");
+                let message =
+                    format!("story grammar, rule `{rule}`: {one:?} begins {other:?}, so a reader cannot choose");
                 return Err(Error::argument(message));
             }
         }

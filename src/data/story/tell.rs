@@ -71,47 +71,50 @@ impl Grammar {
     }
 
     /// Continues each of `stories` in every possible way.
-    fn tell_all(&self, pieces: &[Piece], mut stories: Vec<(Story, Drawn)>, limit: usize) -> Option<Vec<(Story, Drawn)>> {
+    fn tell_all(&self, pieces: &[Piece], mut stories: Vec<Telling>, limit: usize) -> Option<Vec<Telling>> {
         for piece in pieces {
             let mut longer = Vec::new();
-            for (mut story, mut drawn) in stories {
-                match piece {
-                    Piece::Text(text) => story.text += text,
-                    Piece::Mention(mention) => story.text += &self.render(mention, drawn.line(mention.slot)),
-                    Piece::Rule(rule) => {
-                        longer.extend(self.tell_all(&self.rules[*rule].pieces, vec![(story, drawn)], limit)?);
-                        continue;
-                    }
-                    Piece::Choice(options) => {
-                        story.log_probability -= (options.len() as f64).ln();
-                        for option in options {
-                            longer.extend(self.tell_all(option, vec![(story.clone(), drawn.clone())], limit)?);
-                        }
-                        continue;
-                    }
-                    Piece::Draw(mention) => {
-                        let free = self.free(mention.slot, &drawn);
-                        story.log_probability -= (free.len() as f64).ln();
-                        for line in free {
-                            let (mut story, mut drawn) = (story.clone(), drawn.clone());
-                            story.text += &self.render(mention, line);
-                            drawn.0.push((mention.slot, line));
-                            longer.push((story, drawn));
-                        }
-                        continue;
-                    }
+            for telling in stories {
+                longer.extend(self.continuations(piece, telling, limit)?);
+                if longer.len() > limit {
+                    return None;
                 }
-                drawn.0.shrink_to_fit();
-                longer.push((story, drawn));
-            }
-            if longer.len() > limit {
-                return None;
             }
             stories = longer;
         }
         Some(stories)
     }
+
+    /// Every way to go on with `piece`.
+    fn continuations(&self, piece: &Piece, (mut story, drawn): Telling, limit: usize) -> Option<Vec<Telling>> {
+        match piece {
+            Piece::Text(text) => story.text += text,
+            Piece::Mention(mention) => story.text += &self.render(mention, drawn.line(mention.slot)),
+            Piece::Rule(rule) => return self.tell_all(&self.rules[*rule].pieces, vec![(story, drawn)], limit),
+            Piece::Choice(options) => {
+                story.log_probability -= (options.len() as f64).ln();
+                let told = |option| self.tell_all(option, vec![(story.clone(), drawn.clone())], limit);
+                let all: Option<Vec<_>> = options.iter().map(|option| told(option)).collect();
+                return Some(all?.into_iter().flatten().collect());
+            }
+            Piece::Draw(mention) => {
+                let free = self.free(mention.slot, &drawn);
+                story.log_probability -= (free.len() as f64).ln();
+                let told = |line| {
+                    let (mut story, mut drawn) = (story.clone(), drawn.clone());
+                    story.text += &self.render(mention, line);
+                    drawn.0.push((mention.slot, line));
+                    (story, drawn)
+                };
+                return Some(free.into_iter().map(told).collect());
+            }
+        }
+        Some(vec![(story, drawn)])
+    }
 }
+
+/// A story in the making.
+type Telling = (Story, Drawn);
 
 /// A number in 0..n. Drawn as `u32`, so that 32- and 64-bit machines tell the same stories.
 fn below<R: Rng + ?Sized>(n: usize, rng: &mut R) -> usize {

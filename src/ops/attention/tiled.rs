@@ -216,13 +216,13 @@ fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: us
     let (mut dk, mut dv) = (vec![0.0; tokens * dim], vec![0.0; tokens * dim]);
     let (mut p, mut dp) = (vec![0.0; TILE * TILE], vec![0.0; TILE * TILE]);
     let in_batch = |range: &Range<usize>| first + range.start..first + range.end;
-    for g in 0..group {
+    for (g, dsink) in dsinks.iter_mut().enumerate() {
         let h = kv * group + g;
         let number = |x: &[f32], t: usize| x[(first + t) * shape.heads + h];
         let at = |t: usize| (first + t) * q_width + h * dim;
         let delta_of = |t| kernels::dot(&d_o[at(t)..][..dim], &saved.o[at(t)..][..dim]);
         let delta: Vec<f32> = (0..tokens).map(delta_of).collect();
-        dsinks[g] = -(0..tokens).map(|t| (saved.sinks[h] - number(saved.lse, t)).exp() * delta[t]).sum::<f32>();
+        *dsink = -(0..tokens).map(|t| (saved.sinks[h] - number(saved.lse, t)).exp() * delta[t]).sum::<f32>();
         for q_first in (0..tokens).step_by(TILE) {
             let queries = q_first..(q_first + TILE).min(tokens);
             let q = head(saved.q, q_width, in_batch(&queries), h, dim);

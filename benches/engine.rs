@@ -1,0 +1,123 @@
+//! How fast the parts are: `cargo bench`, or `cargo bench -- attention` for those whose name contains a word.
+//!
+//! Each line is the median of several runs, with the fastest and the slowest, since machines are noisy.
+
+use ndarray::Array2;
+use ossia::config::ModelConfig;
+use ossia::data::{Batches, Corpus, Windows};
+use ossia::kernels::{par_gemm, parallel, selected};
+use ossia::model::Transformer;
+use ossia::ops::attention::{Shape, tiled};
+use ossia::tokenizer;
+use ossia::train::Schedule;
+use ossia::train::adamw::Hyperparameters;
+use ossia::train::trainer::{Settings, Trainer};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Prints one line. `amount` is what one run does, in `unit`s, such as 10⁹ floating-point operations.
+fn bench<R>(name: &str, amount: f64, unit: &str, mut run: impl FnMut() -> R) {
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    if filter.is_some_and(|word| !name.contains(&word)) {
+        return;
+    }
+    black_box(run());
+    let start = Instant::now();
+    let mut seconds = Vec::new();
+    while seconds.len() < 5 || (start.elapsed() < Duration::from_secs(2) && seconds.len() < 200) {
+        let one = Instant::now();
+        black_box(run());
+        seconds.push(one.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    let at = |share: f64| amount / seconds[((seconds.len() - 1) as f64 * share) as usize];
+    println!("{name:<44} {:>10.2} {unit:<9} ({:.2} to {:.2}, {} runs)", at(0.5), at(1.0), at(0.0), seconds.len());
+}
+
+fn numbers(n: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * 2_654_435_761) % 1_000) as f32 / 500.0 - 1.0).collect()
+}
+
+fn matrix_products() {
+    for (m, k, n) in [(4096, 128, 128), (4096, 256, 256), (1024, 1024, 1024), (128, 4096, 128)] {
+        let (a, b) = (numbers(m * k), numbers(k * n));
+        let (a, b) = (Array2::from_shape_vec((m, k), a).unwrap(), Array2::from_shape_vec((k, n), b).unwrap());
+        let mut c = Array2::zeros((m, n));
+        let flops = 2.0 * (m * k * n) as f64;
+        bench(&format!("gemm {m}×{k} · {k}×{n}"), flops / 1e9, "GFLOP/s", || {
+            par_gemm(1.0, a.view(), b.view(), 0.0, c.view_mut());
+        });
+    }
+}
+
+fn attention() {
+    for (name, window) in [("full", None), ("window 128", Some(128))] {
+        let (sequences, tokens) = (4, 1024);
+        let shape = Shape { heads: 8, kv_heads: 2, head_dim: 64, window };
+        let rows = sequences * tokens;
+        let (q, kv) = (numbers(rows * shape.query_width()), numbers(rows * shape.kv_width()));
+        let sinks = numbers(shape.heads);
+        // Two products of 2·D operations for each key that a query sees.
+        let seen: usize = (0..tokens).map(|t| t + 1 - shape.first_visible(t)).sum();
+        let flops = (4 * shape.head_dim * shape.heads * sequences * seen) as f64;
+        bench(&format!("attention forward, {name}, 4×1024"), flops / 1e9, "GFLOP/s", || {
+            tiled::forward_batch(&q, &kv, &kv, &sinks, sequences, shape)
+        });
+        let (o, lse) = tiled::forward_batch(&q, &kv, &kv, &sinks, sequences, shape);
+        let saved = tiled::Saved { q: &q, k: &kv, v: &kv, sinks: &sinks, o: &o, lse: &lse };
+        bench(&format!("attention backward, {name}, 4×1024"), 2.5 * flops / 1e9, "GFLOP/s", || {
+            tiled::backward(&q, &saved, sequences, shape)
+        });
+    }
+}
+
+fn tokenizers(texts: &[String]) -> tokenizer::Tokenizer {
+    let bytes: usize = texts.iter().map(String::len).sum();
+    let megabytes = bytes as f64 / 1e6;
+    let train = || tokenizer::train(texts.iter(), 2_048, &["<|endoftext|>"]).unwrap();
+    bench("tokenizer train to 2,048 entries", megabytes, "MB/s", train);
+    let tokenizer = train();
+    bench("tokenizer encode, 1 thread", megabytes, "MB/s", || {
+        texts.iter().map(|text| tokenizer.encode(text).len()).sum::<usize>()
+    });
+    tokenizer
+}
+
+fn train_steps(texts: &[String], tokenizer: &tokenizer::Tokenizer) {
+    let documents: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.encode(text)).collect();
+    for (name, batch_size, context) in [("nano", 16, 256), ("tiny", 16, 256)] {
+        let config = ModelConfig::preset(name).unwrap();
+        let settings = Settings {
+            steps: 1_000,
+            batch_size,
+            context,
+            accumulate: 1,
+            learning_rate: 1e-3,
+            warmup: 10,
+            schedule: Schedule::Constant,
+            adamw: Hyperparameters { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 },
+            seed: 0,
+            log_every: 10,
+            eval_every: 1_000,
+            save_every: 1_000,
+        };
+        let windows = Windows::new(&documents, tokenizer.end_of_text().unwrap(), context).unwrap();
+        let batches = Batches::new(windows, batch_size, 0).unwrap();
+        let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
+        let tokens = trainer.tokens_per_step() as f64;
+        bench(&format!("train step {name} {batch_size}×{context}"), tokens, "tokens/s", || trainer.step().unwrap());
+    }
+}
+
+fn main() {
+    // `cargo test --benches` asks for no measurement.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    println!("{} threads, {}", parallel::threads(), selected().map_or_else(|e| e, |isa| isa.name().to_string()));
+    let texts = Corpus::builtin(2_000, 0).documents;
+    matrix_products();
+    attention();
+    let tokenizer = tokenizers(&texts);
+    train_steps(&texts, &tokenizer);
+}
