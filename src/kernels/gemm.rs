@@ -15,7 +15,7 @@ pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c
 /// How many of `length` rows (or columns) of C make a piece: an eighth, so that threads can share the work, but
 /// enough of them to pay for packing the other operand again.
 fn piece(length: usize) -> usize {
-    (length / 8).clamp(64, 256).next_multiple_of(8)
+    (length / 8).clamp(64, 512).next_multiple_of(8)
 }
 
 /// [`gemm`] on all threads: C is cut in runs of rows, or of columns where it is wider than tall.

@@ -16,6 +16,7 @@ mod lanes;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+pub mod memory;
 pub mod parallel;
 pub mod gemm;
 

@@ -10,7 +10,7 @@ use crate::tensor::{Tensor, array, matrix, slice};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 /// Rows of one expert that make a piece of work: enough to pay for packing Wₑ again.
-const ROWS: usize = 128;
+const ROWS: usize = 512;
 
 /// A run of rows that belong to one expert, and where its part of a result is to be written.
 struct Piece<'a> {
