@@ -212,14 +212,16 @@ impl ModelConfig {
         (1.0 / inputs as f32).sqrt()
     }
 
-    /// The same for a weight that writes into the residual stream, which 2L of them share.
+    /// The same for a weight that writes into the residual stream. 2L of them do: each begins so small that all of
+    /// them together do not drown the token that the stream begins with.
     pub fn residual_std(&self, inputs: usize) -> f32 {
-        self.initial_std(inputs) / (2.0 * self.layers as f32).sqrt()
+        self.initial_std(inputs) / (2.0 * self.layers as f32)
     }
 
-    /// Standard deviation of the random embedding, which is also the output projection where they are tied.
+    /// Standard deviation of the random embedding, which is also the output projection where they are tied: logits
+    /// begin with a standard deviation of 1.
     pub fn embedding_std(&self) -> f32 {
-        0.02
+        self.initial_std(self.hidden_size)
     }
 
     /// Whether the layer has one dense SwiGLU in place of experts.
