@@ -31,6 +31,9 @@ pub struct Arguments {
     /// With built-in data: how many stories the model tells, to be checked
     #[arg(long, default_value_t = 200, value_name = "N")]
     tell: usize,
+    /// With built-in data: show where so many of the stories that are not well-formed leave the grammar
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    departures: usize,
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -61,6 +64,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         for temperature in [0.7, 1.0] {
             let told = stories::tell(&model, &tokenizer, arguments.tell, temperature)?;
             print(&format!("{}\n", stories::summary(&told, temperature)))?;
+            for line in stories::departures(&told, arguments.departures) {
+                print(&format!("{line}\n"))?;
+            }
         }
     }
     Ok(())

@@ -31,6 +31,17 @@ pub fn tell(model: &Transformer, tokenizer: &Tokenizer, count: usize, temperatur
     parallel::map(count, |seed| one(model, tokenizer, temperature, seed as u64, longest)).into_iter().collect()
 }
 
+/// Where the first few that do not follow the grammar leave it, a line each.
+pub fn departures(told: &[String], most: usize) -> Vec<String> {
+    let lines = told.iter().filter_map(|text| {
+        let departure = story::parse(text).err()?;
+        let before = &text[..text.floor_char_boundary(departure.offset)];
+        let from = before.char_indices().rev().nth(40).map_or(0, |(at, _)| at);
+        Some(format!("  … {} ← {departure}", before[from..].replace('\n', " ")))
+    });
+    lines.take(most).collect()
+}
+
 /// How many follow the grammar to the end.
 pub fn summary(told: &[String], temperature: f32) -> String {
     let good = told.iter().filter(|text| story::well_formed(text)).count();

@@ -48,10 +48,10 @@ pub struct Arguments {
     /// A tokenizer.json [default: learn one from the training text]
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Optimizer steps [default: by preset, 550 for nano]
+    /// Optimizer steps [default: by preset, 1000 for nano]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Windows in a batch [default: 16; small and larger: 4]
+    /// Windows in a batch [default: by preset, 8 for nano]
     #[arg(long, value_name = "B")]
     batch_size: Option<usize>,
     /// Tokens in a window [default: the preset's context, at most 512]
@@ -60,7 +60,7 @@ pub struct Arguments {
     /// Batches whose gradients make one step [default: 1]
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
-    /// The highest learning rate [default: by preset, 0.004 for nano]
+    /// The highest learning rate [default: by preset, 0.005 for nano]
     #[arg(long, value_name = "X")]
     learning_rate: Option<f64>,
     /// Steps until it is reached [default: a twentieth of the steps]
@@ -232,7 +232,7 @@ fn run_settings(a: &Arguments, config: &ModelConfig) -> Result<RunSettings> {
     let preset = a.preset.clone().unwrap_or_else(|| if a.config.is_some() { "custom".into() } else { "nano".into() });
     // steps, batch size, learning rate
     let (steps, batch_size, learning_rate) = match preset.as_str() {
-        "nano" => (550, 16, 4e-3),
+        "nano" => (1_000, 8, 5e-3),
         "tiny" => (1_500, 16, 2e-3),
         "small" => (4_000, 4, 1e-3),
         _ => (4_000, 4, 5e-4),

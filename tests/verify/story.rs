@@ -63,7 +63,7 @@ fn lengths_and_words() {
         }
         words.extend(text.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase));
     }
-    assert!(words.len() >= 1000, "{} words", words.len());
+    assert!(words.len() >= 600, "{} words", words.len());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn plots_and_names_are_uniform() {
         *plots.entry(derivation.rules[2].clone()).or_insert(0.0) += 1.0;
         *heroes.entry(derivation.fact("hero").unwrap().to_string()).or_insert(0.0) += 1.0;
     }
-    for (counts, kinds) in [(plots, 12), (heroes, 16)] {
+    for (counts, kinds) in [(plots, 6), (heroes, 8)] {
         assert_eq!(counts.len(), kinds, "{counts:?}");
         let expected = n as f64 / kinds as f64;
         let chi_square: f64 = counts.values().map(|count: &f64| (count - expected).powi(2) / expected).sum();
@@ -169,19 +169,19 @@ fn a_wrong_name_pronoun_object_or_number_is_found() {
     assert_departs(&text, facts.fact("spot").unwrap(), "in the ocean");
     assert_departs(&text, facts.fact("treat").unwrap(), "sand");
 
-    let text = of_plot("dark");
-    let (he, she) = if text.contains(" he ") { ("he", "she") } else { ("she", "he") };
-    assert_departs(&text, &format!(", {he} just"), &format!(", {she} just"));
+    let text = of_plot("broken");
+    let (he, she) = if text.contains(", and he could") { ("he", "she") } else { ("she", "he") };
+    assert_departs(&text, &format!(", and {he} could"), &format!(", and {she} could"));
 
     let text = of_plot("sharing");
     let facts = story::parse(&text).unwrap();
-    assert_departs(&text, facts.fact("number").unwrap(), "seven");
+    assert_departs(&text, facts.fact("snack").unwrap(), "stones");
     assert_departs(&text, " for me", " for us");
 }
 
 #[test]
 fn a_story_cut_off_anywhere_is_the_beginning_of_one() {
-    let text = of_plot("way home");
+    let text = of_plot("stuck");
     for end in 0..text.len() {
         let departure = story::parse(&text[..end]).unwrap_err();
         assert_eq!(departure.offset, end);

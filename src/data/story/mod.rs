@@ -13,7 +13,14 @@
 //! [`Grammar::new`] proves for every choice. So its log probability is exact, and with it the floor of a language
 //! model's loss. Per validation set: the sum of −log p over its stories, divided by their tokens, each story's end
 //! token counted (it has probability 1 after a complete story). No model can be expected to go below it, and
-//! no tokenizer moves the numerator. Shannon 1948, "A Mathematical Theory of Communication",
+//! no tokenizer moves the numerator.
+//!
+//! The stories are made to be learned in two million tokens. Templates come often. What a story introduces it repeats
+//! at once (`named Ruby. Ruby liked`), which teaches a model to copy, and again much later, where it has to. The lists
+//! of words that are repeated are short: in trials with one million dense parameters, copying one of 16 names set in
+//! after 0.8 million tokens, and copying one of 48 had not after 1.0 million.
+//!
+//! Shannon 1948, "A Mathematical Theory of Communication",
 //! <https://doi.org/10.1002/j.1538-7305.1948.tb01338.x>.
 
 mod check;

@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Derivation {
     /// Every drawn word with its name, in the order of the text: `("hero", "Lily")`.
     pub facts: Vec<(String, String)>,
-    /// The rules that the text went through, in order: `story`, `lost`, `animal`, `meet`.
+    /// The rules that the text went through, in order: `story`, `animal`, `storm`.
     pub rules: Vec<String>,
     /// The natural logarithm of the text's probability, to the last bit what [`Grammar::sample`] says of it.
     pub log_probability: f64,
