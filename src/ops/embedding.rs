@@ -1,4 +1,4 @@
-//! Embedding.   y = W[id]       Book: chapter 4
+//! Embedding.   `y = W[id]`       Book: chapter 4
 //!
 //! ids (T,), W (V, H) → y (T, H).  The way back adds each row of dy to the row of dW that it came from.
 
@@ -23,7 +23,7 @@ pub fn backward(dy: &[f32], ids: &[u32], vocabulary: usize, hidden: usize) -> Ve
     dw
 }
 
-/// y = W[ids] on tensors. Panics if an id is not below V: whoever takes ids from outside checks them.
+/// `y = W[ids]` on tensors. Panics if an id is not below V: whoever takes ids from outside checks them.
 pub fn embedding(ids: &[u32], w: &Tensor) -> Tensor {
     let [vocabulary, hidden] = *w.shape() else { panic!("an embedding is (V, H), not {:?}", w.shape()) };
     let y = array(&[ids.len(), hidden], forward(ids, w.data(), hidden));

@@ -3,7 +3,7 @@
 //! A [`Tensor`] is an `f32` array and, if it was computed from something that is being trained, a node: which
 //! tensors went in, and a closure that turns the gradient of the result into the gradients of those inputs. Each
 //! node carries its own way back; there is no central list of operations.
-//! [`Tensor::backward`](backward) walks the nodes from last to first.
+//! [`Tensor::backward`] walks the nodes from last to first.
 //!
 //! Four rules keep it small:
 //! - Values never change. An optimizer replaces the value of a parameter between two passes.
@@ -71,7 +71,7 @@ impl Tensor {
         Self { value: row_major(value.into()), origin: Origin::Constant }
     }
 
-    /// A value that is trained: [`Tensor::backward`](backward) gives it a gradient.
+    /// A value that is trained: [`Tensor::backward`] gives it a gradient.
     pub fn parameter(value: impl Into<Array>) -> Self {
         Self { value: row_major(value.into()), origin: Origin::Parameter(next_id()) }
     }
