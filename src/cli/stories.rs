@@ -35,7 +35,7 @@ pub fn tell(model: &Transformer, tokenizer: &Tokenizer, count: usize, temperatur
 pub fn departures(told: &[String], most: usize) -> Vec<String> {
     let lines = told.iter().filter_map(|text| {
         let departure = story::parse(text).err()?;
-        let before = &text[..text.floor_char_boundary(departure.offset)];
+        let before = text.get(..departure.offset)?;
         let from = before.char_indices().rev().nth(40).map_or(0, |(at, _)| at);
         Some(format!("  … {} ← {departure}", before[from..].replace('\n', " ")))
     });

@@ -54,7 +54,7 @@ fn lengths_and_words() {
     for Story { text, log_probability } in stories(20_000, 4) {
         let length = text.split_whitespace().count();
         assert!((90..=160).contains(&length), "{length} words: {text}");
-        assert!((40.0..110.0).contains(&-log_probability), "{log_probability}: {text}");
+        assert!((35.0..110.0).contains(&-log_probability), "{log_probability}: {text}");
         assert!((2..=5).contains(&text.lines().count()) && text.is_ascii() && !text.contains("  "), "{text}");
         for line in text.lines() {
             assert_eq!(line.trim(), line);
@@ -161,11 +161,10 @@ fn assert_departs(text: &str, old: &str, new: &str) {
 fn a_wrong_name_pronoun_object_or_number_is_found() {
     let text = of_plot("lost");
     let facts = story::parse(&text).unwrap();
-    let (hero, look, thing) = (facts.fact("hero").unwrap(), facts.fact("look").unwrap(), facts.fact("thing").unwrap());
+    let (hero, thing) = (facts.fact("hero").unwrap(), facts.fact("thing").unwrap());
     assert_departs(&text, hero, "Xavier");
     assert_departs(&text, facts.fact("helper").unwrap(), hero);
-    assert_departs(&text, &format!("{look} {thing}"), &format!("{look} elephant"));
-    assert_departs(&text, &format!("{look} {thing}"), &format!("invisible {thing}"));
+    assert_departs(&text, &format!("the {thing}"), "the elephant");
     assert_departs(&text, facts.fact("spot").unwrap(), "in the ocean");
     assert_departs(&text, facts.fact("treat").unwrap(), "sand");
 
@@ -175,7 +174,7 @@ fn a_wrong_name_pronoun_object_or_number_is_found() {
 
     let text = of_plot("sharing");
     let facts = story::parse(&text).unwrap();
-    assert_departs(&text, facts.fact("snack").unwrap(), "stones");
+    assert_departs(&text, facts.fact("treat").unwrap(), "stones");
     assert_departs(&text, " for me", " for us");
 }
 
