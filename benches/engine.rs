@@ -5,9 +5,10 @@
 use ndarray::Array2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus, Windows};
-use ossia::kernels::{par_gemm, parallel, selected};
+use ossia::kernels::{memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
+use ossia::ops::cross_entropy;
 use ossia::tokenizer;
 use ossia::train::Schedule;
 use ossia::train::adamw::Hyperparameters;
@@ -15,10 +16,14 @@ use ossia::train::trainer::{Settings, Trainer};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+/// Whether the command line asks for what has this name: it names nothing, or a word of it.
+fn wanted(name: &str) -> bool {
+    std::env::args().skip(1).find(|argument| !argument.starts_with("--")).is_none_or(|word| name.contains(&word))
+}
+
 /// Prints one line. `amount` is what one run does, in `unit`s, such as 10⁹ floating-point operations.
 fn bench<R>(name: &str, amount: f64, unit: &str, mut run: impl FnMut() -> R) {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    if filter.is_some_and(|word| !name.contains(&word)) {
+    if !wanted(name) {
         return;
     }
     black_box(run());
@@ -109,12 +114,46 @@ fn train_steps(texts: &[String], tokenizer: &tokenizer::Tokenizer) {
     }
 }
 
+/// The most memory this process ever had, in MB; `None` where the system does not say.
+fn peak() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1e3)
+}
+
+/// gpt-oss' vocabulary on one batch: what the fused loss needs beside its gradients, and what the logits alone would.
+/// Comes first, since a peak only grows.
+fn cross_entropy_memory() {
+    let (tokens, hidden, vocabulary) = (2_048, 128, 201_088);
+    let name = format!("cross-entropy {tokens}×{hidden} · {vocabulary}, peak memory");
+    if !wanted(&name) {
+        return;
+    }
+    let h = Array2::from_shape_vec((tokens, hidden), numbers(tokens * hidden)).unwrap();
+    let w = Array2::from_shape_vec((vocabulary, hidden), numbers(vocabulary * hidden)).unwrap();
+    let targets: Vec<u32> = (0..tokens as u32).map(|t| t * 97 % vocabulary as u32).collect();
+    let before = peak();
+    let (_, gradients) = cross_entropy::forward_backward(h.view(), w.view(), &targets);
+    let after = peak();
+    let held = (gradients.dh.len() + gradients.dw.len()) as f64 * 4e-6;
+    let logits = (tokens * vocabulary) as f64 * 4e-6;
+    match before.zip(after) {
+        Some((before, after)) => println!(
+            "{name}: {:.0} MB and {held:.0} MB of gradients; the logits alone would be {logits:.0} MB",
+            after - before - held
+        ),
+        None => println!("{name}: not measured, this system does not tell (no /proc/self/status)"),
+    }
+}
+
 fn main() {
     // `cargo test --benches` asks for no measurement.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    memory::keep_freed_memory();
     println!("{} threads, {}", parallel::threads(), selected().map_or_else(|e| e, |isa| isa.name().to_string()));
+    cross_entropy_memory();
     let texts = Corpus::builtin(2_000, 0).documents;
     matrix_products();
     attention();

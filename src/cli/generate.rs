@@ -82,7 +82,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let (model, tokenizer) = open(&arguments.model)?;
     let prompt = prompt_tokens(&tokenizer, &arguments.prompt);
     let start = Instant::now();
-    let mut generator = Generator::new(&model, &prompt, sampling)?;
+    let mut generator = Generator::new(&model, &prompt, sampling)?.below(tokenizer.vocab_size());
     let prefill = start.elapsed();
     let mut text = TextStream::new(&tokenizer, &arguments.stop);
     let (mut tokens, mut failed) = (0, None);

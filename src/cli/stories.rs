@@ -15,7 +15,8 @@ pub fn one(model: &Transformer, tokenizer: &Tokenizer, temperature: f32, seed: u
     let mut text = TextStream::new(tokenizer, &[]);
     let mut story = String::new();
     let mut failed = None;
-    Generator::new(model, &start, sampling)?.run(longest, &stop_tokens(model, tokenizer), |token| {
+    let mut generator = Generator::new(model, &start, sampling)?.below(tokenizer.vocab_size());
+    generator.run(longest, &stop_tokens(model, tokenizer), |token| {
         match text.push(token) {
             Ok(piece) => story += &piece,
             Err(error) => failed = Some(error),

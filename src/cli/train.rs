@@ -60,7 +60,7 @@ pub struct Arguments {
     /// Batches whose gradients make one step [default: 1]
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
-    /// The highest learning rate [default: by preset, 0.005 for nano]
+    /// The highest learning rate [default: by preset, 0.002 for nano]
     #[arg(long, value_name = "X")]
     learning_rate: Option<f64>,
     /// Steps until it is reached [default: a twentieth of the steps]
@@ -106,7 +106,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (mut trainer, run, tokenizer) = if arguments.resume { resume(arguments)? } else { start(arguments)? };
-    describe(&trainer, &run);
+    describe(&trainer, &run, &tokenizer);
     let mut progress = Progress::new(run.clone(), tokenizer.clone(), trainer.step_count(), trainer.settings.steps);
     let outcome = trainer.run(&mut progress);
     progress.finish();
@@ -232,8 +232,8 @@ fn run_settings(a: &Arguments, config: &ModelConfig) -> Result<RunSettings> {
     let preset = a.preset.clone().unwrap_or_else(|| if a.config.is_some() { "custom".into() } else { "nano".into() });
     // steps, batch size, learning rate
     let (steps, batch_size, learning_rate) = match preset.as_str() {
-        "nano" => (1_000, 8, 5e-3),
-        "tiny" => (1_500, 16, 2e-3),
+        "nano" => (1_000, 8, 2e-3),
+        "tiny" => (1_000, 16, 2e-3),
         "small" => (4_000, 4, 1e-3),
         _ => (4_000, 4, 5e-4),
     };
@@ -337,7 +337,7 @@ fn free_directory(preset: &str) -> PathBuf {
     (1..).map(named).find(|path| !path.exists()).expect("numbers do not end")
 }
 
-fn describe(trainer: &Trainer, run: &RunDirectory) {
+fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
     let parameters: usize = trainer.model.parameters().iter().map(|(_, tensor)| tensor.data().len()).sum();
     let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
     eprintln!(
@@ -347,6 +347,11 @@ fn describe(trainer: &Trainer, run: &RunDirectory) {
         if accumulate > 1 { format!(" ×{accumulate}") } else { String::new() },
         run.path().display()
     );
+    let (entries, rows) = (tokenizer.vocab_size(), trainer.model.config.vocab_size);
+    if entries < rows {
+        let (entries, rows) = (thousands(entries), thousands(rows));
+        eprintln!("the tokenizer has {entries} entries, the model room for {rows}: the rest stays unused");
+    }
 }
 
 /// The last words of a run: how good it became, and a story.

@@ -30,6 +30,7 @@ pub struct Generator<'m> {
     sampler: Sampler,
     text: Vec<u32>,
     logits: Vec<f32>,
+    known: usize,
 }
 
 impl<'m> Generator<'m> {
@@ -53,9 +54,18 @@ impl<'m> Generator<'m> {
             sampler: Sampler::new(sampling),
             text: prompt.to_vec(),
             logits: Vec::new(),
+            known: config.vocab_size,
         };
         prompt.chunks(PREFILL).for_each(|piece| generator.feed(piece));
         Ok(generator)
+    }
+
+    /// Draws only ids below `ids`, the size of a tokenizer. A model may have more rows than that (gpt-oss itself has
+    /// 201,088 for a tokenizer of 200,019); no text belongs to the others, and training leaves them small, not gone.
+    #[must_use]
+    pub fn below(mut self, ids: usize) -> Self {
+        self.known = ids.clamp(1, self.model.config.vocab_size);
+        self
     }
 
     /// Runs tokens through the model and keeps the logits of the last.
@@ -77,7 +87,7 @@ impl<'m> Generator<'m> {
 
     /// Draws the next token, without running it through the model.
     fn draw(&mut self) -> u32 {
-        let token = self.sampler.sample(&self.logits, &self.text);
+        let token = self.sampler.sample(&self.logits[..self.known], &self.text);
         self.text.push(token);
         token
     }

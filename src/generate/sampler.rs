@@ -93,7 +93,9 @@ fn penalize(logits: &mut [f32], text: &[u32], penalty: f32) {
     }
     let seen: std::collections::HashSet<u32> = text.iter().copied().collect();
     for token in seen {
-        let z = &mut logits[token as usize];
-        *z = if *z > 0.0 { *z / penalty } else { *z * penalty };
+        // A prompt may hold an id that is not to be drawn.
+        if let Some(z) = logits.get_mut(token as usize) {
+            *z = if *z > 0.0 { *z / penalty } else { *z * penalty };
+        }
     }
 }

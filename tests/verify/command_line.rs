@@ -143,6 +143,19 @@ fn command_line_tokenizer_trains_encodes_and_decodes() {
     refuse(&["tokenizer", "encode", "nowhere", "--text", "a"], at, "nowhere");
 }
 
+/// A corpus of few words fills few entries; the model's other rows are never drawn, and the run says how many.
+#[test]
+fn command_line_trains_with_more_rows_than_tokens() {
+    let place = workplace();
+    fs::write(place.path().join("text.txt"), "the cat sat on the mat. ".repeat(100)).unwrap();
+    let wide = fs::read_to_string(place.path().join("small.json")).unwrap().replace("300", "5000");
+    fs::write(place.path().join("small.json"), wide).unwrap();
+    let data = ["--data", "text.txt", "--eval-data", "text.txt", "--steps", "2", "--eval-every", "1", "--out", "run"];
+    let output = succeed(&train(&data), place.path());
+    assert!(text(&output.stderr).contains("the model room for 5,000: the rest stays unused"), "{output:?}");
+    succeed(&["generate", "run", "--temperature", "9", "--max-new-tokens", "20"], place.path());
+}
+
 #[test]
 fn command_line_gives_the_same_bits_with_one_thread_and_two() {
     let place = workplace();

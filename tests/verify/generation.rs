@@ -101,6 +101,25 @@ fn generation_with_a_cache_takes_the_tokens_that_no_cache_would() {
     }
 }
 
+/// A model may have more rows than its tokenizer has entries; what has no text is never drawn.
+#[test]
+fn no_id_beyond_the_tokenizer_is_drawn() {
+    let model = small();
+    let drawn = |below: usize| {
+        let mut drawn = Vec::new();
+        let mut generator = Generator::new(&model, &[29], Sampling { repetition_penalty: 1.1, ..Sampling::default() });
+        generator = generator.map(|generator| generator.below(below));
+        generator.unwrap().run(30, &[], |token| {
+            drawn.push(token);
+            true
+        });
+        drawn
+    };
+    assert!(drawn(30).iter().any(|&token| token >= 7), "else the next line shows nothing");
+    assert!(drawn(7).iter().all(|&token| token < 7));
+    assert_eq!(drawn(99), drawn(30));
+}
+
 #[test]
 fn generation_stops_for_every_reason() {
     let model = small();

@@ -17,8 +17,8 @@
 //!
 //! The stories are made to be learned in two million tokens. Templates come often. What a story introduces it repeats
 //! at once (`named Ruby. Ruby liked`), which teaches a model to copy, and again much later, where it has to. The lists
-//! of words that are repeated are short: in trials with one million dense parameters, copying one of 16 names set in
-//! after 0.8 million tokens, and copying one of 48 had not after 1.0 million.
+//! of words that are repeated are short, and a hero's name comes from another list than a helper's, so that a name says
+//! whose it is: where both came from one list of twelve, one story in ten gave the helper the hero's name.
 //!
 //! Shannon 1948, "A Mathematical Theory of Communication",
 //! <https://doi.org/10.1002/j.1538-7305.1948.tb01338.x>.
