@@ -39,6 +39,9 @@ pub mod data;
 pub mod tensor;
 pub mod ops;
 pub mod kernels;
+// Weights of four bits, and weights that stay in their file.
+pub mod mxfp4;
+pub mod stored;
 // Parameters, and the model that they make.
 pub mod layers;
 pub mod model;

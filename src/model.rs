@@ -5,12 +5,9 @@
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::layers::router::Routing;
-use crate::layers::{Block, Init, KvCache, Random, RmsNorm, Rotary, Source, Visitor};
-use crate::ops::cross_entropy::cross_entropy;
+use crate::layers::{Block, Init, KvCache, Parameter, Random, RmsNorm, Rotary, Source, Visitor, Weight};
 use crate::ops::elementwise::{add, scale};
-use crate::ops::embedding::embedding;
 use crate::ops::load_balancing::load_balancing;
-use crate::ops::matmul::linear;
 use crate::tensor::Tensor;
 use ndarray::ArrayView2;
 
@@ -19,10 +16,10 @@ use ndarray::ArrayView2;
 pub struct Transformer {
     /// Its numbers.
     pub config: ModelConfig,
-    embedding: Tensor, // (V, H)
+    embedding: Weight, // (V, H)
     blocks: Vec<Block>,
     norm: RmsNorm,
-    head: Option<Tensor>, // (V, H); None: the embedding serves
+    head: Option<Weight>, // (V, H); None: the embedding serves
     rotary: Rotary,
 }
 
@@ -63,7 +60,7 @@ impl Transformer {
         let table = [config.vocab_size, config.hidden_size];
         let init = Init::Normal(config.embedding_std());
         let mut blocks = Vec::new();
-        let embedding = source.parameter("embedding.weight".into(), &table, init)?;
+        let embedding = source.weight("embedding.weight".into(), &table, init)?;
         for layer in 0..config.layers {
             blocks.push(Block::new(source, &format!("layers.{layer}"), config, layer)?);
         }
@@ -71,7 +68,7 @@ impl Transformer {
             embedding,
             blocks,
             norm: RmsNorm::new(source, "norm", config.hidden_size, config.rms_norm_eps)?,
-            head: if config.tied { None } else { Some(source.parameter("head.weight".into(), &table, init)?) },
+            head: if config.tied { None } else { Some(source.weight("head.weight".into(), &table, init)?) },
             rotary: Rotary::new(config),
             config: config.clone(),
         })
@@ -97,7 +94,7 @@ impl Transformer {
         assert!(cache.is_none() || sequences == 1, "a cache holds one sequence, not {sequences}");
         let angles = self.rotary.tables(cache.as_ref().map_or(0, |cache| cache.len()), length);
         let ids: Vec<u32> = tokens.iter().copied().collect();
-        let mut x = embedding(&ids, &self.embedding);
+        let mut x = self.embedding.embedding(&ids);
         observe("embed".into(), &x);
         let mut routing = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
@@ -118,19 +115,19 @@ impl Transformer {
     // ANCHOR_END: forward
 
     /// The matrix that turns hidden states into logits. (V, H)
-    fn output_projection(&self) -> &Tensor {
+    fn output_projection(&self) -> &Weight {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// hidden (T, H) → logits (T, V)
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        linear(hidden, self.output_projection(), None)
+        self.output_projection().linear(hidden, None)
     }
 
     /// The mean cross-entropy of `targets` (B·T,) in nats, and the load-balancing loss where the configuration asks
     /// for it. Targets that are [`IGNORE`](crate::ops::cross_entropy::IGNORE) do not count.
     pub fn loss(&self, output: &Output, targets: &[u32]) -> Loss {
-        let cross_entropy = cross_entropy(&output.hidden, self.output_projection(), targets);
+        let cross_entropy = self.output_projection().cross_entropy(&output.hidden, targets);
         let mut expert_load = vec![0; self.config.experts];
         for routing in &output.routing {
             routing.dispatch.load().into_iter().zip(&mut expert_load).for_each(|(visits, total)| *total += visits);
@@ -149,24 +146,30 @@ impl Transformer {
         Loss { total, cross_entropy: nats, load_balancing, expert_load }
     }
 
-    /// Every parameter by name, to be changed: `embedding.weight`, `layers.{i}.…`, `norm.weight`, `head.weight`.
-    pub fn parameters_mut(&mut self) -> Vec<(String, &mut Tensor)> {
-        fn collect<'p>(model: &'p mut Transformer, visitor: Visitor<'_, 'p>) {
-            visitor("embedding.weight".into(), &mut model.embedding);
-            for (i, block) in model.blocks.iter_mut().enumerate() {
-                block.visit(&format!("layers.{i}"), visitor);
-            }
-            model.norm.visit("norm", visitor);
-            if let Some(head) = &mut model.head {
-                visitor("head.weight".into(), head);
-            }
+    /// Every parameter by name: `embedding.weight`, `layers.{i}.…`, `norm.weight`, `head.weight`.
+    pub fn visit<'p>(&'p mut self, visitor: Visitor<'_, 'p>) {
+        visitor("embedding.weight".into(), self.embedding.parameter());
+        for (i, block) in self.blocks.iter_mut().enumerate() {
+            block.visit(&format!("layers.{i}"), visitor);
         }
+        self.norm.visit("norm", visitor);
+        if let Some(head) = &mut self.head {
+            visitor("head.weight".into(), head.parameter());
+        }
+    }
+
+    /// Every parameter that is not frozen, by name, to be changed.
+    pub fn parameters_mut(&mut self) -> Vec<(String, &mut Tensor)> {
         let mut parameters = Vec::new();
-        collect(self, &mut |name, tensor| parameters.push((name, tensor)));
+        self.visit(&mut |name, parameter| {
+            if let Parameter::Trained(tensor) = parameter {
+                parameters.push((name, tensor));
+            }
+        });
         parameters
     }
 
-    /// Every parameter by name. The tensors share their numbers with the model.
+    /// The same, to be read. The tensors share their numbers with the model.
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
         self.clone().parameters_mut().into_iter().map(|(name, tensor)| (name, tensor.clone())).collect()
     }

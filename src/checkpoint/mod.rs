@@ -1,8 +1,19 @@
 //! Model directories, in and out. The only place that knows file names and the names of tensors in files.
 
 mod safetensors;
-mod hugging_face;
+mod directory;
+mod names;
+mod load;
+mod save;
 pub mod report;
 
-pub use self::safetensors::{TensorFile, write_tensors};
-pub use hugging_face::{CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, file_name, load, save};
+pub use self::safetensors::{Entry, Part, TensorFile, write_tensors};
+pub use directory::{INDEX, WEIGHTS};
+pub use load::{CONFIG, load, load_trainable};
+pub use names::{Layout, file_name};
+pub use save::save;
+
+/// The vocabulary and the merges.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// How transformers is to open them.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";

@@ -1,102 +1,207 @@
 //! safetensors: a JSON header with names, types, shapes and offsets, then the numbers.
 //!
-//! The header is checked by the `safetensors` crate (its length against the file's, offsets without holes or
-//! overlaps, shapes against offsets) before anything of the size it names is allocated.
+//! The file is mapped, not read. Its header is checked by the `safetensors` crate (its length against the file's,
+//! offsets without holes or overlaps, shapes against offsets) before anything of the size it names is allocated.
 //! <https://github.com/huggingface/safetensors>
 
 use crate::error::{Error, Result};
 use crate::files::replace_atomically;
+use crate::kernels;
+use crate::stored::{Bytes, Numbers};
 use crate::tensor::{Array, array};
-use ::safetensors::tensor::{Dtype, SafeTensorError, TensorView};
+use ::safetensors::tensor::{Dtype, SafeTensorError, View};
 use ::safetensors::{SafeTensors, serialize_to_file};
-use std::collections::HashMap;
+use serde::Deserializer;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A safetensors file in memory.
+/// A tensor in a file.
+#[derive(Clone)]
+pub struct Entry {
+    /// How its numbers are written.
+    pub dtype: Dtype,
+    /// The length of each dimension.
+    pub shape: Vec<usize>,
+    /// The numbers, in row-major order.
+    pub bytes: Bytes,
+}
+
+impl Entry {
+    /// The numbers as they lie there; `None` if they are neither f32 nor bf16.
+    pub fn numbers(&self) -> Option<Numbers> {
+        match self.dtype {
+            Dtype::F32 => Some(Numbers::F32(self.bytes.clone())),
+            Dtype::BF16 => Some(Numbers::Bf16(self.bytes.clone())),
+            _ => None,
+        }
+    }
+
+    /// The numbers as f32; `None` if they are neither f32 nor bf16.
+    pub fn to_array(&self) -> Option<Array> {
+        let numbers = match self.dtype {
+            Dtype::F32 => self.bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            Dtype::BF16 => {
+                let halves = self.bytes.as_chunks::<2>().0;
+                let mut numbers = vec![0.0; halves.len()];
+                kernels::expand_bf16(halves, &mut numbers);
+                numbers
+            }
+            _ => return None,
+        };
+        Some(array(&self.shape, numbers))
+    }
+}
+
+/// A safetensors file, mapped.
 pub struct TensorFile {
     path: PathBuf,
-    bytes: Vec<u8>,
+    entries: BTreeMap<String, Entry>,
+    metadata: HashMap<String, String>,
 }
 
 impl TensorFile {
-    /// Reads a file and checks its header.
+    /// Maps a file and checks its header.
     ///
     /// # Errors
     /// If it cannot be read, or its header does not describe exactly what follows.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, "read", e))?;
-        let file = Self { path, bytes };
-        file.header()?;
-        Ok(file)
+        let bytes = Bytes::new(contents(&path).map_err(|e| Error::io(&path, "read", e))?);
+        let wrong = |e: &dyn std::fmt::Display| {
+            Error::file(&path, format!("not a whole safetensors file: {e}; was it cut short?"))
+        };
+        let (length, header) = SafeTensors::read_metadata(&bytes).map_err(|e| wrong(&e))?;
+        check_names(&bytes[8..8 + length]).map_err(|e| wrong(&e))?;
+        let entry = |(name, info): (String, &::safetensors::tensor::TensorInfo)| {
+            let start = 8 + length;
+            let bytes = bytes.slice(start + info.data_offsets.0..start + info.data_offsets.1);
+            (name, Entry { dtype: info.dtype, shape: info.shape.clone(), bytes })
+        };
+        let entries = header.tensors().into_iter().map(entry).collect();
+        Ok(Self { path, entries, metadata: header.metadata().clone().unwrap_or_default() })
     }
 
-    fn header(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes)
-            .map_err(|e| Error::file(&self.path, format!("not a whole safetensors file: {e}; was it cut short?")))
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The names of all tensors, sorted.
-    ///
-    /// # Errors
-    /// As [`TensorFile::open`].
-    pub fn names(&self) -> Result<Vec<String>> {
-        let mut names: Vec<String> = self.header()?.names().into_iter().map(str::to_string).collect();
-        names.sort();
-        Ok(names)
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
     }
 
     /// The `__metadata__` of the header.
-    ///
-    /// # Errors
-    /// As [`TensorFile::open`].
-    pub fn metadata(&self) -> Result<HashMap<String, String>> {
-        let header = SafeTensors::read_metadata(&self.bytes).map_err(|e| Error::file(&self.path, e.to_string()))?;
-        Ok(header.1.metadata().clone().unwrap_or_default())
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
     }
 
-    /// The numbers of a tensor, which must be f32; `shape` is checked where it is given.
+    /// A tensor as it lies there.
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    /// The numbers of a tensor as f32, from f32 or bf16; `shape` is checked where it is given.
     ///
     /// # Errors
     /// If there is no such tensor, or its type or shape is another.
     pub fn tensor(&self, name: &str, shape: Option<&[usize]>) -> Result<Array> {
         let wrong = |message: String| Error::file(&self.path, format!("tensor {name}: {message}"));
-        let header = self.header()?;
-        let view = header
-            .tensor(name)
-            .map_err(|_| wrong("missing; do config.json and the weights belong together?".into()))?;
-        if view.dtype() != Dtype::F32 {
-            return Err(wrong(format!("type {:?}; expected F32", view.dtype())));
+        let entry = self.entry(name).ok_or_else(|| wrong("missing".into()))?;
+        if let Some(shape) = shape.filter(|&shape| shape != entry.shape) {
+            return Err(wrong(format!("shape {:?}; config.json makes it {shape:?}", entry.shape)));
         }
-        if let Some(shape) = shape.filter(|&shape| shape != view.shape()) {
-            return Err(wrong(format!("shape {:?}; config.json makes it {shape:?}", view.shape())));
-        }
-        let (numbers, _) = view.data().as_chunks::<4>();
-        Ok(array(view.shape(), numbers.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()))
+        entry.to_array().ok_or_else(|| wrong(format!("type {:?}; expected F32 or BF16", entry.dtype)))
     }
 }
 
-/// Writes f32 tensors and metadata, atomically.
+/// The bytes of a file: mapped where that is possible, read otherwise.
+fn contents(path: &Path) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    #[cfg(feature = "mmap")]
+    if about.len() > 0 {
+        return Ok(Arc::new(kernels::memory::map(&file)?));
+    }
+    Ok(Arc::new(std::fs::read(path)?))
+}
+
+/// Two tensors of one name: the parser of the header would keep the second and say nothing.
+fn check_names(header: &[u8]) -> std::result::Result<(), serde_json::Error> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a JSON object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+            let mut seen = HashSet::new();
+            while let Some(name) = map.next_key::<String>()? {
+                if let Some(name) = seen.replace(name) {
+                    return Err(A::Error::custom(format!("tensor {name} stands there twice")));
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+    serde_json::Deserializer::from_slice(header).deserialize_map(Names)
+}
+
+/// A tensor to be written. Its bytes are made when they are needed, and dropped when they are written: a checkpoint
+/// larger than the memory can be converted.
+pub struct Part<'a> {
+    /// How its numbers are written.
+    pub dtype: Dtype,
+    /// The length of each dimension.
+    pub shape: Vec<usize>,
+    /// Makes the bytes, as many as type and shape say.
+    pub bytes: Box<dyn Fn() -> Cow<'a, [u8]> + 'a>,
+}
+
+impl<'a> Part<'a> {
+    /// Numbers in memory, as f32.
+    pub fn f32(shape: &[usize], numbers: &'a [f32]) -> Self {
+        let bytes = || Cow::Owned(numbers.iter().flat_map(|x| x.to_le_bytes()).collect());
+        Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes: Box::new(bytes) }
+    }
+}
+
+impl View for Part<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        (self.bytes)()
+    }
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
+
+/// Writes tensors and metadata, atomically.
 ///
 /// # Errors
 /// What the system says.
 pub fn write_tensors<'a>(
     path: &Path,
-    tensors: impl IntoIterator<Item = (String, &'a [usize], &'a [f32])>,
+    tensors: impl IntoIterator<Item = (String, Part<'a>)>,
     metadata: &[(&str, String)],
 ) -> Result<()> {
-    let bytes: Vec<(String, &[usize], Vec<u8>)> = tensors
-        .into_iter()
-        .map(|(name, shape, numbers)| (name, shape, numbers.iter().flat_map(|x| x.to_le_bytes()).collect()))
-        .collect();
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("four bytes a number");
-        (name.as_str(), view)
-    });
     let metadata = metadata.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
     replace_atomically(path, |temporary| {
-        serialize_to_file(views, Some(metadata), temporary).map_err(|e| match e {
+        serialize_to_file(tensors, Some(metadata), temporary).map_err(|e| match e {
             SafeTensorError::IoError(e) => e,
             e => io::Error::other(e.to_string()),
         })

@@ -1,7 +1,7 @@
 //! `ossia trace`
 
 use super::{open_model, print};
-use crate::checkpoint::{TensorFile, write_tensors};
+use crate::checkpoint::{Part, TensorFile, write_tensors};
 use crate::error::{Error, Result};
 use crate::generate::trace::{first_difference, trace};
 use crate::tensor::slice;
@@ -39,7 +39,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let model = open_model(&arguments.model)?;
     let tensors = trace(&model, &arguments.tokens, arguments.gradients)?;
     if let Some(out) = &arguments.out {
-        let parts = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape(), slice(tensor)));
+        let parts = tensors.iter().map(|(name, tensor)| (name.clone(), Part::f32(tensor.shape(), slice(tensor))));
         write_tensors(out, parts, &[("tokens", format!("{:?}", arguments.tokens))])?;
         eprintln!("{} tensors in {}", tensors.len(), out.display());
     }

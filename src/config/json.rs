@@ -1,12 +1,12 @@
 //! `config.json` in and out: keys, types, defaults. What the numbers mean stands in [`super`].
 
-use super::{ModelConfig, Yarn};
+use super::{ModelConfig, Yarn, openai};
 use serde_json::{Map, Value, json};
 
-type Parsed<T> = Result<T, String>;
+pub(super) type Parsed<T> = Result<T, String>;
 
 /// The keys of the file. Each is taken out as it is read; what is left at the end is kept as it is.
-struct Keys {
+pub(super) struct Keys {
     map: Map<String, Value>,
     /// Stands before a key in a message: `rope_parameters.`
     prefix: &'static str,
@@ -25,7 +25,7 @@ impl Keys {
         Err(format!("{}{key} is {found}; expected {expected}", self.prefix))
     }
 
-    fn whole(&mut self, key: &str) -> Parsed<Option<usize>> {
+    pub fn whole(&mut self, key: &str) -> Parsed<Option<usize>> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
             Some(n) => Ok(Some(n)),
@@ -33,11 +33,11 @@ impl Keys {
         }
     }
 
-    fn required(&mut self, key: &str) -> Parsed<usize> {
+    pub fn required(&mut self, key: &str) -> Parsed<usize> {
         self.whole(key)?.ok_or_else(|| format!("{}{key} is missing; expected a whole number", self.prefix))
     }
 
-    fn number(&mut self, key: &str) -> Parsed<Option<f64>> {
+    pub fn number(&mut self, key: &str) -> Parsed<Option<f64>> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match value.as_f64() {
             Some(n) => Ok(Some(n)),
@@ -75,6 +75,9 @@ pub fn parse(text: &str) -> Parsed<ModelConfig> {
     let value: Value = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
     let Value::Object(map) = value else { return Err("expected a JSON object".into()) };
     let mut keys = Keys { map, prefix: "" };
+    if !keys.map.contains_key("model_type") && keys.map.contains_key(openai::MARK) {
+        return openai::parse(&mut keys);
+    }
     keys.only("model_type", &json!("gpt_oss"))?;
     keys.only("hidden_act", &json!("silu"))?;
     keys.only("attention_bias", &json!(true))?;

@@ -5,6 +5,7 @@
 //! <https://huggingface.co/docs/transformers/model_doc/gpt_oss>
 
 mod json;
+mod openai;
 
 use crate::error::{Error, Result};
 use std::path::Path;

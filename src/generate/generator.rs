@@ -68,6 +68,12 @@ impl<'m> Generator<'m> {
         self
     }
 
+    /// Appends a token that somebody else chose.
+    pub fn push(&mut self, token: u32) {
+        self.text.push(token);
+        self.feed(&[token]);
+    }
+
     /// Runs tokens through the model and keeps the logits of the last.
     fn feed(&mut self, tokens: &[u32]) {
         no_grad(|| {

@@ -27,6 +27,26 @@ impl Lanes for F32x8 {
         unsafe { _mm256_storeu_ps(x.as_mut_ptr(), self.0) }
     }
     #[inline(always)]
+    fn load_bf16(x: &[[u8; 2]; 8]) -> Self {
+        unsafe {
+            let halves = _mm_loadu_si128(x.as_ptr().cast());
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves))))
+        }
+    }
+    #[inline(always)]
+    fn load_e2m1(x: &[u8; 4]) -> Self {
+        unsafe {
+            // All eight codes in every lane; lane i shifts its own down to the bottom (where the permutation looks at
+            // the lower three bits, the magnitude) and up to the top (the sign).
+            let codes = _mm256_set1_epi32(i32::from_le_bytes(*x));
+            let down = _mm256_srlv_epi32(codes, _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
+            let up = _mm256_sllv_epi32(codes, _mm256_setr_epi32(28, 24, 20, 16, 12, 8, 4, 0));
+            let magnitudes = _mm256_setr_ps(0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0);
+            let sign = _mm256_and_ps(_mm256_castsi256_ps(up), _mm256_set1_ps(-0.0));
+            Self(_mm256_or_ps(_mm256_permutevar8x32_ps(magnitudes, down), sign))
+        }
+    }
+    #[inline(always)]
     fn add(self, b: Self) -> Self {
         Self(unsafe { _mm256_add_ps(self.0, b.0) })
     }

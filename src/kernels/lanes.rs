@@ -11,6 +11,10 @@ pub trait Lanes: Copy {
     fn load(x: &[f32; 8]) -> Self;
     /// Eight numbers to memory.
     fn store(self, x: &mut [f32; 8]);
+    /// Eight bf16, as [`super::Bf16`].
+    fn load_bf16(x: &[[u8; 2]; 8]) -> Self;
+    /// Eight E2M1 codes, low halves first, as the values of [`crate::mxfp4::VALUES`].
+    fn load_e2m1(x: &[u8; 4]) -> Self;
     /// self + b
     fn add(self, b: Self) -> Self;
     /// self − b

@@ -14,6 +14,7 @@
 pub mod scalar;
 mod lanes;
 mod vector;
+mod narrow;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 pub mod memory;
@@ -24,6 +25,9 @@ pub use gemm::{gemm, par_gemm};
 pub use lanes::Lanes;
 
 use std::sync::OnceLock;
+
+/// The two bytes of a bf16, the upper half of an `f32`, low byte first. As bytes, since a file may put it anywhere.
+pub type Bf16 = [u8; 2];
 
 /// An instruction set for which the primitives exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +147,21 @@ primitives! {
     /// The way back of [`swiglu`]: `gate_up` and dy give d`gate_up`.
     fn swiglu_backward(gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgate_up: &mut [f32])
         where gate_up.len() == 2 * dy.len() && gate_up.len() == dgate_up.len();
+    /// Σ xᵢ·wᵢ with w in bf16.
+    fn dot_bf16(x: &[f32], w: &[Bf16]) -> f32 where x.len() == w.len();
+    /// yᵢ ← yᵢ + α·wᵢ with w in bf16.
+    fn axpy_bf16(alpha: f32, w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
+    /// yᵢ ← wᵢ with w in bf16. Exact.
+    fn expand_bf16(w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
+    /// Σ xᵢ·wᵢ with w in MXFP4, see [`crate::mxfp4`]: a scale a block.
+    fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32
+        where codes.len() == scales.len() && x.len() == 32 * codes.len();
+    /// yᵢ ← yᵢ + α·wᵢ with w in MXFP4.
+    fn axpy_mxfp4(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
+        where codes.len() == scales.len() && y.len() == 32 * codes.len();
+    /// yᵢ ← wᵢ with w in MXFP4. Exact.
+    fn expand_mxfp4(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
+        where codes.len() == scales.len() && y.len() == 32 * codes.len();
     /// One AdamW step on one run of weights; see [`AdamW`].
     fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32])
         where gradient.len() == weight.len() && weight.len() == m.len() && m.len() == v.len();

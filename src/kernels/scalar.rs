@@ -2,7 +2,8 @@
 //!
 //! Learners read these; machines without vectors run them; tests hold the fast ones against them.
 
-use super::AdamW;
+use super::{AdamW, Bf16};
+use crate::mxfp4::{VALUES, scale as mxfp4_scale};
 
 /// Σ aᵢ·bᵢ
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -89,3 +90,62 @@ pub fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], 
     }
 }
 // ANCHOR_END: adamw
+
+// ANCHOR: bf16
+/// A bf16 is an `f32` without its lower half.
+pub fn bf16(w: Bf16) -> f32 {
+    f32::from_bits(u32::from(u16::from_le_bytes(w)) << 16)
+}
+// ANCHOR_END: bf16
+
+/// Σ xᵢ·wᵢ
+pub fn dot_bf16(x: &[f32], w: &[Bf16]) -> f32 {
+    x.iter().zip(w).map(|(x, &w)| x * bf16(w)).sum()
+}
+
+/// yᵢ ← yᵢ + α·wᵢ
+pub fn axpy_bf16(alpha: f32, w: &[Bf16], y: &mut [f32]) {
+    for (y, &w) in y.iter_mut().zip(w) {
+        *y += alpha * bf16(w);
+    }
+}
+
+/// yᵢ ← wᵢ
+pub fn expand_bf16(w: &[Bf16], y: &mut [f32]) {
+    for (y, &w) in y.iter_mut().zip(w) {
+        *y = bf16(w);
+    }
+}
+
+// ANCHOR: mxfp4
+/// The 32 values of a block before they are scaled: the low half of a byte comes first.
+fn values(codes: &[u8; 16]) -> impl Iterator<Item = f32> {
+    codes.iter().flat_map(|&byte| [VALUES[usize::from(byte & 15)], VALUES[usize::from(byte >> 4)]])
+}
+
+/// Σ xᵢ·wᵢ: the values of a block are summed first and scaled once.
+pub fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
+    let blocks = x.chunks_exact(32).zip(codes).zip(scales);
+    blocks
+        .map(|((x, codes), &scale)| x.iter().zip(values(codes)).map(|(x, w)| x * w).sum::<f32>() * mxfp4_scale(scale))
+        .sum()
+}
+
+/// yᵢ ← yᵢ + α·wᵢ
+pub fn axpy_mxfp4(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
+    for ((y, codes), &scale) in y.chunks_exact_mut(32).zip(codes).zip(scales) {
+        for (y, w) in y.iter_mut().zip(values(codes)) {
+            *y += alpha * mxfp4_scale(scale) * w;
+        }
+    }
+}
+
+/// yᵢ ← wᵢ
+pub fn expand_mxfp4(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
+    for ((y, codes), &scale) in y.chunks_exact_mut(32).zip(codes).zip(scales) {
+        for (y, w) in y.iter_mut().zip(values(codes)) {
+            *y = w * mxfp4_scale(scale);
+        }
+    }
+}
+// ANCHOR_END: mxfp4

@@ -9,10 +9,11 @@
 
 use super::AdamW;
 use super::lanes::Lanes;
+pub use super::narrow::*;
 
 /// The tail of a slice as a full group.
 #[inline(always)]
-fn pad<const N: usize>(tail: &[f32], with: f32) -> [f32; N] {
+pub(super) fn pad<T: Copy, const N: usize>(tail: &[T], with: T) -> [T; N] {
     let mut group = [with; N];
     group[..tail.len()].copy_from_slice(tail);
     group
@@ -27,14 +28,14 @@ fn to_array<V: Lanes>(x: V) -> [f32; 8] {
 
 /// Adds the lanes pairwise, as a tree.
 #[inline(always)]
-fn sum_of_lanes<V: Lanes>(x: V) -> f32 {
+pub(super) fn sum_of_lanes<V: Lanes>(x: V) -> f32 {
     let l = to_array(x);
     ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
 }
 
 /// Σ term(group): `term(i)` is added to its accumulator by `step`.
 #[inline(always)]
-fn accumulate<V: Lanes>(groups: usize, step: impl Fn(usize, V) -> V) -> V {
+pub(super) fn accumulate<V: Lanes>(groups: usize, step: impl Fn(usize, V) -> V) -> V {
     let mut acc = [V::splat(0.0); 4];
     for four in 0..groups / 4 {
         for (lane, acc) in acc.iter_mut().enumerate() {
@@ -82,7 +83,7 @@ pub fn max<V: Lanes>(x: &[f32]) -> f32 {
 
 /// y ← f(y), group by group.
 #[inline(always)]
-fn update<V: Lanes>(y: &mut [f32], f: impl Fn(usize, V) -> V, f_tail: impl Fn(V) -> V) {
+pub(super) fn update<V: Lanes>(y: &mut [f32], f: impl Fn(usize, V) -> V, f_tail: impl Fn(V) -> V) {
     let (y, tail) = y.as_chunks_mut::<8>();
     for (i, group) in y.iter_mut().enumerate() {
         f(i, V::load(group)).store(group);

@@ -1,6 +1,6 @@
 //! Grouped-query attention with rotary positions, sinks, and a window on even layers.       Book: chapter 7
 
-use super::{Init, LayerCache, Linear, Source, Visitor};
+use super::{Init, LayerCache, Linear, Parameter, Source, Visitor};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::attention::{Keys, Shape, attention, tiled};
@@ -78,6 +78,6 @@ impl Attention {
         self.k.visit(&format!("{name}.k"), visitor);
         self.v.visit(&format!("{name}.v"), visitor);
         self.o.visit(&format!("{name}.o"), visitor);
-        visitor(format!("{name}.sinks"), &mut self.sinks);
+        visitor(format!("{name}.sinks"), Parameter::Trained(&mut self.sinks));
     }
 }

@@ -1,14 +1,13 @@
 //! y = x·Wᵀ + b
 
-use super::{Init, Source, Visitor};
+use super::{Init, Parameter, Source, Visitor, Weight};
 use crate::error::Result;
-use crate::ops::matmul::linear;
 use crate::tensor::Tensor;
 
 /// A linear layer with a bias.
 #[derive(Clone)]
 pub struct Linear {
-    weight: Tensor, // (out, in)
+    weight: Weight, // (out, in)
     bias: Tensor,   // (out,)
 }
 
@@ -19,19 +18,19 @@ impl Linear {
     /// Those of the source.
     pub fn new(source: &mut dyn Source, name: &str, (inputs, outputs): (usize, usize), std: f32) -> Result<Self> {
         Ok(Self {
-            weight: source.parameter(format!("{name}.weight"), &[outputs, inputs], Init::Normal(std))?,
+            weight: source.weight(format!("{name}.weight"), &[outputs, inputs], Init::Normal(std))?,
             bias: source.parameter(format!("{name}.bias"), &[outputs], Init::Zeros)?,
         })
     }
 
     /// x (T, in) → (T, out)
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        linear(x, &self.weight, Some(&self.bias))
+        self.weight.linear(x, Some(&self.bias))
     }
 
     /// `weight`, `bias`
     pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {
-        visitor(format!("{name}.weight"), &mut self.weight);
-        visitor(format!("{name}.bias"), &mut self.bias);
+        visitor(format!("{name}.weight"), self.weight.parameter());
+        visitor(format!("{name}.bias"), Parameter::Trained(&mut self.bias));
     }
 }

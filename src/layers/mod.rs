@@ -4,6 +4,7 @@
 //! `forward`, and `visit`, which walks over the parameters by the same names. Saving, counting and optimizing go
 //! through `visit`; a random start and a checkpoint are two sources.
 
+pub mod weight;
 pub mod linear;
 pub mod rms_norm;
 pub mod rotary;
@@ -23,6 +24,7 @@ pub use mlp::Mlp;
 pub use rms_norm::RmsNorm;
 pub use rotary::Rotary;
 pub use router::Router;
+pub use weight::{Parameter, Weight};
 
 use crate::error::Result;
 use crate::tensor::{Tensor, array};
@@ -30,7 +32,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 /// Receives each parameter with its name.
-pub type Visitor<'v, 'p> = &'v mut dyn FnMut(String, &'p mut Tensor);
+pub type Visitor<'v, 'p> = &'v mut dyn FnMut(String, Parameter<'p>);
 
 /// Where a layer gets its parameters from: a random start, or a checkpoint.
 pub trait Source {
@@ -39,6 +41,15 @@ pub trait Source {
     /// # Errors
     /// If a checkpoint does not have it in this shape.
     fn parameter(&mut self, name: String, shape: &[usize], init: Init) -> Result<Tensor>;
+
+    /// The same for the matrix of a linear layer or an embedding, (out, in), and the stacked ones of experts,
+    /// (E, in, out): a checkpoint may leave them in their file, frozen.
+    ///
+    /// # Errors
+    /// If a checkpoint does not have it in this shape, or in a format that can be multiplied.
+    fn weight(&mut self, name: String, shape: &[usize], init: Init) -> Result<Weight> {
+        self.parameter(name, shape, init).map(Weight::Trained)
+    }
 }
 
 /// How a parameter begins.

@@ -1,6 +1,6 @@
 //! y = x · r · w
 
-use super::{Init, Source, Visitor};
+use super::{Init, Parameter, Source, Visitor};
 use crate::error::Result;
 use crate::ops::rms_norm::rms_norm;
 use crate::tensor::Tensor;
@@ -28,6 +28,6 @@ impl RmsNorm {
 
     /// `weight`
     pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {
-        visitor(format!("{name}.weight"), &mut self.weight);
+        visitor(format!("{name}.weight"), Parameter::Trained(&mut self.weight));
     }
 }

@@ -17,5 +17,6 @@ pub mod top_k;
 pub mod swiglu;
 pub mod dispatch;
 pub mod grouped_matmul;
+pub mod frozen;
 pub mod load_balancing;
 pub mod cross_entropy;

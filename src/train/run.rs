@@ -7,7 +7,7 @@
 
 use super::adamw::{AdamW, Hyperparameters, Moments};
 use super::trainer::{Settings, Trainer};
-use crate::checkpoint::{self, TensorFile, write_tensors};
+use crate::checkpoint::{self, Part, TensorFile, write_tensors};
 use crate::config::ModelConfig;
 use crate::data::Cursor;
 use crate::error::{Error, Result};
@@ -146,9 +146,9 @@ impl RunDirectory {
         };
         let tensors = parameters.iter().zip(trainer.optimizer.moments()).flat_map(|((name, tensor), moments)| {
             [
-                (name.clone(), tensor.shape(), tensor.data()),
-                (format!("m.{name}"), tensor.shape(), moments.m.as_slice()),
-                (format!("v.{name}"), tensor.shape(), moments.v.as_slice()),
+                (name.clone(), Part::f32(tensor.shape(), tensor.data())),
+                (format!("m.{name}"), Part::f32(tensor.shape(), &moments.m)),
+                (format!("v.{name}"), Part::f32(tensor.shape(), &moments.v)),
             ]
         });
         let header = serde_json::to_string(&header).expect("plain numbers");
@@ -168,8 +168,8 @@ impl RunDirectory {
         }
         let config = ModelConfig::load(self.file(checkpoint::CONFIG))?;
         let file = TensorFile::open(&path)?;
-        let header = file.metadata()?.remove("ossia").unwrap_or_default();
-        let header: Header = serde_json::from_str(&header)
+        let header = file.metadata().get("ossia").map_or("", String::as_str);
+        let header: Header = serde_json::from_str(header)
             .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")))?;
         let model = Transformer::new(&config, &mut State { file: &file })?;
         let mut moments = Vec::new();

@@ -176,7 +176,7 @@ fn generation_text_stream_shows_whole_characters_and_stops_before_stop_strings()
 #[test]
 fn generation_trace_equals_transformers_tensor_by_tensor() {
     for name in CHECKPOINTS {
-        let model = checkpoint::load(reference_path(&format!("checkpoints/{name}"))).unwrap();
+        let model = checkpoint::load_trainable(reference_path(&format!("checkpoints/{name}"))).unwrap();
         let reference = Reference::open(&format!("checkpoints/{name}/reference"));
         let tensors = trace(&model, &reference.ids("tokens"), true).unwrap();
         let difference = first_difference(&tensors, |name| Some(reference.array(name)), 1e-4);
@@ -187,7 +187,7 @@ fn generation_trace_equals_transformers_tensor_by_tensor() {
 
 #[test]
 fn generation_trace_names_the_first_tensor_that_differs() {
-    let model = checkpoint::load(reference_path("checkpoints/plain")).unwrap();
+    let model = checkpoint::load_trainable(reference_path("checkpoints/plain")).unwrap();
     let mut wrong = model.clone();
     for (name, parameter) in wrong.parameters_mut() {
         if name == "layers.1.router.bias" {
@@ -208,7 +208,7 @@ fn generation_trace_names_the_first_tensor_that_differs() {
 
 #[test]
 fn generation_trace_without_gradients_has_the_same_numbers_and_no_gradient() {
-    let model = checkpoint::load(reference_path("checkpoints/tied")).unwrap();
+    let model = checkpoint::load_trainable(reference_path("checkpoints/tied")).unwrap();
     let (with, without) = (trace(&model, &[1, 2, 3], true).unwrap(), trace(&model, &[1, 2, 3], false).unwrap());
     assert_eq!(with[..without.len()], without[..]);
     assert_eq!(without.last().unwrap().0, "loss");
@@ -223,7 +223,7 @@ fn generation_after_save_and_load_has_the_same_bits() {
     let config = ModelConfig { dense_layers: vec![1], dense_intermediate_size: 20, tied: false, ..small().config };
     let model = Transformer::random(&config, 5);
     checkpoint::save(&model, directory.path()).unwrap();
-    let opened = checkpoint::load(directory.path()).unwrap();
+    let opened = checkpoint::load_trainable(directory.path()).unwrap();
     assert_eq!(opened.config, model.config);
     for ((name, a), (other, b)) in model.parameters().iter().zip(opened.parameters()) {
         assert_eq!((name, a.shape(), a.data()), (&other, b.shape(), b.data()));

@@ -19,6 +19,7 @@ mod load_balancing;
 mod cross_entropy;
 mod kv_cache;
 mod model;
+mod checkpoints;
 mod config;
 mod tokenizer;
 mod story;

@@ -9,7 +9,8 @@ use ossia::tensor::slice;
 pub const CHECKPOINTS: [&str; 4] = ["plain", "tied", "yarn", "wide_window"];
 
 fn open(name: &str) -> (Transformer, Reference) {
-    let model = checkpoint::load(reference_path(&format!("checkpoints/{name}"))).unwrap_or_else(|e| panic!("{e}"));
+    let model =
+        checkpoint::load_trainable(reference_path(&format!("checkpoints/{name}"))).unwrap_or_else(|e| panic!("{e}"));
     (model, Reference::open(&format!("checkpoints/{name}/reference")))
 }
 
@@ -41,19 +42,26 @@ fn model_loss_and_every_gradient_match_transformers() {
 fn model_activations_match_transformers_layer_by_layer() {
     for name in CHECKPOINTS {
         let (model, reference) = open(name);
-        let tokens = reference.ids("tokens");
-        let inputs = Array2::from_shape_vec((1, tokens.len()), tokens).unwrap();
-        let mut seen = 0;
-        let output = model.forward_observed(inputs.view(), None, &mut |tensor, actual| {
-            seen += 1;
-            let expected = reference.array(&tensor);
-            if let Some(message) = difference(&format!("{name}: {tensor}"), actual.data(), slice(&expected), TOLERANCE)
-            {
-                panic!("{message}");
-            }
-        });
-        assert_eq!(seen, 2 + 4 * model.config.layers);
-        let logits = model.logits(&output.hidden);
-        crate::common::assert_close("logits", logits.data(), slice(&reference.array("logits")), TOLERANCE);
+        assert_activations(name, &model, &reference);
+        // The same weights, multiplied as they lie in the file.
+        let frozen = checkpoint::load(reference_path(&format!("checkpoints/{name}"))).unwrap();
+        assert!(frozen.parameters().iter().all(|(_, tensor)| !tensor.needs_grad()));
+        assert_activations(name, &frozen, &reference);
     }
+}
+
+fn assert_activations(name: &str, model: &Transformer, reference: &Reference) {
+    let tokens = reference.ids("tokens");
+    let inputs = Array2::from_shape_vec((1, tokens.len()), tokens).unwrap();
+    let mut seen = 0;
+    let output = model.forward_observed(inputs.view(), None, &mut |tensor, actual| {
+        seen += 1;
+        let expected = reference.array(&tensor);
+        if let Some(message) = difference(&format!("{name}: {tensor}"), actual.data(), slice(&expected), TOLERANCE) {
+            panic!("{message}");
+        }
+    });
+    assert_eq!(seen, 2 + 4 * model.config.layers);
+    let logits = model.logits(&output.hidden);
+    crate::common::assert_close("logits", logits.data(), slice(&reference.array("logits")), TOLERANCE);
 }

@@ -22,7 +22,7 @@ fn hyperparameters() -> Hyperparameters {
 #[test]
 fn training_ten_losses_in_a_row_equal_pytorchs() {
     for name in CHECKPOINTS {
-        let mut model = checkpoint::load(reference_path(&format!("checkpoints/{name}"))).unwrap();
+        let mut model = checkpoint::load_trainable(reference_path(&format!("checkpoints/{name}"))).unwrap();
         let reference = Reference::open(&format!("checkpoints/{name}/reference"));
         let batches = Array2::from_shape_vec((20, 13), reference.ids("batches")).unwrap();
         let mut optimizer = AdamW::new(hyperparameters(), &model.parameters());
@@ -239,7 +239,7 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
         assert_eq!(a.data(), b.data(), "{name}");
     }
     // What the directory holds is a model with the same weights.
-    let opened = checkpoint::load(run.path()).unwrap();
+    let opened = checkpoint::load_trainable(run.path()).unwrap();
     assert_eq!(opened.parameters()[3].1.data(), part.model.parameters()[3].1.data());
     assert_eq!(run.read_settings().unwrap(), run_settings(settings(20, 2, 4)));
 }

@@ -1,6 +1,6 @@
 """Writes the numbers that ossia is held against: what Hugging Face's transformers and PyTorch compute.
 
-usage: python generate.py            (writes beside itself; the same numbers on every run)
+usage: python generate.py [job …]    (writes beside itself; the same numbers on every run)
 needs: pip install torch transformers
 
 One file a layer (inputs, outputs, gradients for a fixed random dy), and small checkpoints in every form of
@@ -9,6 +9,7 @@ config.json, each with all activations, the loss, every gradient, and ten losses
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -252,19 +253,103 @@ def checkpoint(name, made, version_4=False):
     write(f"checkpoints/{name}/reference", tensors)
 
 
+YARN = dict(rope_type="yarn", rope_theta=150000.0, factor=32.0, beta_fast=32.0, beta_slow=1.0,
+            original_max_position_embeddings=4096, truncate=False)
+
+
 def checkpoints():
-    yarn = dict(rope_type="yarn", rope_theta=150000.0, factor=32.0, beta_fast=32.0, beta_slow=1.0,
-                original_max_position_embeddings=4096, truncate=False)
     checkpoint("plain", config())
     checkpoint("tied", config(tie_word_embeddings=True, num_key_value_heads=1, num_experts_per_tok=1))
-    checkpoint("yarn", config(rope_parameters=yarn, sliding_window=3, num_experts_per_tok=4), version_4=True)
-    truncated = dict(yarn, truncate=True, original_max_position_embeddings=64, factor=4.0)
+    checkpoint("yarn", config(rope_parameters=YARN, sliding_window=3, num_experts_per_tok=4), version_4=True)
+    truncated = dict(YARN, truncate=True, original_max_position_embeddings=64, factor=4.0)
     checkpoint("wide_window", config(rope_parameters=truncated, sliding_window=128, tie_word_embeddings=True))
 
 
+# Checkpoints whose weights are bf16 or MXFP4 --------------------------------------------------------------------
+
+
+def to_mxfp4(weight):
+    """(E, in, out) to the codes (E, out, in/32, 16) and scales (E, out, in/32) that OpenAI's checkpoints have."""
+    numbers = weight.transpose(1, 2).reshape(weight.shape[0], weight.shape[2], -1, 32).double()
+    exponent = torch.floor(torch.log2(numbers.abs().amax(-1, keepdim=True))) - 2
+    values = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]).double()
+    distance = ((numbers / 2**exponent).abs().unsqueeze(-1) - values).abs()
+    codes = distance.argmin(-1) + 8 * (numbers < 0)
+    return (codes[..., 0::2] + 16 * codes[..., 1::2]).to(torch.uint8), (exponent + 127).squeeze(-1).to(torch.uint8)
+
+
+def quantize_experts(directory):
+    """Rewrites a bf16 checkpoint as openai/gpt-oss-20b is published: experts in MXFP4, the rest as it was."""
+    from safetensors.torch import load_file
+    path = directory / "model.safetensors"
+    tensors = {}
+    for name, tensor in load_file(path).items():
+        if name.endswith("experts.gate_up_proj") or name.endswith("experts.down_proj"):
+            tensors[f"{name}_blocks"], tensors[f"{name}_scales"] = to_mxfp4(tensor)
+        else:
+            tensors[name] = tensor
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=dict(format="pt"))
+    config_path = directory / "config.json"
+    text = json.loads(config_path.read_text())
+    text["quantization_config"] = dict(quant_method="mxfp4", modules_to_not_convert=[
+        "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"])
+    config_path.write_text(json.dumps(text, indent=2) + "\n")
+
+
+def narrow_checkpoint(name, made, quantized=False, shards="1GB"):
+    directory = HERE / "checkpoints" / name
+    shutil.rmtree(directory, ignore_errors=True)
+    model = GptOssForCausalLM(made).float()
+    for parameter_name, parameter in model.named_parameters():
+        torch.nn.init.normal_(parameter, 1.0 if "norm" in parameter_name else 0.0, 0.2)
+    model.to(torch.bfloat16).save_pretrained(directory, max_shard_size=shards)
+    (directory / "generation_config.json").unlink(missing_ok=True)
+    if quantized:
+        quantize_experts(directory)
+    # As transformers opens it; the arithmetic then in f32, as ossia's is.
+    model = GptOssForCausalLM.from_pretrained(directory, dtype=torch.bfloat16).float().eval()
+    model.set_attn_implementation("eager")
+    model.config._experts_implementation = "eager"
+    return model
+
+
+def narrow_checkpoints():
+    numbers = dict(hidden_size=32, intermediate_size=32)  # whole blocks of 32
+    kinds = {
+        "bf16": dict(made=config(**numbers)),
+        "bf16_sharded": dict(made=config(**numbers, tie_word_embeddings=True), shards="40KB"),
+        "mxfp4": dict(made=config(**numbers), quantized=True),
+        "mxfp4_yarn": dict(made=config(**numbers, rope_parameters=YARN, sliding_window=3, num_experts_per_tok=4), quantized=True),
+    }
+    for name, kind in kinds.items():
+        model = narrow_checkpoint(name, **kind)
+        tokens = torch.randint(0, 64, (17,))
+        tensors = activations(model, tokens)
+        # A quantized weight is frozen: it has no gradient to compare.
+        if kind.get("quantized"):
+            tensors = {key: value for key, value in tensors.items() if not key.endswith(("gate_up_proj", "down_proj"))}
+        write(f"checkpoints/{name}/reference", dict(tensors, tokens=tokens))
+
+
+def long_context():
+    """Logits far behind the 4,096 positions that YaRN stretches."""
+    made = config(head_dim=64, num_attention_heads=2, num_key_value_heads=1, rope_parameters=YARN, sliding_window=128,
+                  max_position_embeddings=131072)
+    model = narrow_checkpoint("long", made)
+    at = torch.arange(8300)
+    tokens = (at * at * 31 + at * 7) % 64
+    positions = torch.tensor([0, 127, 128, 4095, 4096, 4200, 8191, 8192, 8299])
+    with torch.no_grad():
+        hidden = model.model(input_ids=tokens[None], use_cache=False).last_hidden_state[0, positions]
+        logits = model.lm_head(hidden)
+    write("checkpoints/long/reference", dict(positions=positions, logits=logits))
+
+
 if __name__ == "__main__":
-    jobs = [rms_norm, rope, attention, top_k, swiglu, experts, cross_entropy, load_balancing, linear, embedding, checkpoints]
+    jobs = [rms_norm, rope, attention, top_k, swiglu, experts, cross_entropy, load_balancing, linear, embedding, checkpoints,
+            narrow_checkpoints, long_context]
     for number, job in enumerate(jobs):
-        torch.manual_seed(number)
-        job()
-        print("wrote", job.__name__)
+        if len(sys.argv) == 1 or job.__name__ in sys.argv[1:]:
+            torch.manual_seed(number)
+            job()
+            print("wrote", job.__name__)

@@ -1,0 +1,88 @@
+//! The tensors of a model directory, in one file or in several.
+//!
+//! One file is `model.safetensors`. Several have an index beside them, `model.safetensors.index.json`, whose
+//! `weight_map` says which tensor is in which file.
+
+use super::safetensors::{Entry, TensorFile};
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The weights, if they are one file.
+pub const WEIGHTS: &str = "model.safetensors";
+/// Which tensor is where, if they are several.
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// All tensors of a directory.
+pub struct Tensors {
+    directory: PathBuf,
+    files: Vec<TensorFile>,
+}
+
+impl Tensors {
+    /// Maps every file and checks that each tensor is there once, where the index says.
+    ///
+    /// # Errors
+    /// One line with the file, and the tensor, that is missing, there twice, or not where it should be.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let (single, index) = (directory.join(WEIGHTS), directory.join(INDEX));
+        // What transformers does where both are there.
+        let files = if single.exists() || !index.exists() { vec![TensorFile::open(single)?] } else { shards(&index)? };
+        Ok(Self { directory: directory.to_path_buf(), files })
+    }
+
+    /// A tensor, and the file that has it.
+    pub fn get(&self, name: &str) -> Option<(&Entry, &Path)> {
+        self.files.iter().find_map(|file| Some((file.entry(name)?, file.path())))
+    }
+
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().flat_map(|file| file.names())
+    }
+
+    /// An error about a tensor: in the file that has it, or in the directory where none has.
+    pub fn wrong(&self, name: &str, message: impl std::fmt::Display) -> Error {
+        let path = match (self.get(name), self.files.as_slice()) {
+            (Some((_, path)), _) => path,
+            (None, [file]) => file.path(),
+            (None, _) => &self.directory,
+        };
+        Error::file(path, format!("tensor {name}: {message}"))
+    }
+}
+
+/// The files that an index names.
+fn shards(index: &Path) -> Result<Vec<TensorFile>> {
+    let wrong = |message: String| Error::file(index, message);
+    let text = std::fs::read_to_string(index).map_err(|e| Error::io(index, "read", e))?;
+    let json: Value = serde_json::from_str(&text).map_err(|e| wrong(format!("not JSON: {e}")))?;
+    let map = json.get("weight_map").and_then(Value::as_object);
+    let map: &Map<String, Value> = map.ok_or_else(|| wrong("weight_map is missing; expected an object".into()))?;
+    let mut files: BTreeMap<&str, TensorFile> = BTreeMap::new();
+    for (tensor, file) in map {
+        let name = file.as_str().filter(|name| is_plain(name)).ok_or_else(|| {
+            wrong(format!("tensor {tensor} is said to be in {file}; expected the name of a file beside this one"))
+        })?;
+        if !files.contains_key(name) {
+            files.insert(name, TensorFile::open(index.with_file_name(name))?);
+        }
+        if files[name].entry(tensor).is_none() {
+            return Err(wrong(format!("tensor {tensor} is said to be in {name}, which does not have it")));
+        }
+    }
+    for (name, file) in &files {
+        if let Some(tensor) = file.names().find(|tensor| map.get(*tensor).and_then(Value::as_str) != Some(name)) {
+            return Err(Error::file(file.path(), format!("tensor {tensor} is not said to be here by {INDEX}")));
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+/// Whether a name stays in the directory: not absolute, no `..`, no separators.
+fn is_plain(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None) if part == name)
+        && !name.contains('\\')
+}

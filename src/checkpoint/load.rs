@@ -1,0 +1,173 @@
+//! A model directory as a source of parameters.
+
+use super::directory::Tensors;
+use super::names::{Layout, mxfp4_names, place};
+use super::safetensors::Entry;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::kernels::parallel;
+use crate::layers::{Init, Source, Weight};
+use crate::model::Transformer;
+use crate::mxfp4::{BLOCK, NAN_SCALE};
+use crate::stored::{Numbers, Rows, Stored};
+use crate::tensor::{Array, Tensor};
+use ::safetensors::tensor::Dtype;
+use serde_json::Value;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The configuration.
+pub const CONFIG: &str = "config.json";
+
+/// Opens a model directory to be run: weights stay in their files, as they are.
+///
+/// # Errors
+/// One line with the file, and the key or tensor, that is missing, malformed or contradicts the configuration.
+pub fn load(directory: impl AsRef<Path>) -> Result<Transformer> {
+    open(directory.as_ref(), false)
+}
+
+/// Opens a model directory to be trained: every parameter that is f32 or bf16 becomes f32 in memory. MXFP4 stays
+/// frozen in its file.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_trainable(directory: impl AsRef<Path>) -> Result<Transformer> {
+    open(directory.as_ref(), true)
+}
+
+fn open(directory: &Path, trained: bool) -> Result<Transformer> {
+    let path = directory.join(CONFIG);
+    let config = ModelConfig::load(&path)?;
+    if let Some(quantization) = config.other.get("quantization_config") {
+        let method = quantization.get("quant_method").unwrap_or(&Value::Null);
+        if method != "mxfp4" {
+            let message = format!("quantization_config.quant_method is {method}; expected \"mxfp4\"");
+            return Err(Error::file(path, message));
+        }
+    }
+    let tensors = Tensors::open(directory)?;
+    let layout = if tensors.get("norm.scale").is_some() { Layout::OpenAi } else { Layout::HuggingFace };
+    let mut checkpoint = Checkpoint { tensors, layout, config: &config, trained, used: HashSet::new() };
+    let model = Transformer::new(&config, &mut checkpoint)?;
+    let Checkpoint { tensors, used, .. } = checkpoint;
+    match tensors.names().find(|&name| !used.contains(name)) {
+        Some(name) => Err(tensors.wrong(name, "no part of the model that config.json describes")),
+        None => Ok(model),
+    }
+}
+
+struct Checkpoint<'c> {
+    tensors: Tensors,
+    layout: Layout,
+    config: &'c ModelConfig,
+    trained: bool,
+    used: HashSet<String>,
+}
+
+impl Checkpoint<'_> {
+    /// A tensor of the given shape.
+    fn entry(&mut self, name: &str, shape: &[usize]) -> Result<Entry> {
+        let Some((entry, _)) = self.tensors.get(name) else {
+            return Err(self.tensors.wrong(name, "missing; do config.json and the weights belong together?"));
+        };
+        if entry.shape != shape {
+            return Err(self.tensors.wrong(name, format!("shape {:?}; config.json makes it {shape:?}", entry.shape)));
+        }
+        self.used.insert(name.to_string());
+        Ok(entry.clone())
+    }
+
+    /// The entry of a parameter of the given shape, cut to its rows where it shares a tensor with others.
+    fn part(&mut self, parameter: &str, shape: &[usize]) -> Result<(String, Entry)> {
+        let place = place(self.layout, parameter, self.config);
+        let Some((rows, all)) = place.rows else {
+            let entry = self.entry(&place.tensor, shape)?;
+            return Ok((place.tensor, entry));
+        };
+        let mut entry = self.entry(&place.tensor, &[&[all], &shape[1..]].concat())?;
+        let row = entry.bytes.len() / all;
+        entry.bytes = entry.bytes.slice(rows.start * row..rows.end * row);
+        entry.shape = shape.to_vec();
+        Ok((place.tensor, entry))
+    }
+
+    fn to_array(&self, name: &str, entry: &Entry) -> Result<Array> {
+        entry.to_array().ok_or_else(|| self.wrong_type(name, entry))
+    }
+
+    fn wrong_type(&self, name: &str, entry: &Entry) -> Error {
+        self.tensors.wrong(name, format!("type {:?}; expected F32 or BF16", entry.dtype))
+    }
+
+    /// Experts in MXFP4, `None` if they are not. `shape` (E, in, out).
+    fn mxfp4(&mut self, name: &str, shape: &[usize]) -> Result<Option<Stored>> {
+        let (codes_name, scales_name) = mxfp4_names(self.layout, name);
+        let &[experts, inputs, outputs] = shape else { return Ok(None) };
+        if self.tensors.get(&codes_name).is_none() && self.tensors.get(&scales_name).is_none() {
+            return Ok(None);
+        }
+        if !inputs.is_multiple_of(BLOCK) {
+            return Err(self.tensors.wrong(&codes_name, format!("rows of {inputs} are not whole blocks of {BLOCK}")));
+        }
+        let blocks = inputs / BLOCK;
+        let codes = self.entry(&codes_name, &[experts, outputs, blocks, BLOCK / 2])?;
+        let scales = self.entry(&scales_name, &[experts, outputs, blocks])?;
+        for (name, entry) in [(&codes_name, &codes), (&scales_name, &scales)] {
+            if entry.dtype != Dtype::U8 {
+                return Err(self.tensors.wrong(name, format!("type {:?}; expected U8", entry.dtype)));
+            }
+        }
+        if let Some(at) = find_nan(&scales.bytes) {
+            return Err(self.tensors.wrong(&scales_name, format!("scale {at} is 255, which is not a number")));
+        }
+        let numbers = Numbers::Mxfp4 { codes: codes.bytes, scales: scales.bytes };
+        Ok(Some(Stored::new(&[experts, outputs, inputs], Rows::Outputs, numbers)))
+    }
+}
+
+/// The first scale that is not a number.
+fn find_nan(scales: &[u8]) -> Option<usize> {
+    const PIECE: usize = 1 << 20;
+    let found = parallel::map(scales.len().div_ceil(PIECE), |i| {
+        let piece = &scales[i * PIECE..scales.len().min((i + 1) * PIECE)];
+        // A maximum is a loop without a branch, which a search is not.
+        (piece.iter().fold(0, |a, &b| a.max(b)) == NAN_SCALE).then_some(i)
+    });
+    let piece = found.into_iter().flatten().next()?;
+    scales[piece * PIECE..].iter().position(|&scale| scale == NAN_SCALE).map(|at| piece * PIECE + at)
+}
+
+impl Source for Checkpoint<'_> {
+    fn parameter(&mut self, name: String, shape: &[usize], _: Init) -> Result<Tensor> {
+        let (name, entry) = self.part(&name, shape)?;
+        let numbers = self.to_array(&name, &entry)?;
+        Ok(if self.trained { Tensor::parameter(numbers) } else { Tensor::constant(numbers) })
+    }
+
+    fn weight(&mut self, name: String, shape: &[usize], init: Init) -> Result<Weight> {
+        let tensor = place(self.layout, &name, self.config).tensor;
+        if let Some(stored) = self.mxfp4(&tensor, shape)? {
+            return Ok(Weight::Frozen(Arc::new(stored)));
+        }
+        // Experts that are not quantized: Hugging Face has a row per input, OpenAI a row per output.
+        let (lying, row) = match (shape, self.layout) {
+            (&[experts, inputs, outputs], Layout::OpenAi) => (vec![experts, outputs, inputs], Rows::Outputs),
+            (&[_, _, _], Layout::HuggingFace) => (shape.to_vec(), Rows::Inputs),
+            _ => (shape.to_vec(), Rows::Outputs),
+        };
+        if self.trained && lying == shape {
+            return self.parameter(name, shape, init).map(Weight::Trained);
+        }
+        let (name, entry) = self.part(&name, &lying)?;
+        let numbers = entry.numbers().ok_or_else(|| self.wrong_type(&name, &entry))?;
+        if Stored::fits(&lying, &numbers) {
+            return Ok(Weight::Frozen(Arc::new(Stored::new(&lying, row, numbers))));
+        }
+        // f32 at an odd address, which no current writer makes: read instead of mapped.
+        let numbers = self.to_array(&name, &entry)?;
+        let turned = if lying == shape { numbers } else { numbers.permuted_axes([0, 2, 1].as_slice()) };
+        Ok(Weight::Trained(Tensor::constant(turned)))
+    }
+}

@@ -1,0 +1,96 @@
+//! What a parameter is called in a file, in each of the two layouts.
+//!
+//! Ours are `embedding.weight`, `layers.{i}.attention.q.weight` and so on. Hugging Face's have other names for the same
+//! shapes. OpenAI's own (the directory `original/` of a download) also put q, k and v into one matrix, one under the
+//! other.
+
+use crate::config::ModelConfig;
+use std::ops::Range;
+
+/// Whose names and shapes a directory has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `GptOssForCausalLM.save_pretrained`
+    HuggingFace,
+    /// `gpt_oss.torch`
+    OpenAi,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The tensor.
+    pub tensor: String,
+    /// Which of its rows, if not all: (these, of so many).
+    pub rows: Option<(Range<usize>, usize)>,
+}
+
+/// Ours, Hugging Face's, OpenAI's, of the parts of a layer; the first that fits counts.
+const PARTS: [(&str, &str, &str); 12] = [
+    ("attention_norm.weight", "input_layernorm.weight", "attn.norm.scale"),
+    ("mlp_norm.weight", "post_attention_layernorm.weight", "mlp.norm.scale"),
+    ("attention.sinks", "self_attn.sinks", "attn.sinks"),
+    ("attention.q.", "self_attn.q_proj.", "attn.qkv."),
+    ("attention.k.", "self_attn.k_proj.", "attn.qkv."),
+    ("attention.v.", "self_attn.v_proj.", "attn.qkv."),
+    ("attention.o.", "self_attn.o_proj.", "attn.out."),
+    ("router.", "mlp.router.", "mlp.gate."),
+    ("experts.gate_up.", "mlp.experts.gate_up_proj.", "mlp.mlp1_"),
+    ("experts.down.", "mlp.experts.down_proj.", "mlp.mlp2_"),
+    // Dense layers, which gpt-oss does not have, are named as transformers names a dense SwiGLU elsewhere.
+    ("mlp.gate_up.", "mlp.gate_up_proj.", "mlp.dense1."),
+    ("mlp.down.", "mlp.down_proj.", "mlp.dense2."),
+];
+
+/// The name of a parameter in a Hugging Face checkpoint: `layers.0.attention.q.weight` →
+/// `model.layers.0.self_attn.q_proj.weight`.
+pub fn file_name(parameter: &str) -> String {
+    name_in(Layout::HuggingFace, parameter)
+}
+
+fn name_in(layout: Layout, parameter: &str) -> String {
+    match (parameter, layout) {
+        ("embedding.weight", Layout::HuggingFace) => return "model.embed_tokens.weight".into(),
+        ("norm.weight", Layout::HuggingFace) => return "model.norm.weight".into(),
+        ("head.weight", Layout::HuggingFace) => return "lm_head.weight".into(),
+        ("norm.weight", Layout::OpenAi) => return "norm.scale".into(),
+        ("head.weight", Layout::OpenAi) => return "unembedding.weight".into(),
+        ("embedding.weight", Layout::OpenAi) => return parameter.into(),
+        _ => {}
+    }
+    let mut parts = parameter.splitn(3, '.').skip(1);
+    let (layer, part) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let renamed = PARTS.iter().find_map(|(ours, hugging_face, openai)| {
+        let theirs = if layout == Layout::HuggingFace { hugging_face } else { openai };
+        Some(format!("{theirs}{}", part.strip_prefix(ours)?))
+    });
+    let part = renamed.unwrap_or_else(|| panic!("{parameter} has no name in a checkpoint"));
+    // Stacked experts are bare parameters there, without a module around each.
+    let part = match part.strip_prefix("mlp.experts.") {
+        Some(expert) => format!("mlp.experts.{}", expert.replace(".weight", "").replace(".bias", "_bias")),
+        None => part,
+    };
+    match layout {
+        Layout::HuggingFace => format!("model.layers.{layer}.{part}"),
+        Layout::OpenAi => format!("block.{layer}.{part}"),
+    }
+}
+
+/// Where a parameter lies.
+pub fn place(layout: Layout, parameter: &str, config: &ModelConfig) -> Place {
+    let tensor = name_in(layout, parameter);
+    let (query, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+    let rows = match parameter.rsplit('.').nth(1) {
+        Some("q") => 0..query,
+        Some("k") => query..query + kv,
+        Some("v") => query + kv..query + 2 * kv,
+        _ => return Place { tensor, rows: None },
+    };
+    Place { tensor, rows: (layout == Layout::OpenAi).then_some((rows, query + 2 * kv)) }
+}
+
+/// Where the codes and the scales of a weight lie, if it is in MXFP4.
+pub fn mxfp4_names(layout: Layout, tensor: &str) -> (String, String) {
+    let join = if layout == Layout::HuggingFace { '_' } else { '.' };
+    (format!("{tensor}{join}blocks"), format!("{tensor}{join}scales"))
+}
