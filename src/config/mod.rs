@@ -116,7 +116,7 @@ impl ModelConfig {
         Self::family(4, 128, (4, 2, 32), (8, 2), 128, 2_048, 256)
     }
 
-    /// 11.5 M parameters: an evening.
+    /// 11.5 M parameters: half an hour.
     pub fn tiny() -> Self {
         Self::family(6, 256, (8, 2, 32), (8, 2), 256, 4_096, 256)
     }

@@ -199,3 +199,60 @@ fn kernels_gemm_in_pieces_has_the_bits_of_one_piece() {
 fn kernels_refuse_slices_of_different_lengths() {
     kernels::dot(&[1.0, 2.0], &[1.0]);
 }
+
+/// Bytes that begin at every address: a file may put bf16 anywhere.
+#[test]
+fn kernels_of_bf16_equal_the_scalar_twin_on_every_length_and_alignment() {
+    for n in LENGTHS {
+        let x = numbers(n, 1);
+        for start in 0..9 {
+            let upper_halves = numbers(n, 2).into_iter().flat_map(|x| [x.to_le_bytes()[2], x.to_le_bytes()[3]]);
+            let bytes: Vec<u8> = vec![0; start].into_iter().chain(upper_halves).collect();
+            let w = bytes[start..].as_chunks::<2>().0;
+            let products = x.iter().zip(w).map(|(x, &w)| x * scalar::bf16(w));
+            assert_sum("dot_bf16", n, kernels::dot_bf16(&x, w), scalar::dot_bf16(&x, w), products);
+            let (mut fast, mut slow) = (numbers(n, 3), numbers(n, 3));
+            kernels::axpy_bf16(0.7, w, &mut fast);
+            scalar::axpy_bf16(0.7, w, &mut slow);
+            assert_close("axpy_bf16", &fast, &slow, 1e-6);
+            kernels::expand_bf16(w, &mut fast);
+            scalar::expand_bf16(w, &mut slow);
+            assert_eq!(fast, slow, "expand_bf16");
+        }
+    }
+}
+
+#[test]
+fn kernels_widen_every_bf16_as_half_does() {
+    let all: Vec<[u8; 2]> = (0..=u16::MAX).map(u16::to_le_bytes).collect();
+    let mut widened = vec![0.0; all.len()];
+    kernels::expand_bf16(&all, &mut widened);
+    for (w, x) in all.iter().zip(&widened) {
+        assert_eq!(x.to_bits(), u32::from(u16::from_le_bytes(*w)) << 16);
+        let half = half::bf16::from_le_bytes(*w);
+        assert!(half.to_f32() == *x || half.is_nan() && x.is_nan());
+    }
+}
+
+#[test]
+fn kernels_of_mxfp4_equal_the_scalar_twin_on_every_length_and_alignment() {
+    for blocks in [0, 1, 2, 3, 5, 90] {
+        let (n, bytes) =
+            (32 * blocks, numbers(16 * blocks + 4, 2).iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+        let (x, scales) = (numbers(n, 1), (0..blocks).map(|i| 120 + i as u8 % 16).collect::<Vec<u8>>());
+        for start in 0..9 {
+            let codes = bytes[start..start + 16 * blocks].as_chunks::<16>().0;
+            let mut w = vec![0.0; n];
+            scalar::expand_mxfp4(codes, &scales, &mut w);
+            let products = x.iter().zip(&w).map(|(x, w)| x * w);
+            let (fast, slow) = (kernels::dot_mxfp4(&x, codes, &scales), scalar::dot_mxfp4(&x, codes, &scales));
+            assert_sum("dot_mxfp4", n, fast, slow, products);
+            let (mut fast, mut slow) = (numbers(n, 3), numbers(n, 3));
+            kernels::axpy_mxfp4(0.7, codes, &scales, &mut fast);
+            scalar::axpy_mxfp4(0.7, codes, &scales, &mut slow);
+            assert_close("axpy_mxfp4", &fast, &slow, 1e-6);
+            kernels::expand_mxfp4(codes, &scales, &mut fast);
+            assert_eq!(fast, w, "expand_mxfp4");
+        }
+    }
+}

@@ -20,6 +20,8 @@ mod cross_entropy;
 mod kv_cache;
 mod model;
 mod checkpoints;
+mod mxfp4;
+mod stored;
 mod config;
 mod tokenizer;
 mod story;
