@@ -85,6 +85,20 @@ fn tokenizers(texts: &[String]) -> tokenizer::Tokenizer {
     bench("tokenizer encode, 1 thread", megabytes, "MB/s", || {
         texts.iter().map(|text| tokenizer.encode(text).len()).sum::<usize>()
     });
+    let start = Instant::now();
+    let harmony = tokenizer::o200k_harmony();
+    println!("o200k_harmony is ready after {:.0?}", start.elapsed());
+    bench("o200k_harmony encode stories, 1 thread", megabytes, "MB/s", || {
+        texts.iter().map(|text| harmony.encode(text).len()).sum::<usize>()
+    });
+    for (name, c) in [("a", 'a'), ("spaces", ' '), ("newlines", '\n'), ("combining marks", '\u{301}')] {
+        for megabytes in [5, 10] {
+            let text: String = std::iter::repeat_n(c, megabytes * 1_000_000 / c.len_utf8()).collect();
+            bench(&format!("o200k_harmony encode {megabytes} MB of {name}"), megabytes as f64, "MB/s", || {
+                harmony.encode(&text).len()
+            });
+        }
+    }
     tokenizer
 }
 

@@ -18,7 +18,11 @@ pub mod train;
 mod specials;
 mod stream;
 mod tokenizer_json;
+#[cfg(feature = "o200k")]
+pub mod o200k_harmony;
 
+#[cfg(feature = "o200k")]
+pub use o200k_harmony::o200k_harmony;
 pub use specials::Allowed;
 pub use split::{PATTERN, split};
 pub use stream::Utf8Stream;

@@ -8,6 +8,8 @@ mod decode;
 mod train;
 mod json;
 mod malformed_json;
+mod o200k;
+mod programs;
 
 use ossia::tokenizer::Tokenizer;
 use proptest::prelude::*;
