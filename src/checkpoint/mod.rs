@@ -11,7 +11,7 @@ pub use self::safetensors::{Entry, Part, TensorFile, write_tensors};
 pub use directory::{INDEX, WEIGHTS};
 pub use load::{CONFIG, load, load_trainable};
 pub use names::{Layout, file_name};
-pub use save::save;
+pub use save::{Form, save, save_as};
 
 /// The vocabulary and the merges.
 pub const TOKENIZER: &str = "tokenizer.json";

@@ -1,22 +1,237 @@
-//! Writing a model directory in Hugging Face's layout.
+//! Writing a model directory in Hugging Face's layout: as the model is, in bf16, or with experts in MXFP4.
+//!
+//! Bytes are made tensor by tensor while the file is written, so that a model larger than the memory can be converted.
 
 use super::directory::WEIGHTS;
 use super::load::CONFIG;
-use super::names::file_name;
+use super::names::{Layout, file_name, mxfp4_names};
 use super::safetensors::{Part, write_tensors};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
+use crate::kernels::parallel;
+use crate::layers::Parameter;
 use crate::model::Transformer;
+use crate::mxfp4::{BLOCK, Codes, encode_blocks};
+use crate::stored::{Numbers, Rows, Stored};
+use crate::tensor::Tensor;
+use ::safetensors::tensor::Dtype;
+use half::bf16;
+use serde_json::json;
+use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
-/// Writes `config.json` and `model.safetensors`, each atomically: the parameters that are trained, as f32.
+/// How numbers are to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// What is in memory as f32, what is frozen as it lies.
+    AsItIs,
+    /// Everything as bf16, two bytes a number.
+    Bf16,
+    /// Experts as MXFP4, 17 bytes for 32 numbers, and the rest as bf16: how OpenAI publishes gpt-oss.
+    Mxfp4,
+}
+
+/// Writes `config.json` and `model.safetensors`, each atomically, as the model is.
 ///
 /// # Errors
 /// What the system says.
 pub fn save(model: &Transformer, directory: &Path) -> Result<()> {
+    save_as(model, directory, Form::AsItIs)
+}
+
+/// Writes `config.json` and `model.safetensors`, each atomically.
+///
+/// # Errors
+/// A weight that is not finite, or rows of experts that are not whole blocks, where MXFP4 is asked for; what the system
+/// says.
+pub fn save_as(model: &Transformer, directory: &Path, form: Form) -> Result<()> {
+    let mut config = model.config.clone();
+    match form {
+        Form::AsItIs => {}
+        Form::Bf16 => _ = config.other.shift_remove("quantization_config"),
+        Form::Mxfp4 => {
+            config.other.entry("quantization_config").or_insert_with(|| {
+                let kept = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"];
+                json!({ "quant_method": "mxfp4", "modules_to_not_convert": kept })
+            });
+        }
+    }
+    if form != Form::AsItIs {
+        config.other.insert("dtype".into(), json!("bfloat16"));
+    }
+    let mut tensors: Vec<(String, Part)> = Vec::new();
+    for (name, weight) in weights(model) {
+        tensors.extend(parts(&name, weight, form)?);
+    }
     create_directory(directory)?;
-    write_atomically(&directory.join(CONFIG), model.config.to_json().as_bytes())?;
-    let parameters = model.parameters();
-    let tensors = parameters.iter().map(|(name, tensor)| (file_name(name), Part::f32(tensor.shape(), tensor.data())));
-    write_tensors(&directory.join(WEIGHTS), tensors, &[("format", "pt".into())])
+    write_tensors(&directory.join(WEIGHTS), tensors, &[("format", "pt".into())])?;
+    write_atomically(&directory.join(CONFIG), config.to_json().as_bytes())
+}
+
+/// A parameter, in memory or in a file.
+enum Held {
+    Tensor(Tensor),
+    Stored(Arc<Stored>),
+}
+
+fn weights(model: &Transformer) -> Vec<(String, Held)> {
+    let mut weights = Vec::new();
+    model.clone().visit(&mut |name, parameter| {
+        let held = match parameter {
+            Parameter::Trained(tensor) => Held::Tensor(tensor.clone()),
+            Parameter::Frozen(stored) => Held::Stored(stored.clone()),
+        };
+        weights.push((name, held));
+    });
+    weights
+}
+
+/// The tensors that a parameter becomes: one, or codes and scales.
+fn parts(name: &str, held: Held, form: Form) -> Result<Vec<(String, Part<'static>)>> {
+    let file_name = file_name(name);
+    if let Held::Stored(stored) = &held
+        && let Numbers::Mxfp4 { codes, scales } = stored.numbers()
+        && form != Form::Bf16
+    {
+        let bytes = [codes.clone(), scales.clone()].map(|bytes| move || bytes.to_vec());
+        return Ok(mxfp4_parts(&file_name, stored.shape(), bytes));
+    }
+    let stack = Stack::new(held);
+    if form == Form::Mxfp4 && stack.shape.len() == 3 {
+        let &[experts, inputs, outputs] = stack.shape.as_slice() else { unreachable!("a stack of matrices") };
+        if !inputs.is_multiple_of(BLOCK) {
+            let message = format!("{file_name}: rows of {inputs} numbers are not whole blocks of {BLOCK}");
+            return Err(Error::argument(message));
+        }
+        let stack = Arc::new(stack);
+        stack.check_finite(&file_name)?;
+        let (codes, scales) = (stack.clone(), stack);
+        let bytes: [Box<dyn Fn() -> Vec<u8>>; 2] = [
+            Box::new(move || codes.encode().into_iter().flat_map(|(codes, _)| codes.into_iter().flatten()).collect()),
+            Box::new(move || scales.encode().into_iter().flat_map(|(_, scales)| scales).collect()),
+        ];
+        return Ok(mxfp4_parts(&file_name, &[experts, outputs, inputs], bytes));
+    }
+    let shape = stack.shape.clone();
+    let (dtype, bytes) = stack.bytes(form);
+    Ok(vec![(file_name, Part { dtype, shape, bytes: Box::new(move || Cow::Owned(bytes())) })])
+}
+
+/// Codes and scales of experts, `shape` (E, out, in).
+fn mxfp4_parts<F: Fn() -> Vec<u8> + 'static>(
+    name: &str,
+    shape: &[usize],
+    bytes: [F; 2],
+) -> Vec<(String, Part<'static>)> {
+    let (codes_name, scales_name) = mxfp4_names(Layout::HuggingFace, name);
+    let scales_shape = vec![shape[0], shape[1], shape[2] / BLOCK];
+    let codes_shape = [&scales_shape[..], &[BLOCK / 2]].concat();
+    let named = [codes_name, scales_name].into_iter().zip([codes_shape, scales_shape]).zip(bytes);
+    named
+        .map(|((name, shape), bytes)| {
+            (name, Part { dtype: Dtype::U8, shape, bytes: Box::new(move || Cow::Owned(bytes())) })
+        })
+        .collect()
+}
+
+/// The numbers of a parameter in the order of Hugging Face's unquantized layout: experts with a row per input.
+struct Stack {
+    held: Held,
+    shape: Vec<usize>,
+}
+
+impl Stack {
+    fn new(held: Held) -> Self {
+        let shape = match &held {
+            Held::Tensor(tensor) => tensor.shape().to_vec(),
+            Held::Stored(stored) => match *stored.shape() {
+                [experts, _, _] => vec![experts, stored.inputs(), stored.outputs()],
+                _ => stored.shape().to_vec(),
+            },
+        };
+        Self { held, shape }
+    }
+
+    /// Whether the matrices lie with a row per output where a row per input is wanted.
+    fn turned(&self) -> bool {
+        matches!(&self.held, Held::Stored(stored) if self.shape.len() == 3 && stored.row() == Rows::Outputs)
+    }
+
+    /// Matrix `i`, as it lies.
+    fn matrix(&self, i: usize) -> Vec<f32> {
+        match &self.held {
+            Held::Tensor(tensor) => {
+                let size: usize = self.shape[1..].iter().product();
+                tensor.data()[i * size..][..size].to_vec()
+            }
+            Held::Stored(stored) => {
+                let matrix = stored.matrix(i);
+                let mut numbers = vec![0.0; matrix.dim().0 * matrix.dim().1];
+                matrix.expand(&mut numbers);
+                numbers
+            }
+        }
+    }
+
+    /// Matrix `i` of a stack of experts with a row per output, or per input.
+    fn expert(&self, i: usize, row: Rows) -> Vec<f32> {
+        let (inputs, outputs) = (self.shape[1], self.shape[2]);
+        let lying = if self.turned() { Rows::Outputs } else { Rows::Inputs };
+        let numbers = self.matrix(i);
+        match (lying, row) {
+            (Rows::Inputs, Rows::Outputs) => transposed(&numbers, inputs, outputs),
+            (Rows::Outputs, Rows::Inputs) => transposed(&numbers, outputs, inputs),
+            _ => numbers,
+        }
+    }
+
+    fn check_finite(&self, name: &str) -> Result<()> {
+        let finite = |i| self.matrix(i).iter().all(|x| x.is_finite());
+        match parallel::map(self.shape[0], finite).iter().position(|finite| !finite) {
+            Some(expert) => Err(Error::argument(format!("{name}: expert {expert} has a number that is not finite"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Codes and scales of every expert.
+    fn encode(&self) -> Vec<(Vec<Codes>, Vec<u8>)> {
+        parallel::map(self.shape[0], |i| encode_blocks(&self.expert(i, Rows::Outputs)))
+    }
+
+    /// The type in which the numbers are written, and what makes the bytes.
+    fn bytes(self, form: Form) -> (Dtype, Box<dyn Fn() -> Vec<u8>>) {
+        if let Held::Stored(stored) = &self.held
+            && !self.turned()
+        {
+            match (stored.numbers(), form) {
+                (Numbers::F32(bytes), Form::AsItIs) => {
+                    let bytes = bytes.clone();
+                    return (Dtype::F32, Box::new(move || bytes.to_vec()));
+                }
+                (Numbers::Bf16(bytes), _) => {
+                    let bytes = bytes.clone();
+                    return (Dtype::BF16, Box::new(move || bytes.to_vec()));
+                }
+                _ => {}
+            }
+        }
+        let numbers = move || match &self.held {
+            Held::Tensor(tensor) => tensor.data().to_vec(),
+            Held::Stored(stored) if !self.turned() => stored.to_f32(),
+            Held::Stored(_) => parallel::map(self.shape[0], |i| self.expert(i, Rows::Inputs)).concat(),
+        };
+        match form {
+            Form::AsItIs => (Dtype::F32, Box::new(move || numbers().iter().flat_map(|x| x.to_le_bytes()).collect())),
+            _ => (
+                Dtype::BF16,
+                Box::new(move || numbers().iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect()),
+            ),
+        }
+    }
+}
+
+/// (rows, columns) → (columns, rows)
+fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| numbers[row * columns + column])).collect()
 }

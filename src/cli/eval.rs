@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Windows that are computed at once
     #[arg(long, default_value_t = 16, value_name = "B")]
     batch_size: usize,
-    /// Tokens in a window [default: the model's context]
+    /// Tokens in a window [default: the model's context, at most 2048]
     #[arg(long, value_name = "T")]
     context: Option<usize>,
     /// With built-in data: how many stories the model tells, to be checked
@@ -38,7 +38,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let (model, tokenizer) = open(&arguments.model)?;
-    let context = arguments.context.unwrap_or(model.config.context);
+    let context = arguments.context.unwrap_or(model.config.context.min(2_048));
     if context == 0 || context > model.config.context {
         let most = model.config.context;
         return Err(Error::argument(format!("--context {context}: expected 1 to the model's context, {most}")));

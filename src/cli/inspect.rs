@@ -1,31 +1,63 @@
 //! `ossia inspect`
 
 use super::{open_model, print, thousands};
-use crate::checkpoint::report::{Part, report};
+use crate::checkpoint::report::{Part, Report, cache_numbers, published, report};
+use crate::config::ModelConfig;
 use crate::error::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show what a model is made of
 ///
-/// Its configuration, its parameters (all, and those that work on one token), and the memory of each part.
+/// Its configuration, its parameters (all, and those that work on one token), and the memory of each part: as it is,
+/// and as it would be in bf16. A preset needs no file; it is counted as OpenAI publishes gpt-oss, experts in MXFP4.
+///
+/// Example: ossia inspect gpt-oss-20b --context 4096
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A model directory
+    /// A model directory, or a preset: nano, tiny, small, children-stories, gpt-oss-20b, gpt-oss-120b
     model: PathBuf,
     /// Show the memory of the keys and values of this many tokens [default: the model's context]
     #[arg(long, value_name = "T")]
     context: Option<usize>,
 }
 
-pub fn run(arguments: Arguments) -> Result<()> {
-    let model = open_model(&arguments.model)?;
-    let config = &model.config;
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let (config, report) = read(&arguments.model)?;
     let context = arguments.context.unwrap_or(config.context);
-    let report = report(&model, context);
+    let mut text = describe(&config);
+    text += &format!("\n{:<10} {:>16} {:>14} {:>14} {:>8}\n", "part", "parameters", "bytes now", "in bf16", "saving");
+    report.parts.iter().for_each(|part| text += &row(part));
+    text += &row(&report.total());
+    text += &format!("{:<10} {:>16}   ({} a token)\n", "active", thousands(report.active), billions(report.active));
+    let cache = cache_numbers(&config, context);
+    text += &format!(
+        "{:<10} {:>16} {:>14} {:>14}\n",
+        "kv cache",
+        format!("{} tokens", thousands(context)),
+        size(4 * cache),
+        size(2 * cache)
+    );
+    print(&text)
+}
+
+/// The configuration and the parts of a preset, or of a model directory.
+fn read(path: &Path) -> Result<(ModelConfig, Report)> {
+    let preset = path.to_str().filter(|name| ModelConfig::PRESETS.contains(name) && !path.exists());
+    if let Some(name) = preset {
+        let config = ModelConfig::preset(name)?;
+        let report = published(&config);
+        return Ok((config, report));
+    }
+    let model = open_model(path)?;
+    let report = report(&model);
+    Ok((model.config, report))
+}
+
+fn describe(config: &ModelConfig) -> String {
     let windows: Vec<String> = config.windows.iter().map(|w| w.map_or("full".into(), |w| w.to_string())).collect();
-    let mut text = format!(
+    format!(
         "layers {}   hidden {}   heads {} ({} kv) of {}   experts {} ({} active) of {}\n\
-         vocabulary {}   context {}   tied {}   windows {}\n\n{:<14} {:>16} {:>12} {:>12}\n",
+         vocabulary {}   context {}   tied {}   windows {}\n",
         config.layers,
         config.hidden_size,
         config.heads,
@@ -37,29 +69,24 @@ pub fn run(arguments: Arguments) -> Result<()> {
         thousands(config.vocab_size),
         thousands(config.context),
         if config.tied { "yes" } else { "no" },
-        windows.join(" "),
-        "part",
-        "parameters",
-        "f32",
-        "bf16"
-    );
-    let row = |part: &Part| {
-        let (now, bf16) = (mebibytes(4 * part.parameters), mebibytes(2 * part.parameters));
-        format!("{:<14} {:>16} {now:>12} {bf16:>12}\n", part.name, thousands(part.parameters))
-    };
-    report.parts.iter().for_each(|part| text += &row(part));
-    text += &row(&Part { name: "total", parameters: report.total });
-    text += &row(&Part { name: "active", parameters: report.active });
-    text += &format!(
-        "{:<14} {:>16} {:>12} {:>12}\n",
-        "kv cache",
-        format!("{} tokens", thousands(context)),
-        mebibytes(4 * report.cache_numbers),
-        mebibytes(2 * report.cache_numbers)
-    );
-    print(&text)
+        windows.join(" ")
+    )
 }
 
-fn mebibytes(bytes: usize) -> String {
-    format!("{:.2} MiB", bytes as f64 / (1 << 20) as f64)
+fn row(part: &Part) -> String {
+    let saving = 100.0 * (1.0 - part.bytes as f64 / part.bf16_bytes().max(1) as f64);
+    let saving = if part.bytes < part.bf16_bytes() { format!("{saving:.1} %") } else { "-".into() };
+    let (now, bf16) = (size(part.bytes), size(part.bf16_bytes()));
+    format!("{:<10} {:>16} {now:>14} {bf16:>14} {saving:>8}\n", part.name, thousands(part.parameters))
+}
+
+/// 20.91 B, 2.05 M
+fn billions(n: usize) -> String {
+    let n = n as f64;
+    if n >= 1e9 { format!("{:.2} B", n / 1e9) } else { format!("{:.2} M", n / 1e6) }
+}
+
+fn size(bytes: usize) -> String {
+    let mebibytes = bytes as f64 / (1 << 20) as f64;
+    if mebibytes < 1024.0 { format!("{mebibytes:.2} MiB") } else { format!("{:.2} GiB", mebibytes / 1024.0) }
 }

@@ -8,6 +8,7 @@ mod eval;
 mod generate;
 mod inspect;
 mod progress;
+mod quantize;
 mod stories;
 mod tokenizer;
 mod trace;
@@ -28,8 +29,8 @@ use std::process::ExitCode;
 
 /// OpenAI's gpt-oss from scratch, on the CPU: train a tiny one, talk to it, look inside.
 ///
-/// A MODEL is a directory with config.json, model.safetensors and tokenizer.json, whether trained here or saved by
-/// Hugging Face's transformers.
+/// A MODEL is a directory with config.json, model.safetensors and tokenizer.json: trained here, saved by Hugging Face's
+/// transformers, or downloaded (openai/gpt-oss-20b, or its directory original/).
 #[derive(Parser)]
 #[command(name = "ossia", version, max_term_width = 100)]
 struct Arguments {
@@ -46,6 +47,7 @@ enum Command {
     Generate(generate::Arguments),
     Eval(eval::Arguments),
     Inspect(inspect::Arguments),
+    Quantize(quantize::Arguments),
     Trace(trace::Arguments),
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
@@ -78,7 +80,8 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Train(arguments) => train::run(&arguments),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
-        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Quantize(arguments) => quantize::run(&arguments),
         Command::Trace(arguments) => trace::run(arguments),
         Command::Tokenizer(command) => tokenizer::run(command),
     }
@@ -104,7 +107,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn open(directory: &Path) -> Result<(Transformer, Tokenizer)> {
     let model = open_model(directory)?;
     let path = directory.join(checkpoint::TOKENIZER);
-    let tokenizer = Tokenizer::load(&path)?;
+    let tokenizer = tokenizer_of(&model, &path)?;
     let (found, rows) = (tokenizer.vocab_size(), model.config.vocab_size);
     if found > rows {
         return Err(Error::file(path, format!("has ids up to {}; config.json's vocab_size is {rows}", found - 1)));
@@ -112,12 +115,27 @@ fn open(directory: &Path) -> Result<(Transformer, Tokenizer)> {
     Ok((model, tokenizer))
 }
 
+/// The tokenizer beside a model. OpenAI's own layout has none: it is the one of gpt-oss, which the binary carries.
+fn tokenizer_of(model: &Transformer, path: &Path) -> Result<Tokenizer> {
+    #[cfg(feature = "o200k")]
+    if !path.exists() && model.config.vocab_size == bpe::o200k_harmony::VOCAB as usize {
+        return Ok(bpe::o200k_harmony().clone());
+    }
+    _ = model;
+    Tokenizer::load(path)
+}
+
 /// A model directory, without a tokenizer.
 fn open_model(directory: &Path) -> Result<Transformer> {
-    if !directory.is_dir() {
-        return Err(Error::file(directory, "no such directory; expected a MODEL: config.json and model.safetensors"));
+    checkpoint::load(directory_of(directory)?)
+}
+
+/// A path that is at least a directory.
+fn directory_of(path: &Path) -> Result<&Path> {
+    match path.is_dir() {
+        true => Ok(path),
+        false => Err(Error::file(path, "no such directory; expected a MODEL: config.json and model.safetensors")),
     }
-    checkpoint::load(directory)
 }
 
 /// The tokens that end a text: the configuration's, and the tokenizer's end of text.
@@ -127,9 +145,15 @@ fn stop_tokens(model: &Transformer, tokenizer: &Tokenizer) -> Vec<u32> {
     stop
 }
 
-/// The prompt as tokens, after the token that begins every document.
+/// The prompt as tokens, after the token that begins every document: `<|endoftext|>` in what was trained here. gpt-oss
+/// is given a text as it is; only where there is none it begins with `<|startoftext|>`.
 fn prompt_tokens(tokenizer: &bpe::Tokenizer, prompt: &str) -> Vec<u32> {
-    tokenizer.end_of_text().into_iter().chain(tokenizer.encode(prompt)).collect()
+    let text = tokenizer.encode(prompt);
+    match tokenizer.special_id("<|startoftext|>") {
+        Some(start) if text.is_empty() => vec![start],
+        Some(_) => text,
+        None => tokenizer.end_of_text().into_iter().chain(text).collect(),
+    }
 }
 
 /// Writes to standard output at once.

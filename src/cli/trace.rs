@@ -1,7 +1,7 @@
 //! `ossia trace`
 
-use super::{open_model, print};
-use crate::checkpoint::{Part, TensorFile, write_tensors};
+use super::{directory_of, print};
+use crate::checkpoint::{self, Part, TensorFile, write_tensors};
 use crate::error::{Error, Result};
 use crate::generate::trace::{first_difference, trace};
 use crate::tensor::slice;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Write every intermediate tensor of one pass to a safetensors file
 ///
 /// Names: embed; layers.{i}.attention, .router_logits, .moe, .output; norm; logits; loss; and with --gradients
-/// grad.NAME for every parameter of the Hugging Face checkpoint. Numbers are f32, rows are tokens.
+/// grad.NAME for every parameter of the Hugging Face checkpoint that is f32 or bf16. Numbers are f32, rows are tokens.
 ///
 /// Example: ossia trace runs/nano --tokens 5,17,3 --out trace.safetensors
 #[derive(clap::Args)]
@@ -36,7 +36,9 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let other = arguments.compare.as_ref().map(TensorFile::open).transpose()?;
-    let model = open_model(&arguments.model)?;
+    let directory = directory_of(&arguments.model)?;
+    let load = if arguments.gradients { checkpoint::load_trainable } else { checkpoint::load };
+    let model = load(directory)?;
     let tensors = trace(&model, &arguments.tokens, arguments.gradients)?;
     if let Some(out) = &arguments.out {
         let parts = tensors.iter().map(|(name, tensor)| (name.clone(), Part::f32(tensor.shape(), slice(tensor))));
