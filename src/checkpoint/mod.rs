@@ -7,6 +7,7 @@ mod load;
 mod save;
 pub mod report;
 
+pub use ::safetensors::Dtype;
 pub use self::safetensors::{Entry, Part, TensorFile, write_tensors};
 pub use directory::{INDEX, WEIGHTS};
 pub use load::{CONFIG, load, load_trainable};
