@@ -7,8 +7,8 @@ mod load;
 mod save;
 pub mod report;
 
-pub use ::safetensors::Dtype;
 pub use self::safetensors::{Entry, Part, TensorFile, write_tensors};
+pub use ::safetensors::Dtype;
 pub use directory::{INDEX, WEIGHTS};
 pub use load::{CONFIG, load, load_trainable};
 pub use names::{Layout, file_name};

@@ -2,6 +2,7 @@
 
 mod bad_input;
 
+use crate::common::reference_path;
 use ossia::config::ModelConfig;
 use serde_json::Value;
 use std::fs;
@@ -154,6 +155,79 @@ fn command_line_trains_with_more_rows_than_tokens() {
     let output = succeed(&train(&data), place.path());
     assert!(text(&output.stderr).contains("the model room for 5,000: the rest stays unused"), "{output:?}");
     succeed(&["generate", "run", "--temperature", "9", "--max-new-tokens", "20"], place.path());
+}
+
+/// Quantizing to MXFP4 and back, from every layout.
+#[test]
+fn command_line_quantizes_and_quantizing_again_changes_no_byte() {
+    let place = tempfile::tempdir().unwrap();
+    for name in ["plain_of_blocks", "bf16", "bf16_sharded", "mxfp4", "mxfp4_yarn", "original"] {
+        let from = match name {
+            "plain_of_blocks" => f32_model(place.path()),
+            _ => reference_path(&format!("checkpoints/{name}")).display().to_string(),
+        };
+        let out = |step: &str| format!("{name}-{step}");
+        succeed(&["quantize", &from, &out("once")], place.path());
+        succeed(&["quantize", &out("once"), &out("twice")], place.path());
+        succeed(&["quantize", &out("once"), &out("wide"), "--to", "bf16"], place.path());
+        succeed(&["quantize", &out("wide"), &out("again")], place.path());
+        for step in ["twice", "again"] {
+            for file in ["model.safetensors", "config.json"] {
+                let read = |step: &str| fs::read(place.path().join(out(step)).join(file)).unwrap();
+                assert!(read("once") == read(step), "{name}: {file} is another after {step}");
+            }
+        }
+        // The same numbers in both forms: the same trace.
+        let trace = |step: &str, more: &[&str]| {
+            let model = out(step);
+            succeed(&[&["trace", &model, "--tokens", "5,17,3,60"], more].concat(), place.path())
+        };
+        trace("once", &["--out", "once.safetensors"]);
+        trace("wide", &["--compare", "once.safetensors", "--tolerance", "1e-5"]);
+        // What was quantized already is the same model.
+        if ["mxfp4", "mxfp4_yarn", "original"].contains(&name) {
+            succeed(
+                &["trace", &from, "--tokens", "5,17,3,60", "--compare", "once.safetensors", "--tolerance", "1e-6"],
+                place.path(),
+            );
+        }
+    }
+    refuse(&["quantize", "bf16-once", "mxfp4-once"], place.path(), "already holds something");
+    let narrow = reference_path("checkpoints/plain").display().to_string();
+    refuse(&["quantize", &narrow, "out"], place.path(), "rows of 16 numbers are not whole blocks of 32");
+    assert!(!place.path().join("out").exists(), "nothing is written");
+}
+
+/// A trained model whose rows are whole blocks.
+fn f32_model(place: &Path) -> String {
+    let config = ModelConfig {
+        layers: 2,
+        windows: vec![Some(16), None],
+        hidden_size: 64,
+        intermediate_size: 32,
+        ..ModelConfig::nano()
+    };
+    let model = ossia::model::Transformer::random(&config, 3);
+    ossia::checkpoint::save(&model, &place.join("f32")).unwrap();
+    "f32".into()
+}
+
+#[test]
+fn command_line_inspects_models_and_presets() {
+    let place = tempfile::tempdir().unwrap();
+    let shown = |model: &str| text(&succeed(&["inspect", model, "--context", "4096"], place.path()).stdout);
+    let large = shown("gpt-oss-20b");
+    // OpenAI's model card: 20.91 B parameters, 3.61 B active, 19.12 B in the MLPs, 0.64 B in attention, 12.8 GiB.
+    for figure in ["20,914,757,184", "3.61 B a token", "19,116,933,120", "637,203,456", "12.82 GiB", "73.4 %"] {
+        assert!(large.contains(figure), "{figure} in\n{large}");
+    }
+    let larger = shown("gpt-oss-120b");
+    for figure in ["116,829,156,672", "5.13 B a token", "114,701,598,720", "955,805,184", "60.77 GiB", "73.4 %"] {
+        assert!(larger.contains(figure), "{figure} in\n{larger}");
+    }
+    let quantized = shown(reference_path("checkpoints/mxfp4").to_str().unwrap());
+    assert!(quantized.lines().any(|line| line.starts_with("experts") && line.contains(" %")), "{quantized}");
+    refuse(&["inspect", "gpt-oss-7b"], place.path(), "no such directory");
 }
 
 #[test]

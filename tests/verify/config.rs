@@ -2,6 +2,7 @@
 
 use crate::common::reference_path;
 use ossia::config::{ModelConfig, Yarn};
+use ossia::model::Transformer;
 use serde_json::{Value, json};
 
 fn parse(value: &Value) -> Result<ModelConfig, String> {
@@ -115,4 +116,21 @@ fn config_presets_have_the_parameters_of_the_table() {
     };
     assert_eq!((count("nano") as f64 / 1e4).round() / 100.0, 2.05);
     assert_eq!((count("tiny") as f64 / 1e5).round() / 10.0, 11.5);
+}
+
+/// What is counted from a configuration is what a model of it has.
+#[test]
+fn config_is_counted_as_its_model_is() {
+    use ossia::checkpoint::report::{published, report};
+    let dense = ModelConfig { dense_layers: vec![1], dense_intermediate_size: 48, tied: false, ..ModelConfig::nano() };
+    for config in [ModelConfig::nano(), dense] {
+        let (counted, found) = (published(&config), report(&Transformer::random(&config, 0)));
+        let parts = |report: &ossia::checkpoint::report::Report| {
+            let mut parts: Vec<_> = report.parts.iter().map(|part| (part.name, part.parameters)).collect();
+            parts.sort_unstable();
+            parts
+        };
+        assert_eq!((parts(&counted), counted.active), (parts(&found), found.active));
+        assert_eq!(found.total().bytes, 4 * found.total().parameters);
+    }
 }

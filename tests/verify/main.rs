@@ -20,6 +20,7 @@ mod cross_entropy;
 mod kv_cache;
 mod model;
 mod checkpoints;
+mod malformed_checkpoints;
 mod mxfp4;
 mod stored;
 mod config;
