@@ -125,6 +125,7 @@ fn start(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
         None => ModelConfig::preset(arguments.preset.as_deref().unwrap_or("nano"))?,
     };
     let settings = run_settings(arguments, &config)?;
+    check_memory(&config)?;
     let (text, eval_text) = read_text(&settings)?;
     let tokenizer = match &arguments.tokenizer {
         Some(path) => Tokenizer::load(path)?,
@@ -138,6 +139,25 @@ fn start(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
     save_tokenizer(&tokenizer, run.path(), config.context)?;
     let model = Transformer::random(&config, settings.settings.seed);
     Ok((Trainer::new(model, settings.settings, batches, Some(evaluation)), run, tokenizer))
+}
+
+/// Refuses what cannot be trained here, before hours go by. A parameter takes 16 bytes: itself, its gradient, its two
+/// moments.
+fn check_memory(config: &ModelConfig) -> Result<()> {
+    let parameters = checkpoint::report::published(config).total().parameters;
+    let there = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let kilobytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(kilobytes.trim().trim_end_matches(" kB").parse::<usize>().ok()? * 1024)
+    });
+    match there.filter(|&there| 16 * parameters > there) {
+        Some(there) => Err(Error::argument(format!(
+            "{} parameters need {} GB to be trained; this machine has {} GB",
+            thousands(parameters),
+            16 * parameters / 1_000_000_000,
+            there / 1_000_000_000
+        ))),
+        None => Ok(()), // also where the system does not say
+    }
 }
 
 /// Makes the configuration and the tokenizer agree.

@@ -41,6 +41,9 @@ impl Yarn {
     }
 }
 
+/// A thousand times what the largest gpt-oss has: sums of sizes stay far from overflow.
+const MOST_PARAMETERS: f64 = 1e14;
+
 /// One gpt-oss architecture. Letters as everywhere in ossia (B, T, V, H, N, K, D, E, A, I, L, W).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
@@ -253,6 +256,12 @@ impl ModelConfig {
         }
         if self.layers > 4_096 {
             return Err(format!("num_hidden_layers is {}; expected at most 4096", self.layers));
+        }
+        let product = |factors: &[usize]| factors.iter().map(|&n| n as f64).product::<f64>();
+        let inner = self.intermediate_size.max(self.dense_intermediate_size).max(self.heads * self.head_dim);
+        let numbers = product(&[self.layers, self.experts, self.hidden_size, inner]);
+        if numbers + product(&[self.vocab_size, self.hidden_size]) > MOST_PARAMETERS {
+            return Err(format!("these sizes make more than {MOST_PARAMETERS:.0e} parameters"));
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(format!(

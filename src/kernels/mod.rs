@@ -2,9 +2,9 @@
 //!
 //! Each primitive exists twice. [`scalar`] says what it computes in the plainest way and is kept for good.
 //! `vector` says the same eight numbers at a time, over a [`Lanes`] type that each instruction set provides
-//! (`avx2` so far). The functions of this module pick one of the two; they are what the ops call.
+//! (`avx2`, `neon`). The functions of this module pick one of the two; they are what the ops call.
 //!
-//! The choice is made once, from what the processor has, and can be forced with `OSSIA_ISA=scalar|avx2`.
+//! The choice is made once, from what the processor has, and can be forced with `OSSIA_ISA=scalar|avx2|neon`.
 //! Results of the two differ in the last bits only (the order of a sum, fused multiply-add); tests hold each
 //! against its twin on every length.
 //!
@@ -17,6 +17,8 @@ mod vector;
 mod narrow;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub mod memory;
 pub mod parallel;
 pub mod gemm;
@@ -36,17 +38,20 @@ pub enum Isa {
     Scalar,
     /// 256-bit vectors with fused multiply-add (x86-64 since 2013).
     Avx2,
+    /// 128-bit vectors, two at a time (64-bit ARM).
+    Neon,
 }
 
 impl Isa {
     /// Every instruction set, from slow to fast.
-    pub const ALL: [Isa; 2] = [Isa::Scalar, Isa::Avx2];
+    pub const ALL: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Neon];
 
     /// The name that `OSSIA_ISA` takes.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
+            Isa::Neon => "neon",
         }
     }
 
@@ -56,8 +61,12 @@ impl Isa {
             Isa::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[cfg(not(target_arch = "x86_64"))]
             Isa::Avx2 => false,
+            #[cfg(not(target_arch = "aarch64"))]
+            Isa::Neon => false,
         }
     }
 }
@@ -106,6 +115,9 @@ macro_rules! primitives {
                     // SAFETY: `selected` yields Avx2 only where `is_available` found avx2 and fma.
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => unsafe { with_avx2::$name($($arg),*) },
+                    // SAFETY: `selected` yields Neon only where `is_available` found neon.
+                    #[cfg(target_arch = "aarch64")]
+                    Isa::Neon => unsafe { with_neon::$name($($arg),*) },
                     _ => scalar::$name($($arg),*),
                 }
             }
@@ -119,6 +131,18 @@ macro_rules! primitives {
                 #[target_feature(enable = "avx2,fma")]
                 pub fn $name($($arg: $ty),*) $(-> $ret)? {
                     vector::$name::<avx2::F32x8>($($arg),*)
+                }
+            )*
+        }
+
+        /// The same, compiled for NEON.
+        #[cfg(target_arch = "aarch64")]
+        mod with_neon {
+            use super::*;
+            $(
+                #[target_feature(enable = "neon")]
+                pub fn $name($($arg: $ty),*) $(-> $ret)? {
+                    vector::$name::<neon::F32x8>($($arg),*)
                 }
             )*
         }
