@@ -146,7 +146,7 @@ impl Source for Checkpoint<'_> {
         Ok(if self.trained { Tensor::parameter(numbers) } else { Tensor::constant(numbers) })
     }
 
-    fn weight(&mut self, name: String, shape: &[usize], init: Init) -> Result<Weight> {
+    fn weight(&mut self, name: String, shape: &[usize], _: Init) -> Result<Weight> {
         let tensor = place(self.layout, &name, self.config).tensor;
         if let Some(stored) = self.mxfp4(&tensor, shape)? {
             return Ok(Weight::Frozen(Arc::new(stored)));
@@ -157,17 +157,15 @@ impl Source for Checkpoint<'_> {
             (&[_, _, _], Layout::HuggingFace) => (shape.to_vec(), Rows::Inputs),
             _ => (shape.to_vec(), Rows::Outputs),
         };
-        if self.trained && lying == shape {
-            return self.parameter(name, shape, init).map(Weight::Trained);
-        }
         let (name, entry) = self.part(&name, &lying)?;
         let numbers = entry.numbers().ok_or_else(|| self.wrong_type(&name, &entry))?;
-        if Stored::fits(&lying, &numbers) {
+        if !self.trained && Stored::fits(&lying, &numbers) {
             return Ok(Weight::Frozen(Arc::new(Stored::new(&lying, row, numbers))));
         }
-        // f32 at an odd address, which no current writer makes: read instead of mapped.
+        // To be trained; or f32 at an odd address, which no current writer makes.
         let numbers = self.to_array(&name, &entry)?;
-        let turned = if lying == shape { numbers } else { numbers.permuted_axes([0, 2, 1].as_slice()) };
-        Ok(Weight::Trained(Tensor::constant(turned)))
+        let turned = shape.len() == 3 && row == Rows::Outputs;
+        let numbers = if turned { numbers.permuted_axes([0, 2, 1].as_slice()) } else { numbers };
+        Ok(Weight::Trained(if self.trained { Tensor::parameter(numbers) } else { Tensor::constant(numbers) }))
     }
 }

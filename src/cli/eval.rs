@@ -43,6 +43,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let most = model.config.context;
         return Err(Error::argument(format!("--context {context}: expected 1 to the model's context, {most}")));
     }
+    train_data::check_stories(arguments.tell)?;
     let builtin = train_data::is_builtin(&arguments.data);
     let corpus = match builtin {
         true => Corpus::builtin(500, train_data::UNSEEN_SEED),

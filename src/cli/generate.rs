@@ -105,6 +105,6 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Stop::ContextFull => "the context is full",
     };
     let rate = f64::from(tokens) / start.elapsed().as_secs_f64().max(1e-9);
-    eprintln!("{tokens} tokens at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {reason}", prompt.len());
+    say!("{tokens} tokens at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {reason}", prompt.len());
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{open_model, print, thousands};
 use crate::checkpoint::report::{Part, Report, cache_numbers, published, report};
 use crate::config::ModelConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Show what a model is made of
@@ -24,6 +24,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (config, report) = read(&arguments.model)?;
     let context = arguments.context.unwrap_or(config.context);
+    if context == 0 || context > config.context {
+        let most = config.context;
+        return Err(Error::argument(format!("--context {context}: expected 1 to the model's context, {most}")));
+    }
     let mut text = describe(&config);
     text += &format!("\n{:<10} {:>16} {:>14} {:>14} {:>8}\n", "part", "parameters", "bytes now", "in bf16", "saving");
     report.parts.iter().for_each(|part| text += &row(part));

@@ -3,6 +3,14 @@
 //! What a command produces goes to standard output, everything said about it to standard error. What cannot be done
 //! ends in one line and exit code 2.
 
+/// A line on standard error. Whoever closed it wants no more lines; that must not end a run.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        _ = writeln!(std::io::stderr(), $($part)*);
+    }};
+}
+
 mod chart;
 mod eval;
 mod generate;
@@ -64,7 +72,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // Whoever reads our output has closed it, as `head` does: nothing is left to say, and nothing is wrong.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             ExitCode::from(2)
         }
     }
@@ -98,7 +106,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         let lines: Vec<&str> = text.lines().take_while(|line| !line.starts_with("Usage")).map(str::trim).collect();
         let line = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-        eprintln!("{line} (see ossia --help)");
+        say!("{line} (see ossia --help)");
     }
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }

@@ -52,7 +52,7 @@ impl Progress {
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => say!("{line}"),
         }
     }
 
@@ -85,7 +85,7 @@ impl Monitor for Progress {
             );
             match &self.bar {
                 Some(bar) => bar.set_message(line),
-                None => eprintln!("step {step}/{steps}  {line}  {} left", self.left(step, steps)),
+                None => say!("step {step}/{steps}  {line}  {} left", self.left(step, steps)),
             }
         }
         if let Some(bar) = &self.bar {

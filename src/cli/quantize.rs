@@ -40,6 +40,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let written = out.join(WEIGHTS);
     let bytes = std::fs::metadata(&written).map_err(|e| Error::io(&written, "read", e))?.len();
-    eprintln!("{}: {} bytes", written.display(), thousands(bytes as usize));
+    say!("{}: {} bytes", written.display(), thousands(bytes as usize));
     Ok(())
 }

@@ -79,9 +79,9 @@ fn learn(arguments: TrainArguments) -> Result<()> {
     write_atomically(&out.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
     write_atomically(&out.join(TOKENIZER_CONFIG), tokenizer.tokenizer_config_json(131_072).as_bytes())?;
     let (entries, bytes) = (thousands(tokenizer.vocab_size()), thousands(bytes));
-    eprintln!("{entries} entries from {bytes} bytes in {seconds:.1} s: {}", out.join(TOKENIZER).display());
+    say!("{entries} entries from {bytes} bytes in {seconds:.1} s: {}", out.join(TOKENIZER).display());
     if tokenizer.vocab_size() < arguments.vocab_size {
-        eprintln!("fewer than {}: the texts have no more pairs to merge", thousands(arguments.vocab_size));
+        say!("fewer than {}: the texts have no more pairs to merge", thousands(arguments.vocab_size));
     }
     Ok(())
 }

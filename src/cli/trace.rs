@@ -35,6 +35,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
+    if !(arguments.tolerance >= 0.0 && arguments.tolerance.is_finite()) {
+        return Err(Error::argument(format!("--tolerance {}: expected 0 or more", arguments.tolerance)));
+    }
     let other = arguments.compare.as_ref().map(TensorFile::open).transpose()?;
     let directory = directory_of(&arguments.model)?;
     let load = if arguments.gradients { checkpoint::load_trainable } else { checkpoint::load };
@@ -43,7 +46,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     if let Some(out) = &arguments.out {
         let parts = tensors.iter().map(|(name, tensor)| (name.clone(), Part::f32(tensor.shape(), slice(tensor))));
         write_tensors(out, parts, &[("tokens", format!("{:?}", arguments.tokens))])?;
-        eprintln!("{} tensors in {}", tensors.len(), out.display());
+        say!("{} tensors in {}", tensors.len(), out.display());
     }
     let (Some(path), Some(other)) = (&arguments.compare, &other) else { return Ok(()) };
     match first_difference(&tensors, |name| other.tensor(name, None).ok(), arguments.tolerance) {

@@ -111,8 +111,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let outcome = trainer.run(&mut progress);
     progress.finish();
     if outcome? == Outcome::Interrupted {
-        eprintln!("stopped at step {}; everything is saved", trainer.step_count());
-        eprintln!("go on with: ossia train --resume --out {}", run.path().display());
+        say!("stopped at step {}; everything is saved", trainer.step_count());
+        say!("go on with: ossia train --resume --out {}", run.path().display());
         return Ok(());
     }
     conclude(&trainer, &run, &tokenizer)
@@ -125,6 +125,7 @@ fn start(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
         None => ModelConfig::preset(arguments.preset.as_deref().unwrap_or("nano"))?,
     };
     let settings = run_settings(arguments, &config)?;
+    train_data::check_stories(settings.stories)?;
     check_memory(&config)?;
     let (text, eval_text) = read_text(&settings)?;
     let tokenizer = match &arguments.tokenizer {
@@ -185,6 +186,7 @@ fn resume(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
     refuse_changes(arguments)?;
     let mut settings = run.read_settings()?;
     settings.settings.steps = arguments.steps.unwrap_or(settings.settings.steps);
+    check(&settings.settings, arguments)?;
     let tokenizer = Tokenizer::load(run.file(checkpoint::TOKENIZER))?;
     let (text, eval_text) = read_text(&settings)?;
     let (windows, evaluation) = windows(&settings, &tokenizer, &text, &eval_text)?;
@@ -300,7 +302,7 @@ fn check(settings: &Settings, arguments: &Arguments) -> Result<()> {
     let unit = |x: f64| (0.0..1.0).contains(&x);
     match settings {
         s if s.steps == 0 => wrong("steps", "0".into(), "at least 1"),
-        s if s.accumulate == 0 => wrong("accumulate", "0".into(), "at least 1"),
+        s if !(1..=1 << 16).contains(&s.accumulate) => wrong("accumulate", s.accumulate.to_string(), "1 to 65536"),
         s if !(s.learning_rate > 0.0 && s.learning_rate.is_finite()) => {
             wrong("learning-rate", s.learning_rate.to_string(), "more than 0")
         }
@@ -309,7 +311,7 @@ fn check(settings: &Settings, arguments: &Arguments) -> Result<()> {
         _ if !(weight_decay >= 0.0 && weight_decay.is_finite()) => {
             wrong("weight-decay", weight_decay.to_string(), "0 or more")
         }
-        _ if clip.is_nan() || clip <= 0.0 => wrong("clip", clip.to_string(), "more than 0"),
+        _ if !(clip > 0.0 && clip.is_finite()) => wrong("clip", clip.to_string(), "more than 0, and finite"),
         _ => match arguments.balance.filter(|b| !(*b >= 0.0 && b.is_finite())) {
             Some(balance) => wrong("balance", balance.to_string(), "0 or more"),
             None => Ok(()),
@@ -320,18 +322,21 @@ fn check(settings: &Settings, arguments: &Arguments) -> Result<()> {
 /// The documents to train on, and to measure on.
 fn read_text(settings: &RunSettings) -> Result<(Vec<String>, Vec<String>)> {
     let paths = |paths: &[String]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-    let read = |names: &[String]| {
+    let read = |names: &[String], seed: u64| {
         let paths = paths(names);
         let corpus = match train_data::is_builtin(&paths) {
-            true => Corpus::builtin(settings.stories, settings.settings.seed),
+            true => Corpus::builtin(settings.stories, seed),
             false => Corpus::read(&paths, &settings.field)?,
         };
         train_data::report_skipped(&corpus.skipped);
         Ok::<_, Error>(corpus)
     };
-    let corpus = read(&settings.data)?;
+    let corpus = read(&settings.data, settings.settings.seed)?;
     if !settings.eval_data.is_empty() {
-        return Ok((corpus.documents, read(&settings.eval_data)?.documents));
+        return Ok((corpus.documents, read(&settings.eval_data, train_data::UNSEEN_SEED)?.documents));
+    }
+    if corpus.documents.len() == 1 {
+        return Err(Error::argument("found 1 document, expected 2 or more to put one aside; give --eval-data"));
     }
     let split = corpus.split(settings.validation_fraction, settings.settings.seed)?;
     Ok((split.train, split.validation))
@@ -360,7 +365,7 @@ fn free_directory(preset: &str) -> PathBuf {
 fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
     let parameters: usize = trainer.model.parameters().iter().map(|(_, tensor)| tensor.data().len()).sum();
     let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
-    eprintln!(
+    say!(
         "{} parameters; {} tokens of text; {steps} steps of {batch_size}×{context} tokens{}; run directory {}",
         thousands(parameters),
         thousands(trainer.batches.windows().tokens()),
@@ -370,7 +375,7 @@ fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
     let (entries, rows) = (tokenizer.vocab_size(), trainer.model.config.vocab_size);
     if entries < rows {
         let (entries, rows) = (thousands(entries), thousands(rows));
-        eprintln!("the tokenizer has {entries} entries, the model room for {rows}: the rest stays unused");
+        say!("the tokenizer has {entries} entries, the model room for {rows}: the rest stays unused");
     }
 }
 
@@ -380,11 +385,11 @@ fn conclude(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) -> Res
     let set = trainer.evaluation.as_ref();
     if set.is_some_and(|set| set.entropy_floor.is_some()) {
         let told = stories::tell(&trainer.model, tokenizer, 100, 0.7)?;
-        eprintln!("{}", stories::summary(&told, 0.7));
+        say!("{}", stories::summary(&told, 0.7));
     }
     let story = stories::one(&trainer.model, tokenizer, 0.7, trainer.settings.seed, trainer.model.config.context)?;
-    eprintln!("\na story:\n");
+    say!("\na story:\n");
     print(&format!("{}\n", story.trim()))?;
-    eprintln!("\nmore: ossia generate {path} --prompt \"Once upon a time\"      curves: {path}/loss.svg");
+    say!("\nmore: ossia generate {path} --prompt \"Once upon a time\"      curves: {path}/loss.svg");
     Ok(())
 }

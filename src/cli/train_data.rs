@@ -1,7 +1,7 @@
 //! From paths to windows of tokens, for training and for evaluation.
 
 use crate::data::{Skipped, Windows, story};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::parallel;
 use crate::tokenizer::Tokenizer;
 use crate::train::EvaluationSet;
@@ -23,9 +23,9 @@ pub fn is_builtin(paths: &[PathBuf]) -> bool {
 
 /// Says which lines of a corpus were left out, and why.
 pub fn report_skipped(skipped: &[Skipped]) {
-    skipped.iter().take(SHOWN).for_each(|line| eprintln!("skipped {line}"));
+    skipped.iter().take(SHOWN).for_each(|line| say!("skipped {line}"));
     if skipped.len() > SHOWN {
-        eprintln!("skipped {} lines in all", skipped.len());
+        say!("skipped {} lines in all", skipped.len());
     }
 }
 
@@ -49,4 +49,13 @@ pub fn evaluation_set(
     let nats = || documents.iter().map(|text| story::log_probability(text)).sum::<Option<f64>>();
     let entropy_floor = if builtin { nats().map(|nats| -nats / windows.tokens() as f64) } else { None };
     Ok(EvaluationSet { windows, entropy_floor, bytes: documents.iter().map(String::len).sum() })
+}
+
+/// Stories are made in memory: a number of them that comes from a flag has to stay within reason.
+pub fn check_stories(count: usize) -> Result<()> {
+    const MOST: usize = 10_000_000;
+    match count {
+        0..=MOST => Ok(()),
+        _ => Err(Error::argument(format!("{count} stories: expected at most {MOST}"))),
+    }
 }

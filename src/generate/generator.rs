@@ -57,7 +57,10 @@ impl<'m> Generator<'m> {
             known: config.vocab_size,
         };
         prompt.chunks(PREFILL).for_each(|piece| generator.feed(piece));
-        Ok(generator)
+        match generator.logits.iter().all(|z| z.is_finite()) {
+            true => Ok(generator),
+            false => Err(Error::argument("the logits are not finite; are the weights damaged?")),
+        }
     }
 
     /// Draws only ids below `ids`, the size of a tokenizer. A model may have more rows than that (gpt-oss itself has

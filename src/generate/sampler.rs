@@ -60,12 +60,14 @@ impl Sampler {
 // ANCHOR: distribution
 /// The tokens that may be drawn, most probable first, with their probabilities (before they are scaled to sum to 1).
 pub fn distribution(logits: &[f32], text: &[u32], sampling: &Sampling) -> Vec<(u32, f32)> {
-    let mut logits = logits.to_vec();
+    // What is not a number is never drawn.
+    let mut logits: Vec<f32> = logits.iter().map(|z| if z.is_nan() { f32::NEG_INFINITY } else { *z }).collect();
     penalize(&mut logits, text, sampling.repetition_penalty);
     let mut candidates: Vec<(u32, f32)> = (0..).zip(logits).collect();
     // Of equal logits the lower id comes first.
     candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    if sampling.temperature == 0.0 {
+    // An infinity leaves nothing to divide; it wins, as the highest does at temperature 0.
+    if sampling.temperature == 0.0 || !candidates[0].1.is_finite() {
         return vec![(candidates[0].0, 1.0)];
     }
     if sampling.top_k > 0 {

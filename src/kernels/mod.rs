@@ -202,6 +202,8 @@ pub struct AdamW {
     pub one_minus_beta1: f32,
     /// β₂
     pub beta2: f32,
+    /// 1 − β₂, rounded once, as PyTorch does
+    pub one_minus_beta2: f32,
     /// lr / (1 − β₁ᵗ)
     pub step_size: f32,
     /// √(1 − β₂ᵗ)

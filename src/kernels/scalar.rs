@@ -85,7 +85,7 @@ pub fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], 
     for (((g, w), m), v) in gradient.iter().zip(weight).zip(m).zip(v) {
         let g = g * step.gradient_scale;
         *m += (g - *m) * step.one_minus_beta1;
-        *v = *v * step.beta2 + g * g * (1.0 - step.beta2);
+        *v = *v * step.beta2 + g * g * step.one_minus_beta2;
         *w = *w * step.keep - step.step_size * *m / (v.sqrt() / step.root_correction + step.epsilon);
     }
 }

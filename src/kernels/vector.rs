@@ -231,7 +231,7 @@ pub fn swiglu_backward<V: Lanes>(gate_up: &[f32], dy: &[f32], alpha: f32, limit:
 fn adamw_group<V: Lanes>(step: &AdamW, g: &[f32; 8], w: &mut [f32; 8], m: &mut [f32; 8], v: &mut [f32; 8]) {
     let g = V::load(g).mul(V::splat(step.gradient_scale));
     let m_new = g.sub(V::load(m)).mul_add(V::splat(step.one_minus_beta1), V::load(m));
-    let v_new = V::load(v).mul(V::splat(step.beta2)).add(g.mul(g).mul(V::splat(1.0 - step.beta2)));
+    let v_new = V::load(v).mul(V::splat(step.beta2)).add(g.mul(g).mul(V::splat(step.one_minus_beta2)));
     let denominator = v_new.sqrt().div(V::splat(step.root_correction)).add(V::splat(step.epsilon));
     let change = V::splat(step.step_size).mul(m_new).div(denominator);
     V::load(w).mul(V::splat(step.keep)).sub(change).store(w);

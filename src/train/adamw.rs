@@ -88,6 +88,7 @@ impl AdamW {
                 keep: if decays(&name) { (1.0 - lr * weight_decay) as f32 } else { 1.0 },
                 one_minus_beta1: (1.0 - beta1) as f32,
                 beta2: beta2 as f32,
+                one_minus_beta2: (1.0 - beta2) as f32,
                 step_size: (lr / (1.0 - beta1.powi(exponent))) as f32,
                 root_correction: (1.0 - beta2.powi(exponent)).sqrt() as f32,
                 epsilon: epsilon as f32,

@@ -168,9 +168,9 @@ impl Trainer {
             let step = self.step_count();
             let due = |every: u64| every > 0 && step.is_multiple_of(every);
             let last = step == self.settings.steps;
+            let seconds = logged.0.elapsed().as_secs_f64().max(1e-9);
             let evaluation = if due(self.settings.eval_every) || last { self.evaluate() } else { None };
             let log = (due(self.settings.log_every) || step == 1 || last || evaluation.is_some()).then(|| {
-                let seconds = logged.0.elapsed().as_secs_f64().max(1e-9);
                 let steps = step - logged.1;
                 self.metrics(&report, (steps * self.tokens_per_step() as u64) as f64 / seconds, evaluation.as_ref())
             });

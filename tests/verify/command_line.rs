@@ -215,7 +215,7 @@ fn f32_model(place: &Path) -> String {
 #[test]
 fn command_line_inspects_models_and_presets() {
     let place = tempfile::tempdir().unwrap();
-    let shown = |model: &str| text(&succeed(&["inspect", model, "--context", "4096"], place.path()).stdout);
+    let shown = |model: &str| text(&succeed(&["inspect", model, "--context", "64"], place.path()).stdout);
     let large = shown("gpt-oss-20b");
     // OpenAI's model card: 20.91 B parameters, 3.61 B active, 19.12 B in the MLPs, 0.64 B in attention, 12.8 GiB.
     for figure in ["20,914,757,184", "3.61 B a token", "19,116,933,120", "637,203,456", "12.82 GiB", "73.4 %"] {

@@ -101,6 +101,23 @@ fn generation_with_a_cache_takes_the_tokens_that_no_cache_would() {
     }
 }
 
+/// Damaged weights: nothing that is not a number is drawn, and a model that computes only such is refused.
+#[test]
+fn what_is_not_a_number_is_never_drawn() {
+    let broken = [f32::NAN, 1.0, f32::NAN, 2.0];
+    for temperature in [0.0, 1.0] {
+        let sampling = Sampling { temperature, top_p: 0.9, min_p: 0.5, ..Sampling::default() };
+        assert!(distribution(&broken, &[], &sampling).iter().all(|&(token, p)| token % 2 == 1 && p.is_finite()));
+        assert_eq!(distribution(&[f32::NAN; 3], &[], &sampling).len(), 1);
+        let strong = Sampling { repetition_penalty: 1e-40, ..sampling };
+        assert_eq!(distribution(&[1.0, 2.0], &[0], &strong), [(0, 1.0)], "an infinity wins");
+    }
+    let mut model = small();
+    model.parameters_mut().pop().unwrap().1.data_mut()[0] = f32::NAN;
+    let error = Generator::new(&model, &[1], Sampling::default()).err().unwrap().to_string();
+    assert_eq!(error, "the logits are not finite; are the weights damaged?");
+}
+
 /// A model may have more rows than its tokenizer has entries; what has no text is never drawn.
 #[test]
 fn no_id_beyond_the_tokenizer_is_drawn() {

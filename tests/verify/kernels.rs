@@ -141,6 +141,7 @@ fn kernels_adamw_equals_the_scalar_twin() {
         keep: 0.9999,
         one_minus_beta1: 0.1,
         beta2: 0.95,
+        one_minus_beta2: 0.05,
         step_size: 0.01,
         root_correction: 0.3,
         epsilon: 1e-8,
