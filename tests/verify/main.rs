@@ -14,6 +14,7 @@ mod rope;
 mod attention;
 mod top_k;
 mod swiglu;
+mod mlp;
 mod experts;
 mod load_balancing;
 mod cross_entropy;
