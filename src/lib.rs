@@ -4,8 +4,8 @@
 //! OpenAI's and Hugging Face's code, and fast enough that nobody needs to leave it.
 //!
 //! The order of the modules below is the order of the book; who reads them from top to bottom learns gpt-oss.
-//! Data flows one way: text → tokens → hidden states → logits → token. A module knows only those below it
-//! (`tests/architecture.rs` has the table).
+//! Data flows one way: text → tokens → hidden states → logits → token. What a module may know of the
+//! others stands in a table in `tests/architecture.rs`.
 //!
 //! Letters, everywhere the same: `B` batch, `T` tokens, `V` vocabulary, `H` hidden size, `N` query heads, `K`
 //! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size,

@@ -151,18 +151,17 @@ impl Corpus {
 
     fn read_json_lines(&mut self, path: &Path, field: &str) -> Result<()> {
         let mut file = BufReader::new(File::open(path).map_err(|e| Error::io(path, "read", e))?);
-        let (mut bytes, mut offset) = (Vec::new(), 0);
+        let mut bytes = Vec::new();
         for line in 1.. {
             bytes.clear();
             if file.read_until(b'\n', &mut bytes).map_err(|e| Error::io(path, "read", e))? == 0 {
                 break;
             }
-            let text = str::from_utf8(&bytes).map_err(|e| not_utf8(path, offset + e.valid_up_to() as u64))?;
-            match document(without_mark(text), field) {
+            let text = str::from_utf8(&bytes).map_err(|e| format!("byte {} is not UTF-8", e.valid_up_to()));
+            match text.and_then(|text| document(without_mark(text), field)) {
                 Ok(document) => self.documents.push(document),
                 Err(reason) => self.skip(path, line, reason),
             }
-            offset += bytes.len() as u64;
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use std::arch::x86_64::*;
 pub struct F32x8(__m256);
 
 // SAFETY: (of every block below) values of this type are only handled inside `kernels::with_avx2`, which is entered
-// only after the processor was found to have avx2 and fma. Loads and stores go through references to eight floats
-// and are the unaligned ones.
+// only after the processor was found to have avx2 and fma. Loads and stores go through references to as many bytes
+// as they touch, and are the unaligned ones.
 impl Lanes for F32x8 {
     #[inline(always)]
     fn splat(x: f32) -> Self {

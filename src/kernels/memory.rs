@@ -31,8 +31,7 @@ pub fn as_f32(bytes: &[u8]) -> Option<&[f32]> {
 /// hands it out: on a virtual machine that took a third of the time of a step. Telling the allocator to keep what
 /// it has costs nothing but the peak, which would be needed in the next step anyway.
 ///
-/// For programs, at their start; a library should leave the
-/// choice to its program. Does nothing where the C library is not GNU's.
+/// For programs, at their start; a library should leave the choice to its program. Does nothing where the C library is not GNU's.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes two integers and may be called at any time; an unknown option is ignored.
