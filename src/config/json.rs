@@ -37,6 +37,14 @@ impl Keys {
         self.whole(key)?.ok_or_else(|| format!("{}{key} is missing; expected a whole number", self.prefix))
     }
 
+    /// One number under one of two names; under both, they have to agree.
+    fn one_of(&mut self, other: &str, usual: &str) -> Parsed<usize> {
+        match (self.whole(other)?, self.whole(usual)?) {
+            (Some(a), Some(b)) if a != b => Err(format!("{other} is {a} and {usual} is {b}; expected one number")),
+            (a, b) => b.or(a).ok_or_else(|| format!("{usual} is missing; expected a whole number")),
+        }
+    }
+
     pub fn number(&mut self, key: &str) -> Parsed<Option<f64>> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match value.as_f64() {
@@ -96,14 +104,8 @@ pub fn parse(text: &str) -> Parsed<ModelConfig> {
         heads,
         kv_heads: keys.whole("num_key_value_heads")?.unwrap_or(heads),
         head_dim: keys.whole("head_dim")?.unwrap_or(hidden_size / heads.max(1)),
-        experts: match keys.whole("num_experts")? {
-            Some(experts) => experts,
-            None => keys.required("num_local_experts")?,
-        },
-        experts_per_token: match keys.whole("experts_per_token")? {
-            Some(active) => keys.whole("num_experts_per_tok")?.unwrap_or(active),
-            None => keys.required("num_experts_per_tok")?,
-        },
+        experts: keys.one_of("num_experts", "num_local_experts")?,
+        experts_per_token: keys.one_of("experts_per_token", "num_experts_per_tok")?,
         intermediate_size: keys.required("intermediate_size")?,
         dense_layers: dense_layers(&mut keys)?,
         dense_intermediate_size: keys.whole("dense_intermediate_size")?.unwrap_or(0),
@@ -169,6 +171,13 @@ fn rope(keys: &mut Keys, context: usize) -> Parsed<(f64, Option<Yarn>)> {
     let theta = keys.number("rope_theta")?;
     let scaling = keys.object("rope_scaling", "rope_scaling.")?;
     let parameters = keys.object("rope_parameters", "rope_parameters.")?;
+    if let (Some(a), Some(b)) = (&scaling, &parameters)
+        && let Some((key, value)) =
+            a.map.iter().find(|(key, value)| b.map.get(*key).is_some_and(|other| other != *value))
+    {
+        let other = &b.map[key];
+        return Err(format!("rope_scaling.{key} is {value} and rope_parameters.{key} is {other}; expected one"));
+    }
     let default_theta = theta.unwrap_or(150_000.0);
     let Some(mut rope) = scaling.or(parameters) else { return Ok((default_theta, Some(Yarn::gpt_oss()))) };
     let theta = rope.number("rope_theta")?.unwrap_or(default_theta);

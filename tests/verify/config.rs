@@ -134,3 +134,18 @@ fn config_is_counted_as_its_model_is() {
         assert_eq!(found.total().bytes, 4 * found.total().parameters);
     }
 }
+
+#[test]
+fn config_with_two_names_for_a_number_has_to_agree_with_itself() {
+    let mut value: Value = serde_json::from_str(&ModelConfig::nano().to_json()).unwrap();
+    value["num_experts"] = value["num_local_experts"].clone();
+    value["rope_scaling"] = value["rope_parameters"].clone();
+    assert!(parse(&value).is_ok());
+    value["rope_scaling"]["rope_theta"] = json!(10_000.0);
+    assert!(
+        parse(&value).unwrap_err().contains("rope_scaling.rope_theta is 10000.0 and rope_parameters.rope_theta is")
+    );
+    value["rope_scaling"] = value["rope_parameters"].clone();
+    value["num_experts"] = json!(9);
+    assert_eq!(parse(&value).unwrap_err(), "num_experts is 9 and num_local_experts is 8; expected one number");
+}
