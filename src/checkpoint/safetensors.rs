@@ -70,8 +70,16 @@ impl TensorFile {
     /// # Errors
     /// If it cannot be read, or its header does not describe exactly what follows.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let bytes = contents(path.as_ref()).map_err(|e| Error::io(&path, "read", e))?;
+        Self::from_bytes(path, Bytes::new(bytes))
+    }
+
+    /// Checks the header of a file that is in memory; `path` is only named in messages.
+    ///
+    /// # Errors
+    /// If the header does not describe exactly what follows.
+    pub fn from_bytes(path: impl AsRef<Path>, bytes: Bytes) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let bytes = Bytes::new(contents(&path).map_err(|e| Error::io(&path, "read", e))?);
         let wrong = |e: &dyn std::fmt::Display| {
             Error::file(&path, format!("not a whole safetensors file: {e}; was it cut short?"))
         };
