@@ -3,9 +3,11 @@
 //! One file is `model.safetensors`. Several have an index beside them, `model.safetensors.index.json`, whose
 //! `weight_map` says which tensor is in which file.
 
-use super::safetensors::{Entry, TensorFile};
+use super::safetensors::{Entry, Part, TensorFile, write_tensors};
 use crate::error::{Error, Result};
-use serde_json::{Map, Value};
+use crate::files::write_atomically;
+use ::safetensors::View;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -85,4 +87,42 @@ fn is_plain(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None) if part == name)
         && !name.contains('\\')
+}
+
+/// Writes tensors, into one file or into files of at most `shard_bytes` of numbers where that is less than all. A
+/// larger tensor has a file of its own. The index comes last: without it there is no checkpoint. Says how many bytes
+/// the numbers are.
+///
+/// # Errors
+/// What the system says.
+pub fn write(directory: &Path, tensors: Vec<(String, Part)>, shard_bytes: Option<u64>) -> Result<u64> {
+    let mut shards: Vec<(u64, Vec<(String, Part)>)> = Vec::new();
+    for (name, part) in tensors {
+        let bytes = part.data_len() as u64;
+        match shards.last_mut() {
+            Some((held, shard)) if shard_bytes.is_none_or(|most| *held + bytes <= most) => {
+                *held += bytes;
+                shard.push((name, part));
+            }
+            _ => shards.push((bytes, vec![(name, part)])),
+        }
+    }
+    let metadata = [("format", "pt".into())];
+    let (count, total): (usize, u64) = (shards.len(), shards.iter().map(|(bytes, _)| bytes).sum());
+    if count < 2 {
+        let tensors = shards.into_iter().flat_map(|(_, tensors)| tensors);
+        write_tensors(&directory.join(WEIGHTS), tensors, &metadata)?;
+        return Ok(total);
+    }
+    let mut map = Map::new();
+    for (i, (_, tensors)) in shards.into_iter().enumerate() {
+        let file = format!("model-{:05}-of-{count:05}.safetensors", i + 1);
+        map.extend(tensors.iter().map(|(name, _)| (name.clone(), json!(file))));
+        write_tensors(&directory.join(file), tensors, &metadata)?;
+    }
+    map.sort_keys();
+    let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
+    let text = serde_json::to_string_pretty(&index).expect("a JSON value renders") + "\n";
+    write_atomically(&directory.join(INDEX), text.as_bytes())?;
+    Ok(total)
 }

@@ -12,7 +12,7 @@ pub use ::safetensors::Dtype;
 pub use directory::{INDEX, WEIGHTS};
 pub use load::{CONFIG, load, load_trainable};
 pub use names::{Layout, file_name};
-pub use save::{Form, save, save_as};
+pub use save::{Form, Written, save, save_as};
 
 /// The vocabulary and the merges.
 pub const TOKENIZER: &str = "tokenizer.json";

@@ -181,6 +181,14 @@ impl<'a> Part<'a> {
         let bytes = || Cow::Owned(numbers.iter().flat_map(|x| x.to_le_bytes()).collect());
         Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes: Box::new(bytes) }
     }
+
+    /// Puts further rows under these, of the same type and length.
+    pub fn append(&mut self, below: Self) {
+        assert_eq!((self.dtype, &self.shape[1..]), (below.dtype, &below.shape[1..]), "rows of one tensor are alike");
+        self.shape[0] += below.shape[0];
+        let above = std::mem::replace(&mut self.bytes, Box::new(|| Cow::Borrowed(&[])));
+        self.bytes = Box::new(move || Cow::Owned([above(), (below.bytes)()].concat()));
+    }
 }
 
 impl View for Part<'_> {

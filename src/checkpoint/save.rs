@@ -1,11 +1,12 @@
-//! Writing a model directory in Hugging Face's layout: as the model is, in bf16, or with experts in MXFP4.
+//! Writing a model directory: as the model is, in bf16, or with experts in MXFP4; in either layout.
 //!
 //! Bytes are made tensor by tensor while the file is written, so that a model larger than the memory can be converted.
 
-use super::directory::WEIGHTS;
+use super::directory::write;
 use super::load::CONFIG;
-use super::names::{Layout, file_name, mxfp4_names};
-use super::safetensors::{Part, write_tensors};
+use super::names::{Layout, mxfp4_names, place};
+use super::safetensors::Part;
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
 use crate::kernels::parallel;
@@ -32,23 +33,56 @@ pub enum Form {
     Mxfp4,
 }
 
-/// Writes `config.json` and `model.safetensors`, each atomically, as the model is.
+/// What [`save_as`] makes of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    /// How its numbers are written.
+    pub form: Form,
+    /// Whose names and shapes they get.
+    pub layout: Layout,
+    /// In how large files, in bytes: one tensor at least in each. `None`: in one.
+    pub shard_bytes: Option<u64>,
+}
+
+/// Writes `config.json` and `model.safetensors`, each atomically, as the model is and in Hugging Face's layout.
 ///
 /// # Errors
 /// What the system says.
 pub fn save(model: &Transformer, directory: &Path) -> Result<()> {
-    save_as(model, directory, Form::AsItIs)
+    let written = Written { form: Form::AsItIs, layout: Layout::HuggingFace, shard_bytes: None };
+    save_as(model, directory, written).map(|_| ())
 }
 
-/// Writes `config.json` and `model.safetensors`, each atomically.
+/// Writes `config.json` and the weights, each file atomically, and says how many bytes the weights are.
 ///
 /// # Errors
-/// A weight that is not finite, or rows of experts that are not whole blocks, where MXFP4 is asked for; what the system
-/// says.
-pub fn save_as(model: &Transformer, directory: &Path, form: Form) -> Result<()> {
+/// A weight that is not finite, or rows of experts that are not whole blocks, where MXFP4 is asked for; a model that
+/// OpenAI's layout has no words for, where that is asked for; what the system says.
+pub fn save_as(model: &Transformer, directory: &Path, written: Written) -> Result<u64> {
+    let config = match written.layout {
+        Layout::HuggingFace => config_of(model, written.form).to_json(),
+        Layout::OpenAi => model.config.to_openai_json()?,
+    };
+    let mut tensors: Vec<(String, Part)> = Vec::new();
+    for (name, weight) in weights(model, written.layout) {
+        for (name, part) in parts(&name, weight, written, &model.config)? {
+            match tensors.iter_mut().rev().find(|(other, _)| *other == name) {
+                Some((_, above)) => above.append(part),
+                None => tensors.push((name, part)),
+            }
+        }
+    }
+    create_directory(directory)?;
+    let bytes = write(directory, tensors, written.shard_bytes)?;
+    write_atomically(&directory.join(CONFIG), config.as_bytes())?;
+    Ok(bytes)
+}
+
+/// The configuration of a model that has this form.
+fn config_of(model: &Transformer, form: Form) -> ModelConfig {
     let mut config = model.config.clone();
     match form {
-        Form::AsItIs => {}
+        Form::AsItIs => return config,
         Form::Bf16 => _ = config.other.shift_remove("quantization_config"),
         Form::Mxfp4 => {
             config.other.entry("quantization_config").or_insert_with(|| {
@@ -57,45 +91,43 @@ pub fn save_as(model: &Transformer, directory: &Path, form: Form) -> Result<()> 
             });
         }
     }
-    if form != Form::AsItIs {
-        config.other.insert("dtype".into(), json!("bfloat16"));
-    }
-    let mut tensors: Vec<(String, Part)> = Vec::new();
-    for (name, weight) in weights(model) {
-        tensors.extend(parts(&name, weight, form)?);
-    }
-    create_directory(directory)?;
-    write_tensors(&directory.join(WEIGHTS), tensors, &[("format", "pt".into())])?;
-    write_atomically(&directory.join(CONFIG), config.to_json().as_bytes())
+    config.other.insert("dtype".into(), json!("bfloat16"));
+    config
 }
 
 /// A parameter, in memory or in a file.
+#[derive(Clone)]
 enum Held {
     Tensor(Tensor),
     Stored(Arc<Stored>),
 }
 
-fn weights(model: &Transformer) -> Vec<(String, Held)> {
+/// All of them under our names. OpenAI's layout has an output projection of its own even where it is the embedding.
+fn weights(model: &Transformer, layout: Layout) -> Vec<(String, Held)> {
     let mut weights = Vec::new();
     model.clone().visit(&mut |name, parameter| {
         let held = match parameter {
             Parameter::Trained(tensor) => Held::Tensor(tensor.clone()),
             Parameter::Frozen(stored) => Held::Stored(stored.clone()),
         };
+        if name == "embedding.weight" && model.config.tied && layout == Layout::OpenAi {
+            weights.push(("head.weight".into(), held.clone()));
+        }
         weights.push((name, held));
     });
     weights
 }
 
 /// The tensors that a parameter becomes: one, or codes and scales.
-fn parts(name: &str, held: Held, form: Form) -> Result<Vec<(String, Part<'static>)>> {
-    let file_name = file_name(name);
+fn parts(name: &str, held: Held, written: Written, config: &ModelConfig) -> Result<Vec<(String, Part<'static>)>> {
+    let Written { form, layout, .. } = written;
+    let file_name = place(layout, name, config).tensor;
     if let Held::Stored(stored) = &held
         && let Numbers::Mxfp4 { codes, scales } = stored.numbers()
         && form != Form::Bf16
     {
         let bytes = [codes.clone(), scales.clone()].map(|bytes| move || bytes.to_vec());
-        return Ok(mxfp4_parts(&file_name, stored.shape(), bytes));
+        return Ok(mxfp4_parts(mxfp4_names(layout, &file_name), stored.shape(), bytes));
     }
     let stack = Stack::new(held);
     if form == Form::Mxfp4 && stack.shape.len() == 3 {
@@ -111,20 +143,19 @@ fn parts(name: &str, held: Held, form: Form) -> Result<Vec<(String, Part<'static
             Box::new(move || codes.encode().into_iter().flat_map(|(codes, _)| codes.into_iter().flatten()).collect()),
             Box::new(move || scales.encode().into_iter().flat_map(|(_, scales)| scales).collect()),
         ];
-        return Ok(mxfp4_parts(&file_name, &[experts, outputs, inputs], bytes));
+        return Ok(mxfp4_parts(mxfp4_names(layout, &file_name), &[experts, outputs, inputs], bytes));
     }
-    let shape = stack.shape.clone();
-    let (dtype, bytes) = stack.bytes(form);
+    let row = if layout == Layout::OpenAi { Rows::Outputs } else { Rows::Inputs };
+    let (shape, (dtype, bytes)) = (stack.shape_with(row), stack.bytes(form, row));
     Ok(vec![(file_name, Part { dtype, shape, bytes: Box::new(move || Cow::Owned(bytes())) })])
 }
 
 /// Codes and scales of experts, `shape` (E, out, in).
 fn mxfp4_parts<F: Fn() -> Vec<u8> + 'static>(
-    name: &str,
+    (codes_name, scales_name): (String, String),
     shape: &[usize],
     bytes: [F; 2],
 ) -> Vec<(String, Part<'static>)> {
-    let (codes_name, scales_name) = mxfp4_names(Layout::HuggingFace, name);
     let scales_shape = vec![shape[0], shape[1], shape[2] / BLOCK];
     let codes_shape = [&scales_shape[..], &[BLOCK / 2]].concat();
     let named = [codes_name, scales_name].into_iter().zip([codes_shape, scales_shape]).zip(bytes);
@@ -153,9 +184,25 @@ impl Stack {
         Self { held, shape }
     }
 
-    /// Whether the matrices lie with a row per output where a row per input is wanted.
-    fn turned(&self) -> bool {
-        matches!(&self.held, Held::Stored(stored) if self.shape.len() == 3 && stored.row() == Rows::Outputs)
+    /// What a row of its matrices is.
+    fn row(&self) -> Rows {
+        match &self.held {
+            Held::Tensor(_) => Rows::Inputs,
+            Held::Stored(stored) => stored.row(),
+        }
+    }
+
+    /// Whether the numbers lie in the order of a layout that has this row. All but experts lie as both have them.
+    fn lies(&self, row: Rows) -> bool {
+        self.shape.len() != 3 || self.row() == row
+    }
+
+    /// The shape in a layout that has this row.
+    fn shape_with(&self, row: Rows) -> Vec<usize> {
+        match (self.shape.as_slice(), row) {
+            (&[experts, inputs, outputs], Rows::Outputs) => vec![experts, outputs, inputs],
+            (shape, _) => shape.to_vec(),
+        }
     }
 
     /// Matrix `i`, as it lies.
@@ -177,9 +224,8 @@ impl Stack {
     /// Matrix `i` of a stack of experts with a row per output, or per input.
     fn expert(&self, i: usize, row: Rows) -> Vec<f32> {
         let (inputs, outputs) = (self.shape[1], self.shape[2]);
-        let lying = if self.turned() { Rows::Outputs } else { Rows::Inputs };
         let numbers = self.matrix(i);
-        match (lying, row) {
+        match (self.row(), row) {
             (Rows::Inputs, Rows::Outputs) => transposed(&numbers, inputs, outputs),
             (Rows::Outputs, Rows::Inputs) => transposed(&numbers, outputs, inputs),
             _ => numbers,
@@ -200,33 +246,27 @@ impl Stack {
     }
 
     /// The type in which the numbers are written, and what makes the bytes.
-    fn bytes(self, form: Form) -> (Dtype, Box<dyn Fn() -> Vec<u8>>) {
-        if let Held::Stored(stored) = &self.held
-            && !self.turned()
-        {
-            match (stored.numbers(), form) {
-                (Numbers::F32(bytes), Form::AsItIs) => {
-                    let bytes = bytes.clone();
-                    return (Dtype::F32, Box::new(move || bytes.to_vec()));
-                }
-                (Numbers::Bf16(bytes), _) => {
-                    let bytes = bytes.clone();
-                    return (Dtype::BF16, Box::new(move || bytes.to_vec()));
-                }
-                _ => {}
+    fn bytes(self, form: Form, row: Rows) -> (Dtype, Box<dyn Fn() -> Vec<u8>>) {
+        let mut dtype = if form == Form::AsItIs { Dtype::F32 } else { Dtype::BF16 };
+        if let Held::Stored(stored) = &self.held {
+            let (lies_as, bytes) = match stored.numbers() {
+                Numbers::F32(bytes) => (Dtype::F32, Some(bytes.clone())),
+                Numbers::Bf16(bytes) => (Dtype::BF16, Some(bytes.clone())),
+                Numbers::Mxfp4 { .. } => (dtype, None),
+            };
+            dtype = if form == Form::AsItIs { lies_as } else { dtype };
+            if let Some(bytes) = bytes.filter(|_| lies_as == dtype && self.lies(row)) {
+                return (dtype, Box::new(move || bytes.to_vec()));
             }
         }
         let numbers = move || match &self.held {
-            Held::Tensor(tensor) => tensor.data().to_vec(),
-            Held::Stored(stored) if !self.turned() => stored.to_f32(),
-            Held::Stored(_) => parallel::map(self.shape[0], |i| self.expert(i, Rows::Inputs)).concat(),
+            Held::Tensor(tensor) if self.lies(row) => tensor.data().to_vec(),
+            Held::Stored(stored) if self.lies(row) => stored.to_f32(),
+            _ => parallel::map(self.shape[0], |i| self.expert(i, row)).concat(),
         };
-        match form {
-            Form::AsItIs => (Dtype::F32, Box::new(move || numbers().iter().flat_map(|x| x.to_le_bytes()).collect())),
-            _ => (
-                Dtype::BF16,
-                Box::new(move || numbers().iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect()),
-            ),
+        match dtype {
+            Dtype::F32 => (dtype, Box::new(move || numbers().iter().flat_map(|x| x.to_le_bytes()).collect())),
+            _ => (dtype, Box::new(move || numbers().iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect())),
         }
     }
 }

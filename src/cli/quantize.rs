@@ -1,7 +1,7 @@
 //! `ossia quantize`
 
 use super::{open_model, thousands};
-use crate::checkpoint::{Form, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, save_as};
+use crate::checkpoint::{Form, Layout, TOKENIZER, TOKENIZER_CONFIG, Written, save_as};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use std::path::PathBuf;
@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// Write a model with experts in MXFP4 and the rest in bf16, as OpenAI publishes gpt-oss
 ///
 /// Experts then take 4.25 bits a number. What is in MXFP4 already stays as it is: quantizing twice changes no byte.
-/// --to bf16 goes the other way. The result is a directory in Hugging Face's layout, whatever the layout of MODEL.
+/// --to bf16 goes the other way. The result is a directory in Hugging Face's layout, whatever the layout of MODEL;
+/// with --layout openai, one that gpt_oss.torch reads, whose config.json does not say which tokens end a text.
 ///
 /// Example: ossia quantize runs/nano runs/nano-mxfp4
 #[derive(clap::Args)]
@@ -21,16 +22,37 @@ pub struct Arguments {
     /// What experts become: mxfp4, or bf16 like the rest
     #[arg(long, default_value = "mxfp4", value_name = "FORM", value_parser = ["mxfp4", "bf16"])]
     to: String,
+    /// Whose names and shapes tensors get: huggingface, or openai as in the directory original/ of a download
+    #[arg(long, default_value = "huggingface", value_name = "LAYOUT", value_parser = ["huggingface", "openai"])]
+    layout: String,
+    /// Split the weights into files of at most so many bytes, as 5GB or 500MB [default: one file]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_shard_size: Option<u64>,
+}
+
+/// 5GB → 5,000,000,000
+fn size(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[digits..] {
+        "" | "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => 0,
+    };
+    let bytes = text[..digits].parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "expected a number of B, kB, MB or GB, as in 5GB".into())
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (from, out) = (&arguments.model, &arguments.out);
-    let model = open_model(from)?;
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::file(out, "already holds something; choose another directory"));
     }
+    let model = open_model(from)?;
     let form = if arguments.to == "bf16" { Form::Bf16 } else { Form::Mxfp4 };
-    save_as(&model, out, form)?;
+    let layout = if arguments.layout == "openai" { Layout::OpenAi } else { Layout::HuggingFace };
+    let bytes = save_as(&model, out, Written { form, layout, shard_bytes: arguments.max_shard_size })?;
     for name in [TOKENIZER, TOKENIZER_CONFIG] {
         let source = from.join(name);
         if source.exists() {
@@ -38,8 +60,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             write_atomically(&out.join(name), &content)?;
         }
     }
-    let written = out.join(WEIGHTS);
-    let bytes = std::fs::metadata(&written).map_err(|e| Error::io(&written, "read", e))?.len();
-    say!("{}: {} bytes", written.display(), thousands(bytes as usize));
+    say!("{}: {} bytes of weights", out.display(), thousands(bytes as usize));
     Ok(())
 }

@@ -262,6 +262,6 @@ pub fn render(config: &ModelConfig) -> String {
 }
 
 /// The shortest decimal that reads back as this `f32`: 1e-5, not 9.999999747378752e-6.
-fn short(x: f32) -> f64 {
+pub fn short(x: f32) -> f64 {
     x.to_string().parse().expect("a float's own text")
 }

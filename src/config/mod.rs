@@ -210,6 +210,14 @@ impl ModelConfig {
         json::render(self)
     }
 
+    /// The text of a `config.json` in OpenAI's own layout.
+    ///
+    /// # Errors
+    /// One line with a key whose value every model of that layout has otherwise.
+    pub fn to_openai_json(&self) -> Result<String> {
+        openai::render(self).map_err(Error::argument)
+    }
+
     /// Standard deviation of the random start of a weight with `inputs` inputs, so that a sum over them neither grows
     /// nor fades.
     pub fn initial_std(&self, inputs: usize) -> f32 {

@@ -1,13 +1,14 @@
 //! Checkpoints as they are published: bf16, MXFP4, sharded, OpenAI's own layout, texts past 4,096 and 8,192 tokens.
 
 use crate::common::{Reference, TOLERANCE, assert_close, reference_path};
-use ossia::checkpoint;
+use ossia::checkpoint::{self, Form, Layout, TensorFile, Written};
 use ossia::generate::Generator;
 use ossia::generate::Sampling;
 use ossia::generate::trace::{first_difference, trace};
 use ossia::layers::Parameter;
 use ossia::model::Transformer;
 use ossia::tensor::slice;
+use std::path::Path;
 
 const NARROW: [&str; 5] = ["bf16", "bf16_sharded", "mxfp4", "mxfp4_yarn", "original"];
 
@@ -37,6 +38,91 @@ fn checkpoints_of_every_format_trace_like_the_reference() {
         let tensors = trace(&model, &reference.ids("tokens"), false).unwrap();
         assert_eq!(tensors.len(), 4 + 4 * model.config.layers);
         assert_eq!(first_difference(&tensors, |name| Some(reference.array(name)), TOLERANCE), None, "{name}");
+    }
+}
+
+/// Not quantized, in OpenAI's layout: a row per output where Hugging Face has one per input. Their names are no help
+/// where a matrix is square.
+#[test]
+fn checkpoints_of_openai_that_are_not_quantized_trace_like_the_reference() {
+    let reference = Reference::open("checkpoints/original_f32/reference");
+    let path = path("original_f32");
+    for model in [checkpoint::load(&path), checkpoint::load_trainable(&path)] {
+        let model = model.unwrap_or_else(|e| panic!("{e}"));
+        let tensors = trace(&model, &reference.ids("tokens"), false).unwrap();
+        assert_eq!(first_difference(&tensors, |name| Some(reference.array(name)), TOLERANCE), None);
+    }
+}
+
+/// Name, type, shape and bytes of every tensor.
+fn tensors(files: &[&Path]) -> Vec<(String, checkpoint::Dtype, Vec<usize>, Vec<u8>)> {
+    let mut tensors = Vec::new();
+    for file in files {
+        let file = TensorFile::open(file).unwrap();
+        let entries = file.names().map(|name| (name.to_string(), file.entry(name).unwrap().clone()));
+        tensors.extend(entries.map(|(name, entry)| (name, entry.dtype, entry.shape, entry.bytes.to_vec())));
+    }
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors
+}
+
+/// What is read in a layout is written in it again, byte for byte, also by way of the other layout.
+#[test]
+fn checkpoints_are_written_in_the_layout_they_were_read_in() {
+    let place = tempfile::tempdir().unwrap();
+    let write = |from: &Path, name: &str, form: Form, layout: Layout| {
+        let to = place.path().join(name);
+        let written = Written { form, layout, shard_bytes: None };
+        checkpoint::save_as(&checkpoint::load(from).unwrap(), &to, written).unwrap();
+        to
+    };
+    let layouts = [
+        ("original", Form::Mxfp4, Layout::OpenAi),
+        ("original_f32", Form::AsItIs, Layout::OpenAi),
+        ("bf16", Form::Bf16, Layout::HuggingFace),
+        ("mxfp4", Form::Mxfp4, Layout::HuggingFace),
+    ];
+    for (name, form, layout) in layouts {
+        let other = if layout == Layout::OpenAi { Layout::HuggingFace } else { Layout::OpenAi };
+        let original = path(name);
+        let same = write(&original, &format!("{name}-same"), form, layout);
+        let there = write(&original, &format!("{name}-there"), form, other);
+        let back = write(&there, &format!("{name}-back"), form, layout);
+        let expected = tensors(&[&original.join("model.safetensors")]);
+        for written in [&same, &back] {
+            assert!(tensors(&[&written.join("model.safetensors")]) == expected, "{}", written.display());
+        }
+        let logits = |from: &Path| {
+            let model = checkpoint::load(from).unwrap();
+            Generator::new(&model, &[5, 17, 3, 60], Sampling::default()).unwrap().logits().to_vec()
+        };
+        assert_eq!(logits(&original), logits(&back), "{name}");
+        assert_close(name, &logits(&there), &logits(&original), TOLERANCE);
+    }
+}
+
+/// No shard is larger than was asked for, if more than one tensor is in it, and together they are the whole.
+#[test]
+fn checkpoints_in_shards_are_the_same_tensors() {
+    let place = tempfile::tempdir().unwrap();
+    let model = checkpoint::load(path("bf16")).unwrap();
+    let whole = tensors(&[&path("bf16").join("model.safetensors")]);
+    let total: usize = whole.iter().map(|(.., bytes)| bytes.len()).sum();
+    for most in [1, 5_000, 30_000, total as u64] {
+        let to = place.path().join(most.to_string());
+        let written = Written { form: Form::Bf16, layout: Layout::HuggingFace, shard_bytes: Some(most) };
+        assert_eq!(checkpoint::save_as(&model, &to, written).unwrap(), total as u64);
+        let mut files: Vec<_> = std::fs::read_dir(&to).unwrap().map(|file| file.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|kind| kind == "safetensors"));
+        let files: Vec<&Path> = files.iter().map(|file| file.as_path()).collect();
+        for file in &files {
+            let held = tensors(&[file]);
+            let bytes: usize = held.iter().map(|(.., bytes)| bytes.len()).sum();
+            assert!(bytes as u64 <= most || held.len() == 1, "{}: {bytes} bytes", file.display());
+        }
+        assert_eq!(files.len() > 1, (most as usize) < total);
+        assert!(tensors(&files) == whole, "shards of {most}");
+        checkpoint::load(&to).unwrap();
     }
 }
 

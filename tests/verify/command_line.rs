@@ -193,8 +193,20 @@ fn command_line_quantizes_and_quantizing_again_changes_no_byte() {
         }
     }
     refuse(&["quantize", "bf16-once", "mxfp4-once"], place.path(), "already holds something");
+    // In OpenAI's layout and in shards, from a tied model too: the same trace.
+    succeed(&["quantize", "f32", "shards", "--layout", "openai", "--max-shard-size", "50kB"], place.path());
+    assert!(place.path().join("shards/model.safetensors.index.json").exists());
+    succeed(&["quantize", "f32", "whole"], place.path());
+    succeed(&["trace", "whole", "--tokens", "5,17,3,60", "--out", "whole.safetensors"], place.path());
+    let compared =
+        ["trace", "shards", "--tokens", "5,17,3,60", "--compare", "whole.safetensors", "--tolerance", "1e-5"];
+    succeed(&compared, place.path());
+    refuse(&["quantize", "f32", "out", "--max-shard-size", "5 apples"], place.path(), "as in 5GB");
     let narrow = reference_path("checkpoints/plain").display().to_string();
     refuse(&["quantize", &narrow, "out"], place.path(), "rows of 16 numbers are not whole blocks of 32");
+    let windows = reference_path("checkpoints/wide_window").display().to_string();
+    let openai = ["quantize", &windows, "out", "--to", "bf16", "--layout", "openai"];
+    refuse(&openai, place.path(), "which a config.json in OpenAI's layout cannot say");
     assert!(!place.path().join("out").exists(), "nothing is written");
 }
 
