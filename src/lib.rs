@@ -30,6 +30,8 @@
 // What can go wrong, and what must not go wrong halfway.
 pub mod error;
 pub mod files;
+// Where the time goes.
+pub mod profile;
 // The numbers that make a model.
 pub mod config;
 // Text to tokens, and tokens to batches.

@@ -5,21 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may import of the crate. Everyone may import `error`, and any module itself.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("files", &[]),
+    ("profile", &[]),
     ("config", &[]),
     ("tokenizer", &[]),
     ("data", &["tokenizer"]),
-    ("tensor", &["kernels"]),
-    ("ops", &["tensor", "kernels", "stored"]),
+    ("tensor", &["kernels", "profile"]),
+    ("ops", &["tensor", "kernels", "stored", "profile"]),
     ("kernels", &["mxfp4"]),
     ("mxfp4", &[]),
     ("stored", &["kernels", "mxfp4"]),
     ("layers", &["ops", "tensor", "kernels", "stored", "config"]),
     ("model", &["layers", "ops", "tensor", "kernels", "config"]),
     ("checkpoint", &["model", "layers", "ops", "tensor", "kernels", "stored", "mxfp4", "config", "files"]),
-    ("train", &["model", "checkpoint", "data", "layers", "ops", "tensor", "kernels", "config", "files"]),
+    ("train", &["model", "checkpoint", "data", "layers", "ops", "tensor", "kernels", "config", "files", "profile"]),
     ("generate", &["model", "checkpoint", "tokenizer", "layers", "ops", "tensor", "kernels", "config"]),
     ("cli", &["*"]),
     ("main", &["*"]),

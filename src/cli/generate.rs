@@ -3,6 +3,7 @@
 use super::{open, print, prompt_tokens, stop_tokens};
 use crate::error::{Error, Result};
 use crate::generate::{Generator, Sampling, Stop, TextStream};
+use crate::profile;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Stop before this text; may be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// Print what each op took, of the prompt and of the new text, to standard error
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     sampling: SamplingArguments,
 }
@@ -82,8 +86,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let (model, tokenizer) = open(&arguments.model)?;
     let prompt = prompt_tokens(&tokenizer, &arguments.prompt);
     let start = Instant::now();
+    if arguments.profile {
+        profile::start();
+    }
     let mut generator = Generator::new(&model, &prompt, sampling)?.below(tokenizer.vocab_size());
     let prefill = start.elapsed();
+    if arguments.profile {
+        say!("the prompt, {} tokens:\n{}\n", prompt.len(), profile::stop());
+        profile::start();
+    }
     let mut text = TextStream::new(&tokenizer, &arguments.stop);
     let (mut tokens, mut failed) = (0, None);
     let start = Instant::now();
@@ -104,6 +115,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Stop::Length => "--max-new-tokens reached",
         Stop::ContextFull => "the context is full",
     };
+    if arguments.profile {
+        say!("the new text, {tokens} tokens:\n{}\n", profile::stop());
+    }
     let rate = f64::from(tokens) / start.elapsed().as_secs_f64().max(1e-9);
     say!("{tokens} tokens at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {reason}", prompt.len());
     Ok(())

@@ -3,12 +3,33 @@
 //! Every function is `#[inline(always)]`, so that it ends up inside the `#[target_feature]` function of the
 //! dispatch and compiles to the one instruction that it names.
 
-use super::lanes::Lanes;
+use super::lanes::{E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes};
 use std::arch::x86_64::*;
 
 /// Eight floats in one register. Used only inside functions compiled for avx2 and fma.
 #[derive(Clone, Copy)]
 pub struct F32x8(__m256);
+
+/// Sixteen bytes in either half of a register.
+#[inline(always)]
+fn twice(bytes: &[u8; 16]) -> __m256i {
+    // SAFETY: as for every block below.
+    unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast())) }
+}
+
+/// The bf16 in the lower half of each lane.
+#[inline(always)]
+fn lower_halves(x: __m256i) -> F32x8 {
+    // SAFETY: as for every block below.
+    F32x8(unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(x)) })
+}
+
+/// The bf16 in the upper half of each lane.
+#[inline(always)]
+fn upper_halves(x: __m256i) -> F32x8 {
+    // SAFETY: as for every block below.
+    F32x8(unsafe { _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(!0xffff))) })
+}
 
 // SAFETY: (of every block below) values of this type are only handled inside `kernels::with_avx2`, which is entered
 // only after the processor was found to have avx2 and fma. Loads and stores go through references to as many bytes
@@ -34,16 +55,23 @@ impl Lanes for F32x8 {
         }
     }
     #[inline(always)]
-    fn load_e2m1(x: &[u8; 4]) -> Self {
+    fn load_e2m1(codes: &[u8; 16]) -> [Self; 4] {
+        // A value's f32 ends in two bytes of zeros, it is a bf16: two look-ups find its bytes for all 32 codes. The
+        // codes are laid out before so that a bf16 lies in the lower half of a lane of one result, which a shift
+        // uncovers, or in the upper half of a lane of the next, which a mask does.
         unsafe {
-            // All eight codes in every lane; lane i shifts its own down to the bottom (where the permutation looks at
-            // the lower three bits, the magnitude) and up to the top (the sign).
-            let codes = _mm256_set1_epi32(i32::from_le_bytes(*x));
-            let down = _mm256_srlv_epi32(codes, _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
-            let up = _mm256_sllv_epi32(codes, _mm256_setr_epi32(28, 24, 20, 16, 12, 8, 4, 0));
-            let magnitudes = _mm256_setr_ps(0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0);
-            let sign = _mm256_and_ps(_mm256_castsi256_ps(up), _mm256_set1_ps(-0.0));
-            Self(_mm256_or_ps(_mm256_permutevar8x32_ps(magnitudes, down), sign))
+            #[rustfmt::skip]
+            let order = _mm256_setr_epi8(
+                0, 4, 0, 4, 1, 5, 1, 5,  8, 12,  8, 12,  9, 13,  9, 13,
+                2, 6, 2, 6, 3, 7, 3, 7, 10, 14, 10, 14, 11, 15, 11, 15,
+            );
+            let low = _mm256_shuffle_epi8(twice(codes), order);
+            let high = _mm256_srli_epi16::<4>(low);
+            let codes = _mm256_and_si256(_mm256_blend_epi16::<0b10101010>(low, high), _mm256_set1_epi8(15));
+            let third = _mm256_shuffle_epi8(twice(&E2M1_THIRD_BYTES), codes);
+            let fourth = _mm256_shuffle_epi8(twice(&E2M1_FOURTH_BYTES), codes);
+            let (front, back) = (_mm256_unpacklo_epi8(third, fourth), _mm256_unpackhi_epi8(third, fourth));
+            [lower_halves(front), upper_halves(front), lower_halves(back), upper_halves(back)]
         }
     }
     #[inline(always)]

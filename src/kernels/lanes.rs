@@ -1,5 +1,11 @@
 //! Eight `f32` side by side: the little arithmetic that an instruction set has to offer.
 
+/// The third byte of the `f32` that each E2M1 code means; the first two are zeros.
+pub const E2M1_THIRD_BYTES: [u8; 16] = [0, 0, 0x80, 0xc0, 0, 0x40, 0x80, 0xc0, 0, 0, 0x80, 0xc0, 0, 0x40, 0x80, 0xc0];
+/// The fourth: sign and exponent.
+pub const E2M1_FOURTH_BYTES: [u8; 16] =
+    [0, 0x3f, 0x3f, 0x3f, 0x40, 0x40, 0x40, 0x40, 0x80, 0xbf, 0xbf, 0xbf, 0xc0, 0xc0, 0xc0, 0xc0];
+
 /// Eight lanes of `f32`. All operations are lane by lane and round as IEEE 754 says.
 ///
 /// The types that implement this may only be used inside a function compiled for their instruction set, on a
@@ -13,8 +19,8 @@ pub trait Lanes: Copy {
     fn store(self, x: &mut [f32; 8]);
     /// Eight bf16, as [`super::Bf16`].
     fn load_bf16(x: &[[u8; 2]; 8]) -> Self;
-    /// Eight E2M1 codes, low halves first, as the values of [`crate::mxfp4::VALUES`].
-    fn load_e2m1(x: &[u8; 4]) -> Self;
+    /// The 32 E2M1 codes of a block, low halves first, as the values of [`crate::mxfp4::VALUES`].
+    fn load_e2m1(codes: &[u8; 16]) -> [Self; 4];
     /// self + b
     fn add(self, b: Self) -> Self;
     /// self − b

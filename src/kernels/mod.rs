@@ -90,14 +90,13 @@ pub fn choose(requested: Option<&str>, available: &[Isa]) -> Result<Isa, String>
 ///
 /// # Errors
 /// One line, if `OSSIA_ISA` names a set that is not available. A program should ask before it computes.
-pub fn selected() -> Result<Isa, String> {
+pub fn selected() -> Result<Isa, &'static str> {
     static SELECTED: OnceLock<Result<Isa, String>> = OnceLock::new();
-    SELECTED
-        .get_or_init(|| {
-            let available: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
-            choose(std::env::var("OSSIA_ISA").ok().as_deref(), &available)
-        })
-        .clone()
+    let selected = SELECTED.get_or_init(|| {
+        let available: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
+        choose(std::env::var("OSSIA_ISA").ok().as_deref(), &available)
+    });
+    selected.as_ref().copied().map_err(String::as_str)
 }
 
 fn isa() -> Isa {

@@ -32,11 +32,9 @@ pub fn dot_mxfp4<V: Lanes>(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 
     let (x, _) = x.as_chunks::<32>();
     let mut total = V::splat(0.0);
     for ((x, codes), &byte) in x.iter().zip(codes).zip(scales) {
-        let ((x, _), (codes, _)) = (x.as_chunks::<8>(), codes.as_chunks::<4>());
-        let first = V::load(&x[0]).mul(V::load_e2m1(&codes[0]));
-        let second = V::load(&x[1]).mul(V::load_e2m1(&codes[1]));
-        let first = V::load(&x[2]).mul_add(V::load_e2m1(&codes[2]), first);
-        let second = V::load(&x[3]).mul_add(V::load_e2m1(&codes[3]), second);
+        let ((x, _), w) = (x.as_chunks::<8>(), V::load_e2m1(codes));
+        let first = V::load(&x[2]).mul_add(w[2], V::load(&x[0]).mul(w[0]));
+        let second = V::load(&x[3]).mul_add(w[3], V::load(&x[1]).mul(w[1]));
         total = first.add(second).mul_add(V::splat(scale(byte)), total);
     }
     sum_of_lanes(total)
@@ -47,10 +45,9 @@ pub fn dot_mxfp4<V: Lanes>(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 
 pub fn axpy_mxfp4<V: Lanes>(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
     let (y, _) = y.as_chunks_mut::<32>();
     for ((y, codes), &byte) in y.iter_mut().zip(codes).zip(scales) {
-        let ((y, _), (codes, _)) = (y.as_chunks_mut::<8>(), codes.as_chunks::<4>());
         let factor = V::splat(alpha * scale(byte));
-        for (y, codes) in y.iter_mut().zip(codes) {
-            V::load_e2m1(codes).mul_add(factor, V::load(y)).store(y);
+        for (y, w) in y.as_chunks_mut::<8>().0.iter_mut().zip(V::load_e2m1(codes)) {
+            w.mul_add(factor, V::load(y)).store(y);
         }
     }
 }
@@ -59,10 +56,9 @@ pub fn axpy_mxfp4<V: Lanes>(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &m
 pub fn expand_mxfp4<V: Lanes>(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
     let (y, _) = y.as_chunks_mut::<32>();
     for ((y, codes), &byte) in y.iter_mut().zip(codes).zip(scales) {
-        let ((y, _), (codes, _)) = (y.as_chunks_mut::<8>(), codes.as_chunks::<4>());
         let factor = V::splat(scale(byte));
-        for (y, codes) in y.iter_mut().zip(codes) {
-            V::load_e2m1(codes).mul(factor).store(y);
+        for (y, w) in y.as_chunks_mut::<8>().0.iter_mut().zip(V::load_e2m1(codes)) {
+            w.mul(factor).store(y);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Every function is `#[inline(always)]`, so that it ends up inside the `#[target_feature]` function of the
 //! dispatch and compiles to the two instructions that it names.
 
-use super::lanes::Lanes;
+use super::lanes::{E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes};
 use std::arch::aarch64::*;
 
 /// Eight floats in two registers. Used only inside functions compiled for neon.
@@ -23,6 +23,17 @@ impl F32x8 {
 fn pick(chosen: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
     // SAFETY: as for every block below.
     unsafe { vbslq_f32(chosen, a, b) }
+}
+
+/// Eight bf16.
+#[inline(always)]
+fn widen(bytes: uint8x16_t) -> F32x8 {
+    // SAFETY: as for every block below.
+    unsafe {
+        let halves = vreinterpretq_u16_u8(bytes);
+        let (low, high) = (vshll_n_u16::<16>(vget_low_u16(halves)), vshll_n_u16::<16>(vget_high_u16(halves)));
+        F32x8(vreinterpretq_f32_u32(low), vreinterpretq_f32_u32(high))
+    }
 }
 
 // SAFETY: (of every block below) values of this type are only handled inside `kernels::with_neon`, which is entered
@@ -47,28 +58,24 @@ impl Lanes for F32x8 {
     }
     #[inline(always)]
     fn load_bf16(x: &[[u8; 2]; 8]) -> Self {
-        unsafe {
-            let halves = vreinterpretq_u16_u8(vld1q_u8(x.as_ptr().cast()));
-            let low = vshll_n_u16::<16>(vget_low_u16(halves));
-            let high = vshll_n_u16::<16>(vget_high_u16(halves));
-            Self(vreinterpretq_f32_u32(low), vreinterpretq_f32_u32(high))
-        }
+        widen(unsafe { vld1q_u8(x.as_ptr().cast()) })
     }
     #[inline(always)]
-    fn load_e2m1(x: &[u8; 4]) -> Self {
-        // A value's f32 has only zeros in its lower two bytes; the table has the third byte and the fourth.
-        const THIRD: [u8; 16] = [0, 0, 0x80, 0xc0, 0, 0x40, 0x80, 0xc0, 0, 0, 0x80, 0xc0, 0, 0x40, 0x80, 0xc0];
-        const FOURTH: [u8; 16] =
-            [0, 0x3f, 0x3f, 0x3f, 0x40, 0x40, 0x40, 0x40, 0x80, 0xbf, 0xbf, 0xbf, 0xc0, 0xc0, 0xc0, 0xc0];
+    fn load_e2m1(codes: &[u8; 16]) -> [Self; 4] {
+        // A value's f32 ends in two bytes of zeros; two look-ups find the other two.
         unsafe {
-            let bytes = vcreate_u8(u64::from(u32::from_le_bytes(*x)));
-            let codes = vzip1_u8(vand_u8(bytes, vdup_n_u8(15)), vshr_n_u8::<4>(bytes));
-            let third = vqtbl1_u8(vld1q_u8(THIRD.as_ptr()), codes);
-            let fourth = vqtbl1_u8(vld1q_u8(FOURTH.as_ptr()), codes);
-            let halves = vreinterpretq_u16_u8(vcombine_u8(vzip1_u8(third, fourth), vzip2_u8(third, fourth)));
-            let low = vshll_n_u16::<16>(vget_low_u16(halves));
-            let high = vshll_n_u16::<16>(vget_high_u16(halves));
-            Self(vreinterpretq_f32_u32(low), vreinterpretq_f32_u32(high))
+            let bytes = vld1q_u8(codes.as_ptr());
+            let (low, high) = (vandq_u8(bytes, vdupq_n_u8(15)), vshrq_n_u8::<4>(bytes));
+            let (third, fourth) = (vld1q_u8(E2M1_THIRD_BYTES.as_ptr()), vld1q_u8(E2M1_FOURTH_BYTES.as_ptr()));
+            let (front, back) = (vzip1q_u8(low, high), vzip2q_u8(low, high));
+            let (front_third, front_fourth) = (vqtbl1q_u8(third, front), vqtbl1q_u8(fourth, front));
+            let (back_third, back_fourth) = (vqtbl1q_u8(third, back), vqtbl1q_u8(fourth, back));
+            [
+                widen(vzip1q_u8(front_third, front_fourth)),
+                widen(vzip2q_u8(front_third, front_fourth)),
+                widen(vzip1q_u8(back_third, back_fourth)),
+                widen(vzip2q_u8(back_third, back_fourth)),
+            ]
         }
     }
     #[inline(always)]

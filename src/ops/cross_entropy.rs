@@ -6,6 +6,7 @@
 //! dz = (softmax(z) − onehot)/count,  dh = dz·W,  dW = dzᵀ·h.
 
 use crate::kernels::{self, par_gemm, parallel};
+use crate::profile;
 use crate::stored::Stored;
 use crate::tensor::{Tensor, array, slice};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
@@ -64,8 +65,18 @@ impl Projection<'_> {
     }
 }
 
+/// So many products of every row of h with every row of W.
+fn timer(name: &'static str, h: ArrayView2<f32>, w: Projection, products: usize) -> profile::Timer {
+    let weights = match w {
+        Projection::Dense(w) => 4 * w.len(),
+        Projection::Frozen(w) => w.numbers().bytes(),
+    };
+    profile::op(name, 2 * products * h.len() * w.vocabulary(), products * weights + 8 * h.len())
+}
+
 /// The loss of each token in nats, 0 where the target is [`IGNORE`].
 pub fn forward(h: ArrayView2<f32>, w: Projection, targets: &[u32]) -> Vec<f32> {
+    let _timer = timer("cross-entropy", h, w, 1);
     let mut losses = vec![0.0; targets.len()];
     for_blocks(h, w, targets, |z, first, targets| {
         row_losses(z, targets, &mut losses[first..][..targets.len()], None);
@@ -76,6 +87,7 @@ pub fn forward(h: ArrayView2<f32>, w: Projection, targets: &[u32]) -> Vec<f32> {
 // ANCHOR: fused
 /// [`forward`], and the gradient of the mean over the targets that count.
 pub fn forward_backward(h: ArrayView2<f32>, w: Projection, targets: &[u32]) -> (Vec<f32>, Projected) {
+    let _timer = timer("cross-entropy + ′", h, w, if matches!(w, Projection::Dense(_)) { 3 } else { 2 });
     let share = 1.0 / count(targets).max(1) as f32;
     let mut losses = vec![0.0; targets.len()];
     let mut dh = Array2::zeros(h.dim());

@@ -6,6 +6,7 @@
 //! [`combine`] brings them home, y_t = Σₐ wₜₐ·rowₜₐ; its way back: drowₜₐ = wₜₐ·dyₜ, dwₜₐ = ⟨dyₜ, rowₜₐ⟩.
 
 use crate::kernels::{axpy, dot, parallel};
+use crate::profile;
 use crate::tensor::{Tensor, array, slice};
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ const TOKENS: usize = 64;
 
 /// Adds α·(row `rows[t, a]` of `x`) to row t of a (T, H) result, for every a.
 fn add_visits(x: &[f32], hidden: usize, dispatch: &Dispatch, alpha: impl Fn(usize) -> f32 + Sync + Send) -> Vec<f32> {
+    let (visits, tokens) = (dispatch.rows.len(), dispatch.rows.len() / dispatch.active);
+    let _timer = profile::op("sum of visits", 2 * visits * hidden, 4 * (visits + tokens) * hidden);
     let active = dispatch.active;
     let mut y = vec![0.0; dispatch.rows.len() / active * hidden];
     parallel::for_chunks(&mut y, TOKENS * hidden, |piece, y| {
@@ -63,6 +66,7 @@ fn add_visits(x: &[f32], hidden: usize, dispatch: &Dispatch, alpha: impl Fn(usiz
 
 /// Fills row r of a (T·A, H) result from token `tokens[r]`.
 fn copy_tokens(dispatch: &Dispatch, hidden: usize, copy: impl Fn(usize, usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
+    let _timer = profile::op("visits", 0, 8 * dispatch.tokens.len() * hidden);
     let mut rows = vec![0.0; dispatch.tokens.len() * hidden];
     parallel::for_chunks(&mut rows, TOKENS * hidden, |piece, rows| {
         for (r, row) in rows.chunks_exact_mut(hidden).enumerate() {

@@ -4,6 +4,7 @@
 //! repeated number is the sum over its copies.
 
 use crate::kernels::{self, parallel};
+use crate::profile;
 use crate::tensor::{Array, Tensor, array, slice};
 use ndarray::{Axis, Zip};
 
@@ -122,6 +123,7 @@ fn sum_to(mut gradient: Array, shape: &[usize]) -> Array {
 
 /// The residual connection: no stretching, on all cores, and both gradients are dy itself.
 fn add_same_shape(a: &Tensor, b: &Tensor) -> Tensor {
+    let _timer = profile::op("add", a.data().len(), 12 * a.data().len());
     let mut sum = a.data().to_vec();
     let piece = 1 << 15;
     parallel::for_chunks(&mut sum, piece, |i, sum| kernels::axpy(1.0, &b.data()[i * piece..][..sum.len()], sum));

@@ -5,7 +5,8 @@
 //! the bias where that is trained; the weight gets none.
 
 use super::matmul::column_sums;
-use crate::stored::Stored;
+use crate::profile;
+use crate::stored::{Numbers, Stored};
 use crate::tensor::{Array, Tensor, array, matrix};
 use ndarray::{Array2, ArrayView2, Axis, Slice};
 use std::sync::Arc;
@@ -21,8 +22,28 @@ fn rows_of_biases(biases: Option<&[f32]>, outputs: usize, offsets: &[usize]) -> 
     y
 }
 
+fn name(w: &Stored) -> &'static str {
+    match (w.numbers(), w.shape().len()) {
+        (Numbers::F32(_), 2) => "linear f32",
+        (Numbers::Bf16(_), 2) => "linear bf16",
+        (Numbers::Mxfp4 { .. }, 2) => "linear mxfp4",
+        (Numbers::F32(_), _) => "experts f32",
+        (Numbers::Bf16(_), _) => "experts bf16",
+        (Numbers::Mxfp4 { .. }, _) => "experts mxfp4",
+    }
+}
+
+/// 2·R·inputs·outputs operations; the rows, and the matrices that have any.
+fn timer(name: &'static str, rows: usize, w: &Stored, offsets: &[usize]) -> profile::Timer {
+    let (inputs, outputs) = (w.inputs(), w.outputs());
+    let matrices = offsets.windows(2).filter(|range| range[0] < range[1]).count();
+    let weights = w.numbers().bytes() / (offsets.len() - 1) * matrices;
+    profile::op(name, 2 * rows * inputs * outputs, weights + 4 * rows * (inputs + outputs))
+}
+
 /// y (R, outputs): the rows of expert e times matrix e. `b` (E, outputs).
 pub fn forward(x: ArrayView2<f32>, w: &Stored, b: Option<&[f32]>, offsets: &[usize]) -> Array2<f32> {
+    let _timer = timer(name(w), x.nrows(), w, offsets);
     let mut y = rows_of_biases(b, w.outputs(), offsets);
     for_experts(offsets, |expert, rows| {
         w.matrix(expert).apply(x.slice_axis(Axis(0), rows), y.slice_axis_mut(Axis(0), rows));
@@ -32,6 +53,7 @@ pub fn forward(x: ArrayView2<f32>, w: &Stored, b: Option<&[f32]>, offsets: &[usi
 
 /// dx (R, inputs)
 pub fn backward(dy: ArrayView2<f32>, w: &Stored, offsets: &[usize]) -> Array2<f32> {
+    let _timer = timer("frozen ′x", dy.nrows(), w, offsets);
     let mut dx = Array2::zeros((dy.nrows(), w.inputs()));
     for_experts(offsets, |expert, rows| {
         w.matrix(expert).apply_back(dy.slice_axis(Axis(0), rows), dx.slice_axis_mut(Axis(0), rows));

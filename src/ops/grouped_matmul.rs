@@ -6,6 +6,7 @@
 
 use super::matmul::column_sums;
 use crate::kernels::{gemm, parallel};
+use crate::profile;
 use crate::tensor::{Tensor, array, matrix, slice};
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 
@@ -42,10 +43,17 @@ fn view_mut(columns: usize, numbers: &mut [f32]) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape((numbers.len() / columns, columns), numbers).expect("whole rows")
 }
 
+/// 2·R·In·Out operations; x, y and the E matrices once each.
+fn timer(name: &'static str, (rows, inputs): (usize, usize), outputs: usize, offsets: &[usize]) -> profile::Timer {
+    let weights = (offsets.len() - 1) * inputs * outputs;
+    profile::op(name, 2 * rows * inputs * outputs, 4 * (rows * (inputs + outputs) + weights))
+}
+
 /// y (R, Out)
 pub fn forward(x: ArrayView2<f32>, w: &[f32], b: &[f32], offsets: &[usize]) -> Vec<f32> {
     let inputs = x.ncols();
     let outputs = b.len() / (offsets.len() - 1);
+    let _timer = timer("experts", x.dim(), outputs, offsets);
     let mut y = vec![0.0; x.nrows() * outputs];
     parallel::for_each(pieces(&mut y, outputs, offsets), |piece| {
         let w = view(inputs, outputs, &w[piece.expert * inputs * outputs..][..inputs * outputs]);
@@ -60,6 +68,7 @@ pub fn forward(x: ArrayView2<f32>, w: &[f32], b: &[f32], offsets: &[usize]) -> V
 /// dx (R, In)
 fn input_gradient(dy: ArrayView2<f32>, w: &[f32], inputs: usize, offsets: &[usize]) -> Vec<f32> {
     let outputs = dy.ncols();
+    let _timer = timer("experts ′x", dy.dim(), inputs, offsets);
     let mut dx = vec![0.0; dy.nrows() * inputs];
     parallel::for_each(pieces(&mut dx, inputs, offsets), |piece| {
         let w = view(inputs, outputs, &w[piece.expert * inputs * outputs..][..inputs * outputs]);
@@ -72,6 +81,7 @@ fn input_gradient(dy: ArrayView2<f32>, w: &[f32], inputs: usize, offsets: &[usiz
 /// dW (E, In, Out) and db (E, Out). An expert without rows has gradient 0.
 fn weight_gradient(dy: ArrayView2<f32>, x: ArrayView2<f32>, offsets: &[usize]) -> (Vec<f32>, Vec<f32>) {
     let (inputs, outputs, experts) = (x.ncols(), dy.ncols(), offsets.len() - 1);
+    let _timer = timer("experts ′w", x.dim(), outputs, offsets);
     let (mut dw, mut db) = (vec![0.0; experts * inputs * outputs], vec![0.0; experts * outputs]);
     parallel::for_chunks2(&mut dw, inputs * outputs, &mut db, outputs, |expert, dw, db| {
         let rows = offsets[expert]..offsets[expert + 1];

@@ -4,11 +4,18 @@
 //! The way back:  dx = dy·W,  dW = dyᵀ·x,  db = Σₜ dyₜ.  Nothing is saved but the inputs.
 
 use crate::kernels::{axpy, par_gemm, parallel};
+use crate::profile;
 use crate::tensor::{Tensor, array, matrix};
 use ndarray::{Array2, ArrayView2};
 
+/// 2·T·H·O operations; x, W and y once each.
+fn timer(name: &'static str, (rows, inputs): (usize, usize), outputs: usize) -> profile::Timer {
+    profile::op(name, 2 * rows * inputs * outputs, 4 * (rows * inputs + inputs * outputs + rows * outputs))
+}
+
 /// y = x·Wᵀ + b
 pub fn forward(x: ArrayView2<f32>, w: ArrayView2<f32>, b: Option<&[f32]>) -> Array2<f32> {
+    let _timer = timer("linear", x.dim(), w.nrows());
     let mut y = Array2::zeros((x.nrows(), w.nrows()));
     if let Some(b) = b {
         assert_eq!(b.len(), w.nrows(), "a bias of {} for {} outputs", b.len(), w.nrows());
@@ -24,12 +31,14 @@ pub fn backward(dy: ArrayView2<f32>, x: ArrayView2<f32>, w: ArrayView2<f32>) -> 
 }
 
 fn input_gradient(dy: ArrayView2<f32>, w: ArrayView2<f32>) -> Array2<f32> {
+    let _timer = timer("linear ′x", dy.dim(), w.ncols());
     let mut dx = Array2::zeros((dy.nrows(), w.ncols()));
     par_gemm(1.0, dy, w, 0.0, dx.view_mut());
     dx
 }
 
 fn weight_gradient(dy: ArrayView2<f32>, x: ArrayView2<f32>) -> Array2<f32> {
+    let _timer = timer("linear ′w", x.dim(), dy.ncols());
     let mut dw = Array2::zeros((dy.ncols(), x.ncols()));
     par_gemm(1.0, dy.t(), x, 0.0, dw.view_mut());
     dw

@@ -4,6 +4,7 @@
 //! Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467>
 
 use crate::kernels::{axpy, dot, dot3, parallel, scaled_product};
+use crate::profile;
 use crate::tensor::{Tensor, array, slice};
 
 /// Rows that one thread takes at a time.
@@ -12,6 +13,7 @@ const ROWS: usize = 64;
 // ANCHOR: forward
 /// y and r.
 pub fn forward(x: &[f32], w: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
+    let _timer = profile::op("rms_norm", 4 * x.len(), 8 * x.len());
     let hidden = w.len();
     let (mut y, mut r) = (vec![0.0; x.len()], vec![0.0; x.len() / hidden]);
     parallel::for_chunks2(&mut y, ROWS * hidden, &mut r, ROWS, |piece, y, r| {
@@ -28,6 +30,7 @@ pub fn forward(x: &[f32], w: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
 // ANCHOR: backward
 /// With g = dy·w:   dx = r·g − x·r³·mean(g·x),   dw = Σₜ dy·x·r.
 pub fn backward(dy: &[f32], x: &[f32], w: &[f32], r: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let _timer = profile::op("rms_norm ′", 10 * x.len(), 12 * x.len());
     let hidden = w.len();
     let mut dx = vec![0.0; x.len()];
     let mut dw_of_piece = vec![0.0; r.len().div_ceil(ROWS) * hidden];

@@ -7,10 +7,12 @@
 //! Su et al. 2021, <https://arxiv.org/abs/2104.09864>
 
 use crate::kernels::parallel;
+use crate::profile;
 use crate::tensor::{Array, Tensor, array, slice};
 
 /// Turns every head of every row. Row t of `x` stands at row t mod `positions` of the tables; `direction` is 1 or −1.
 pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, direction: f32) -> Vec<f32> {
+    let _timer = profile::op(if direction > 0.0 { "rope" } else { "rope ′" }, 3 * x.len(), 8 * x.len());
     let positions = cos.len() / half;
     let mut y = x.to_vec();
     parallel::for_chunks(&mut y, width, |t, row| {

@@ -6,6 +6,7 @@
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `swiglu`; Shazeer 2020, <https://arxiv.org/abs/2002.05202>
 
 use crate::kernels::{self, parallel};
+use crate::profile;
 use crate::tensor::{Tensor, array, slice};
 
 /// Numbers of y that one thread takes at a time.
@@ -13,6 +14,7 @@ const PIECE: usize = 1 << 13;
 
 /// y, from gate_up.
 pub fn forward(gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
+    let _timer = profile::op("swiglu", 0, 6 * gate_up.len());
     let mut y = vec![0.0; gate_up.len() / 2];
     parallel::for_chunks(&mut y, PIECE, |i, y| {
         kernels::swiglu(&gate_up[2 * i * PIECE..][..2 * y.len()], alpha, limit, y);
@@ -22,6 +24,7 @@ pub fn forward(gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
 
 /// dgate_up, from dy.
 pub fn backward(dy: &[f32], gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
+    let _timer = profile::op("swiglu ′", 0, 10 * gate_up.len());
     let mut dgate_up = vec![0.0; gate_up.len()];
     parallel::for_chunks(&mut dgate_up, 2 * PIECE, |i, dgate_up| {
         let (gate_up, dy) = (&gate_up[2 * i * PIECE..][..dgate_up.len()], &dy[i * PIECE..][..dgate_up.len() / 2]);

@@ -2,6 +2,7 @@
 
 use super::{Array, Node, Origin, Tensor, array, slice};
 use crate::kernels;
+use crate::profile;
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ impl Gradients {
             }
             Entry::Occupied(mut entry) => {
                 let total = entry.get_mut();
+                let _timer = profile::op("gradient sums", total.len(), 12 * total.len());
                 assert_eq!(total.shape(), gradient.shape(), "two gradients of one tensor differ in shape");
                 let piece = 1 << 16;
                 let addend = slice(&gradient);

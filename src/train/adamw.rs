@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};
+use crate::profile;
 use crate::tensor::{Gradients, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,8 @@ impl AdamW {
     /// [`Error::NotFinite`] if the gradient is not; nothing has moved then.
     pub fn step(&mut self, parameters: Vec<(String, &mut Tensor)>, gradients: &Gradients, lr: f64) -> Result<f64> {
         let norm = self.checked_norm(&parameters, gradients)?;
+        let weights: usize = self.moments.iter().map(|moments| moments.m.len()).sum();
+        let _timer = profile::op("adamw", 13 * weights, 28 * weights);
         self.steps += 1;
         let Hyperparameters { beta1, beta2, epsilon, weight_decay, clip } = self.hyperparameters;
         let exponent = self.steps as i32;
@@ -103,6 +106,8 @@ impl AdamW {
 
     /// The length of all gradients together.
     fn checked_norm(&self, parameters: &[(String, &mut Tensor)], gradients: &Gradients) -> Result<f64> {
+        let weights: usize = self.moments.iter().map(|moments| moments.m.len()).sum();
+        let _timer = profile::op("gradient norm", 2 * weights, 4 * weights);
         let mut total = 0.0;
         for (name, parameter) in parameters {
             let Some(gradient) = gradients.get(parameter) else { continue };

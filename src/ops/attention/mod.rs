@@ -57,6 +57,11 @@ impl Shape {
     pub fn kv_width(&self) -> usize {
         self.kv_heads * self.head_dim
     }
+
+    /// A product of D numbers for every pair of a query, of all heads, and a key that it sees: so many operations.
+    pub fn flops(&self, mut positions: std::ops::Range<usize>) -> usize {
+        2 * self.query_width() * positions.by_ref().map(|t| t + 1 - self.first_visible(t)).sum::<usize>()
+    }
 }
 
 /// A run of keys and values that lie together: positions `start ..`, rows of K·D.

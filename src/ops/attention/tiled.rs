@@ -7,6 +7,7 @@
 
 use super::{Keys, Shape};
 use crate::kernels::{self, gemm, parallel};
+use crate::profile;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
@@ -54,6 +55,9 @@ fn tile_view(s: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
 /// together hold every position that a query sees.
 pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
     let tokens = q.len() / shape.query_width();
+    let seen: usize = keys.iter().map(|run| run.k.len() + run.v.len()).sum();
+    let flops = 2 * shape.flops(q_start..q_start + tokens);
+    let _timer = profile::op("attention", flops, 4 * (2 * q.len() + seen));
     let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; tokens * shape.heads]);
     let (o_tile, lse_tile) = (TILE * shape.query_width(), TILE * shape.heads);
     parallel::for_chunks2(&mut o, o_tile, &mut lse, lse_tile, |tile, o, lse| {
@@ -73,6 +77,8 @@ pub fn forward_batch(
     shape: Shape,
 ) -> (Vec<f32>, Vec<f32>) {
     let tokens = q.len() / shape.query_width() / sequences;
+    let bytes = 4 * (2 * q.len() + k.len() + v.len());
+    let _timer = profile::op("attention", 2 * sequences * shape.flops(0..tokens), bytes);
     let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; sequences * tokens * shape.heads]);
     let sequences = o.chunks_mut(tokens * shape.query_width()).zip(lse.chunks_mut(tokens * shape.heads)).enumerate();
     let mut tiles = Vec::new();
@@ -181,6 +187,8 @@ struct Part {
 pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> Grads {
     let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
     let tokens = d_o.len() / q_width / sequences;
+    let bytes = 4 * (4 * saved.q.len() + 4 * saved.k.len());
+    let _timer = profile::op("attention ′", 5 * sequences * shape.flops(0..tokens), bytes);
     let parts = parallel::map(sequences * shape.kv_heads, |i| {
         backward_part(d_o, saved, i / shape.kv_heads * tokens, tokens, i % shape.kv_heads, shape)
     });

@@ -1,0 +1,65 @@
+//! `--profile`: every op that ran is in the table, as often as it ran, and the shares make a whole.
+
+use super::{succeed, text, train, workplace};
+use crate::common::reference_path;
+use ossia::config::ModelConfig;
+use ossia::model::Transformer;
+
+/// (name, calls, share) of every row, and the last columns.
+fn rows(output: &str) -> Vec<(String, usize, f64)> {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        let time = cells.iter().position(|&cell| cell == "ms")?;
+        // name …, calls, time, "ms", share, "%", …
+        let calls = cells[time - 2].parse().ok()?;
+        Some((cells[..time - 2].join(" "), calls, cells[time + 1].parse().unwrap()))
+    };
+    output.lines().filter_map(row).collect()
+}
+
+fn calls(rows: &[(String, usize, f64)], name: &str) -> usize {
+    rows.iter().find(|row| row.0 == name).unwrap_or_else(|| panic!("{name} in {rows:?}")).1
+}
+
+#[test]
+fn command_line_profiles_a_training_run() {
+    let place = workplace();
+    let steps = ["--steps", "3", "--eval-every", "100", "--out", "run", "--profile"];
+    let output = text(&succeed(&train(&steps), place.path()).stderr);
+    let rows = rows(&output);
+    // Three steps of a model with two layers, each with two grouped products and two norms, and one norm at the end.
+    for (name, expected) in [
+        ("cross-entropy + ′", 3),
+        ("adamw", 3),
+        ("gradient norm", 3),
+        ("attention ′", 6),
+        ("experts ′w", 12),
+        ("rms_norm ′", 15),
+        ("embedding ′", 3),
+    ] {
+        assert_eq!(calls(&rows, name), expected, "{name}\n{output}");
+    }
+    let shares: f64 = rows.iter().map(|row| row.2).sum();
+    assert!((10.0..=100.5).contains(&shares), "{shares} % in the ops\n{output}");
+    assert!(output.lines().any(|line| line.starts_with("total") && line.contains("100 %")), "{output}");
+    let without = text(&succeed(&train(&["--steps", "1", "--out", "other"]), place.path()).stderr);
+    assert!(!without.contains("GFLOP/s"), "{without}");
+}
+
+#[test]
+fn command_line_profiles_prompt_and_text_apart() {
+    let place = tempfile::tempdir().unwrap();
+    let windows = vec![Some(16), None];
+    let sizes = ModelConfig { layers: 2, windows, vocab_size: 640, hidden_size: 32, ..ModelConfig::nano() };
+    ossia::checkpoint::save(&Transformer::random(&sizes, 0), &place.path().join("f32")).unwrap();
+    succeed(&["quantize", "f32", "model"], place.path());
+    std::fs::copy(reference_path("tokenizer/tokenizer.json"), place.path().join("model/tokenizer.json")).unwrap();
+    // Of the three new tokens, the last is not run.
+    let arguments = ["generate", "model", "--prompt", "\"#$", "--max-new-tokens", "3", "--profile"];
+    let output = text(&succeed(&arguments, place.path()).stderr);
+    let (prompt, new) = output.split_once("the new text, 3 tokens").unwrap_or_else(|| panic!("{output}"));
+    // Two layers with four projections and a router; the output projection once a prompt, and once a token.
+    assert_eq!(calls(&rows(prompt), "linear bf16"), 2 * 5 + 1, "{output}");
+    assert_eq!(calls(&rows(new), "linear bf16"), 2 * (2 * 5 + 1), "{output}");
+    assert_eq!(calls(&rows(new), "experts mxfp4"), 2 * 4, "{output}");
+}
