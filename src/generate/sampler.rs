@@ -53,41 +53,53 @@ impl Sampler {
                 return token;
             }
         }
-        candidates[0].0 // rounding left a crumb: the most probable one takes it
+        // Rounding left a crumb: the most probable one takes it.
+        candidates.into_iter().min_by(most_probable_first).map_or(0, |(token, _)| token)
     }
 }
 
 // ANCHOR: distribution
-/// The tokens that may be drawn, most probable first, with their probabilities (before they are scaled to sum to 1).
+/// The tokens that may be drawn, with their probabilities (before they are scaled to sum to 1); most probable first
+/// where `top_p` needs that.
 pub fn distribution(logits: &[f32], text: &[u32], sampling: &Sampling) -> Vec<(u32, f32)> {
     // What is not a number is never drawn.
     let mut logits: Vec<f32> = logits.iter().map(|z| if z.is_nan() { f32::NEG_INFINITY } else { *z }).collect();
     penalize(&mut logits, text, sampling.repetition_penalty);
-    let mut candidates: Vec<(u32, f32)> = (0..).zip(logits).collect();
-    // Of equal logits the lower id comes first.
-    candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let best = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
+    let largest = logits[best];
     // An infinity leaves nothing to divide; it wins, as the highest does at temperature 0.
-    if sampling.temperature == 0.0 || !candidates[0].1.is_finite() {
-        return vec![(candidates[0].0, 1.0)];
+    if sampling.temperature == 0.0 || !largest.is_finite() {
+        return vec![(best as u32, 1.0)];
     }
-    if sampling.top_k > 0 {
+    let mut candidates: Vec<(u32, f32)> = (0..).zip(logits).collect();
+    if (1..candidates.len()).contains(&sampling.top_k) {
+        candidates.select_nth_unstable_by(sampling.top_k - 1, most_probable_first);
         candidates.truncate(sampling.top_k);
     }
-    let largest = candidates[0].1;
     candidates.iter_mut().for_each(|(_, z)| *z = ((*z - largest) / sampling.temperature).exp());
     let total: f32 = candidates.iter().map(|&(_, p)| p).sum();
     candidates.iter_mut().for_each(|(_, p)| *p /= total);
-    let mut before = 0.0;
-    let reached = candidates.iter().position(|&(_, p)| {
-        before += p;
-        before >= sampling.top_p
-    });
-    candidates.truncate(reached.map_or(candidates.len(), |last| last + 1));
-    let least = sampling.min_p * candidates[0].1;
-    candidates.retain(|&(_, p)| p >= least);
+    if sampling.top_p < 1.0 {
+        // Those below have less than 1 − top_p together: the others reach top_p without them, and are few to sort.
+        let least = (1.0 - sampling.top_p) / candidates.len() as f32;
+        candidates.retain(|&(_, p)| p >= least);
+        candidates.sort_unstable_by(most_probable_first);
+        let mut before = 0.0;
+        let reached = candidates.iter().position(|&(_, p)| {
+            before += p;
+            before >= sampling.top_p
+        });
+        candidates.truncate(reached.map_or(candidates.len(), |last| last + 1));
+    }
+    candidates.retain(|&(_, p)| p >= sampling.min_p / total);
     candidates
 }
 // ANCHOR_END: distribution
+
+/// Of equal ones the lower id comes first.
+fn most_probable_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+}
 
 fn penalize(logits: &mut [f32], text: &[u32], penalty: f32) {
     if penalty == 1.0 {

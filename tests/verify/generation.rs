@@ -10,11 +10,60 @@ use ossia::generate::{Generator, Sampler, Sampling, Stop, TextStream};
 use ossia::model::Transformer;
 use ossia::tensor::{array, slice};
 use ossia::tokenizer::train;
+use proptest::prelude::*;
 
 const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, 3.0, -1.0];
 
 fn kept(sampling: Sampling) -> Vec<u32> {
-    distribution(&LOGITS, &[], &sampling).into_iter().map(|(token, _)| token).collect()
+    let mut kept = distribution(&LOGITS, &[], &sampling);
+    kept.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    kept.into_iter().map(|(token, _)| token).collect()
+}
+
+/// The filters as they are defined, on all tokens in order of probability.
+fn naive_distribution(logits: &[f32], sampling: &Sampling) -> Vec<(u32, f64)> {
+    let mut tokens: Vec<(u32, f64)> = (0..).zip(logits.iter().map(|&z| f64::from(z / sampling.temperature))).collect();
+    tokens.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    tokens.truncate(if sampling.top_k == 0 { tokens.len() } else { sampling.top_k });
+    let largest = tokens[0].1;
+    tokens.iter_mut().for_each(|(_, z)| *z = (*z - largest).exp());
+    let total: f64 = tokens.iter().map(|token| token.1).sum();
+    tokens.iter_mut().for_each(|(_, p)| *p /= total);
+    let mut before = 0.0;
+    let mut kept = Vec::new();
+    for (token, p) in tokens {
+        if before >= f64::from(sampling.top_p) || p < f64::from(sampling.min_p) / total {
+            break;
+        }
+        before += p;
+        kept.push((token, p));
+    }
+    kept
+}
+
+proptest! {
+    /// Whatever is done to avoid sorting a large vocabulary.
+    #[test]
+    fn generation_filters_equal_their_definition(
+        logits in proptest::collection::vec(-12.0_f32..12.0, 1..400),
+        (temperature, top_k, top_p, min_p) in (0.3_f32..2.0, 0_usize..60, 0.01_f32..1.0, 0.0_f32..0.3),
+        without in 0..3_u8,
+    ) {
+        let all = Sampling { temperature, top_k, top_p, min_p, ..Sampling::default() };
+        let sampling = match without {
+            0 => Sampling { top_p: 1.0, ..all },
+            1 => Sampling { min_p: 0.0, ..all },
+            _ => all,
+        };
+        let mut found = distribution(&logits, &[], &sampling);
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let expected = naive_distribution(&logits, &sampling);
+        // A token that stands exactly at a border may fall to either side of it.
+        prop_assert!(found.len().abs_diff(expected.len()) <= 1, "{} and {} tokens", found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            prop_assert!(found.0 == expected.0 && (f64::from(found.1) - expected.1).abs() < 1e-5);
+        }
+    }
 }
 
 #[test]
