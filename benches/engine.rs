@@ -2,18 +2,22 @@
 //!
 //! Each line is the median of several runs, with the fastest and the slowest, since machines are noisy.
 
+mod limits;
+
 use ndarray::Array2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus, Windows};
-use ossia::kernels::{memory, par_gemm, parallel, selected};
+use ossia::kernels::{self, memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
 use ossia::ops::cross_entropy::{self, Projection};
+use ossia::stored::{Bytes, Numbers, Rows, Stored};
 use ossia::tokenizer;
 use ossia::train::Schedule;
 use ossia::train::adamw::Hyperparameters;
 use ossia::train::trainer::{Settings, Trainer};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Whether the command line asks for what has this name: it names nothing, or a word of it.
@@ -52,6 +56,39 @@ fn matrix_products() {
         bench(&format!("gemm {m}×{k} · {k}×{n}"), flops / 1e9, "GFLOP/s", || {
             par_gemm(1.0, a.view(), b.view(), 0.0, c.view_mut());
         });
+    }
+}
+
+/// The products of decoding, straight from a file's formats: one row of gpt-oss-20b's sizes at a time.
+fn frozen_products() {
+    let bytes = |n: usize| Bytes::new(Arc::new((0..n).map(|i| (i * 2_654_435_761 >> 7) as u8).collect::<Vec<u8>>()));
+    let (rows, columns) = (std::env::var("ROWS").map_or(40_960, |r| r.parse().unwrap()), 2_880);
+    let scales = Bytes::new(Arc::new(vec![120_u8; rows * columns / 32]));
+    // Small numbers: an exponent of 0x3c in every second byte.
+    let bf16: Vec<u8> = (0..rows * columns).flat_map(|i| [(i * 37) as u8, 0x3c]).collect();
+    let f32s: Vec<u8> = numbers(rows * columns / 4).iter().flat_map(|x| x.to_le_bytes()).collect();
+    let x = Array2::from_shape_vec((1, columns), numbers(columns)).unwrap();
+    let formats = [
+        (rows, Numbers::Bf16(Bytes::new(Arc::new(bf16)))),
+        (rows, Numbers::Mxfp4 { codes: bytes(rows * columns / 2), scales }),
+        (rows / 4, Numbers::F32(Bytes::new(Arc::new(f32s)))),
+    ];
+    let rows_of = |n: usize| numbers(n * 1_024);
+    let (few, more) = (rows_of(4), rows_of(3));
+    let (few, more): (Vec<&[f32]>, Vec<&[f32]>) = (few.chunks(1_024).collect(), more.chunks(1_024).collect());
+    bench("4 rows × 3 rows of 1,024, 1 thread", 24.0 * 1_024.0 * 1e-6, "GFLOP/s", || {
+        for _ in 0..1_000 {
+            black_box(kernels::dots(
+                black_box([few[0], few[1], few[2], few[3]]),
+                black_box([more[0], more[1], more[2]]),
+            ));
+        }
+    });
+    for (rows, weights) in formats {
+        let (name, size) = (format!("row × {} {rows}×{columns}", weights.format()), weights.bytes());
+        let w = Stored::new(&[rows, columns], Rows::Outputs, weights);
+        let mut y = Array2::zeros((1, rows));
+        bench(&name, size as f64 / 1e9, "GB/s", || w.all().apply(x.view(), y.view_mut()));
     }
 }
 
@@ -166,9 +203,11 @@ fn main() {
         return;
     }
     memory::keep_freed_memory();
-    println!("{} threads, {}", parallel::threads(), selected().map_or_else(|e| e, |isa| isa.name().to_string()));
+    println!("{} threads, {}", parallel::threads(), selected().map_or_else(|e| e, |isa| isa.name()));
+    println!("at most {:.0} GFLOP/s and {:.1} GB/s read", limits::peak_flops(), limits::read_bandwidth());
     cross_entropy_memory();
     let texts = Corpus::builtin(2_000, 0).documents;
+    frozen_products();
     matrix_products();
     attention();
     let tokenizer = tokenizers(&texts);

@@ -22,13 +22,24 @@ pub const NAN_SCALE: u8 = 255;
 pub const VALUES: [f32; 16] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
 
 /// 2^(byte − 127), or NaN. Exact: 2⁻¹²⁷ is the one that is subnormal as an `f32`.
-pub fn scale(byte: u8) -> f32 {
+pub const fn scale(byte: u8) -> f32 {
     match byte {
         0 => f32::from_bits(1 << 22),
         NAN_SCALE => f32::NAN,
-        _ => f32::from_bits(u32::from(byte) << 23),
+        _ => f32::from_bits((byte as u32) << 23),
     }
 }
+
+/// [`scale`] of every byte: what a loop looks up instead of asking.
+pub static SCALES: [f32; 256] = {
+    let mut scales = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        scales[byte] = scale(byte as u8);
+        byte += 1;
+    }
+    scales
+};
 
 /// One number. What is beyond the largest `f32`, such as 2 · 2¹²⁷, becomes infinite.
 pub fn decode(code: u8, scale_byte: u8) -> f32 {

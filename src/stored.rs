@@ -235,7 +235,12 @@ pub struct Matrix<'a> {
 
 /// Up to so many rows of x, the weights are widened once for each of them, in registers; from there on once for all,
 /// in a tile.
-const FEW: usize = 4;
+const FEW: usize = 2;
+
+/// Rows and columns of the tile that one thread multiplies with all rows of x: 24 kB of f32, which its innermost cache
+/// holds beside a few rows of x.
+const TILE_ROWS: usize = 12;
+const TILE_COLUMNS: usize = 512;
 
 /// Numbers of a tile: 1 MB of f32, which the caches hold.
 const TILE: usize = 1 << 18;
@@ -282,10 +287,11 @@ impl Matrix<'_> {
     pub fn times_transposed(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         let (rows, columns) = self.dim();
         assert_eq!((x.ncols(), y.dim()), (columns, (x.nrows(), rows)), "x·Wᵀ with W {:?}", self.dim());
-        if x.nrows() > FEW {
-            return self.for_tiles(|rows, tile| kernels::par_gemm(1.0, x, tile.t(), 1.0, y.slice_mut(s![.., rows])));
-        }
         let x = x.as_standard_layout();
+        if x.nrows() > FEW {
+            let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), TILE_ROWS).enumerate().collect();
+            return parallel::for_each(pieces, |(i, y)| self.tile_times_transposed(i * TILE_ROWS, x.view(), y));
+        }
         let piece = (rows / 16).clamp(16, 256);
         let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), piece).enumerate().collect();
         parallel::for_each(pieces, |(i, mut y)| {
@@ -296,6 +302,34 @@ impl Matrix<'_> {
                 }
             }
         });
+    }
+
+    /// The columns of Y that belong to at most [`TILE_ROWS`] rows of W from `first` on.
+    fn tile_times_transposed(&self, first: usize, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
+        let (rows, columns) = (y.ncols(), self.dim().1);
+        let mut tile = vec![0.0; rows * TILE_COLUMNS.min(columns)];
+        let mut sums = vec![[[0.0_f32; 3]; 4]; x.nrows().div_ceil(4) * rows.div_ceil(3)];
+        for start in (0..columns).step_by(TILE_COLUMNS) {
+            let run = start..columns.min(start + TILE_COLUMNS);
+            let tile = &mut tile[..rows * run.len()];
+            for (row, tile) in tile.chunks_exact_mut(run.len()).enumerate() {
+                self.run(first + row, run.clone()).expand(tile);
+            }
+            // At the borders the last row stands in for those that are not there.
+            let row_of_x = |t: usize| &x.row(t.min(x.nrows() - 1)).to_slice().expect("row-major")[run.clone()];
+            let row_of_w = |j: usize| &tile[j.min(rows - 1) * run.len()..][..run.len()];
+            for (t, sums) in sums.chunks_exact_mut(rows.div_ceil(3)).enumerate() {
+                let x = std::array::from_fn(|i| row_of_x(4 * t + i));
+                for (j, sums) in sums.iter_mut().enumerate() {
+                    let more = kernels::dots(x, std::array::from_fn(|i| row_of_w(3 * j + i)));
+                    sums.iter_mut().flatten().zip(more.iter().flatten()).for_each(|(sum, more)| *sum += more);
+                }
+            }
+        }
+        for (t, mut y) in y.rows_mut().into_iter().enumerate() {
+            let sums = sums[t / 4 * rows.div_ceil(3)..].iter().flat_map(|sums| sums[t % 4]);
+            y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
+        }
     }
 
     /// Y ← Y + X·W:  x (T, rows), y (T, columns).  The way back of a linear layer; also what a layer does whose weights

@@ -2,6 +2,7 @@
 //!
 //! In this order, as in transformers: repetition penalty, temperature, top-k, top-p, min-p, then a draw.
 
+use crate::kernels;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -76,9 +77,9 @@ pub fn distribution(logits: &[f32], text: &[u32], sampling: &Sampling) -> Vec<(u
         candidates.select_nth_unstable_by(sampling.top_k - 1, most_probable_first);
         candidates.truncate(sampling.top_k);
     }
-    candidates.iter_mut().for_each(|(_, z)| *z = ((*z - largest) / sampling.temperature).exp());
-    let total: f32 = candidates.iter().map(|&(_, p)| p).sum();
-    candidates.iter_mut().for_each(|(_, p)| *p /= total);
+    let mut p: Vec<f32> = candidates.iter().map(|&(_, z)| (z - largest) / sampling.temperature).collect();
+    let total = kernels::exp_sum(&mut p, 0.0);
+    candidates.iter_mut().zip(p).for_each(|((_, z), p)| *z = p / total);
     if sampling.top_p < 1.0 {
         // Those below have less than 1 − top_p together: the others reach top_p without them, and are few to sort.
         let least = (1.0 - sampling.top_p) / candidates.len() as f32;

@@ -14,7 +14,7 @@ pub struct F32x8(__m256);
 #[inline(always)]
 fn twice(bytes: &[u8; 16]) -> __m256i {
     // SAFETY: as for every block below.
-    unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast())) }
+    unsafe { _mm256_loadu2_m128i(bytes.as_ptr().cast(), bytes.as_ptr().cast()) }
 }
 
 /// The bf16 in the lower half of each lane.

@@ -151,6 +151,9 @@ macro_rules! primitives {
 primitives! {
     /// Σ aᵢ·bᵢ
     fn dot(a: &[f32], b: &[f32]) -> f32 where a.len() == b.len();
+    /// Σ xᵢ·wᵢ of every x with every w: each number that is loaded is used three or four times.
+    fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4]
+        where x.iter().chain(&w).all(|row| row.len() == x[0].len());
     /// Σ xᵢ
     fn sum(x: &[f32]) -> f32 where true;
     /// max xᵢ; −∞ of nothing.

@@ -3,7 +3,7 @@
 use super::Bf16;
 use super::lanes::Lanes;
 use super::vector::{accumulate, pad, sum_of_lanes, update};
-use crate::mxfp4::scale;
+use crate::mxfp4::SCALES;
 
 #[inline(always)]
 pub fn dot_bf16<V: Lanes>(x: &[f32], w: &[Bf16]) -> f32 {
@@ -35,7 +35,7 @@ pub fn dot_mxfp4<V: Lanes>(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 
         let ((x, _), w) = (x.as_chunks::<8>(), V::load_e2m1(codes));
         let first = V::load(&x[2]).mul_add(w[2], V::load(&x[0]).mul(w[0]));
         let second = V::load(&x[3]).mul_add(w[3], V::load(&x[1]).mul(w[1]));
-        total = first.add(second).mul_add(V::splat(scale(byte)), total);
+        total = first.add(second).mul_add(V::splat(SCALES[usize::from(byte)]), total);
     }
     sum_of_lanes(total)
 }
@@ -45,7 +45,7 @@ pub fn dot_mxfp4<V: Lanes>(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 
 pub fn axpy_mxfp4<V: Lanes>(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
     let (y, _) = y.as_chunks_mut::<32>();
     for ((y, codes), &byte) in y.iter_mut().zip(codes).zip(scales) {
-        let factor = V::splat(alpha * scale(byte));
+        let factor = V::splat(alpha * SCALES[usize::from(byte)]);
         for (y, w) in y.as_chunks_mut::<8>().0.iter_mut().zip(V::load_e2m1(codes)) {
             w.mul_add(factor, V::load(y)).store(y);
         }
@@ -56,7 +56,7 @@ pub fn axpy_mxfp4<V: Lanes>(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &m
 pub fn expand_mxfp4<V: Lanes>(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
     let (y, _) = y.as_chunks_mut::<32>();
     for ((y, codes), &byte) in y.iter_mut().zip(codes).zip(scales) {
-        let factor = V::splat(scale(byte));
+        let factor = V::splat(SCALES[usize::from(byte)]);
         for (y, w) in y.as_chunks_mut::<8>().0.iter_mut().zip(V::load_e2m1(codes)) {
             w.mul(factor).store(y);
         }

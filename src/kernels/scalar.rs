@@ -10,6 +10,11 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// Σ xᵢ·wᵢ of every x with every w.
+pub fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
+    x.map(|x| w.map(|w| dot(x, w)))
+}
+
 /// Σ xᵢ
 pub fn sum(x: &[f32]) -> f32 {
     x.iter().sum()

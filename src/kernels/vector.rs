@@ -56,6 +56,64 @@ pub fn dot<V: Lanes>(a: &[f32], b: &[f32]) -> f32 {
     sum_of_lanes(whole.add(tail))
 }
 
+/// Twelve sums at once, in as many registers: for each group, seven loads and twelve multiply-adds, so that the
+/// multipliers are the limit and not the loads.
+#[inline(always)]
+pub fn dots<V: Lanes>(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
+    let groups = w[0].len() / 8;
+    let mut acc = [[V::splat(0.0); 3]; 4];
+    let [x0, x1, x2, x3] = [whole(x[0], groups), whole(x[1], groups), whole(x[2], groups), whole(x[3], groups)];
+    let [w0, w1, w2] = [whole(w[0], groups), whole(w[1], groups), whole(w[2], groups)];
+    for i in 0..groups {
+        let w = [V::load(&w0[i]), V::load(&w1[i]), V::load(&w2[i])];
+        add_products(V::load(&x0[i]), w, &mut acc[0]);
+        add_products(V::load(&x1[i]), w, &mut acc[1]);
+        add_products(V::load(&x2[i]), w, &mut acc[2]);
+        add_products(V::load(&x3[i]), w, &mut acc[3]);
+    }
+    if 8 * groups < w[0].len() {
+        let w = [tail(w[0], groups), tail(w[1], groups), tail(w[2], groups)];
+        for (acc, x) in acc.iter_mut().zip(x) {
+            add_products(tail(x, groups), w, acc);
+        }
+    }
+    let zero = V::splat(0.0);
+    let [[a, b, c], [d, e, f], [g, h, i], [j, k, l]] = acc;
+    let [a, b, c, d, e, f, g, h] = sums_of_lanes([a, b, c, d, e, f, g, h]);
+    let [i, j, k, l, ..] = sums_of_lanes([i, j, k, l, zero, zero, zero, zero]);
+    [[a, b, c], [d, e, f], [g, h, i], [j, k, l]]
+}
+
+/// What is behind the whole groups, as one more.
+#[inline(always)]
+fn tail<V: Lanes>(row: &[f32], groups: usize) -> V {
+    V::load(&pad(&row[8 * groups..], 0.0))
+}
+
+/// The sum of the lanes of each, all at once: three rounds in which neighbours are added.
+#[inline(always)]
+fn sums_of_lanes<V: Lanes>([a, b, c, d, e, f, g, h]: [V; 8]) -> [f32; 8] {
+    let (ab, cd, ef, gh) = (halve(a, b), halve(c, d), halve(e, f), halve(g, h));
+    to_array(halve(halve(ab, cd), halve(ef, gh)))
+}
+
+/// a₀+a₁, a₂+a₃, a₄+a₅, a₆+a₇, b₀+b₁ …
+#[inline(always)]
+fn halve<V: Lanes>(a: V, b: V) -> V {
+    let (even, odd) = a.deinterleave(b);
+    even.add(odd)
+}
+
+#[inline(always)]
+fn whole(row: &[f32], groups: usize) -> &[[f32; 8]] {
+    &row.as_chunks::<8>().0[..groups]
+}
+
+#[inline(always)]
+fn add_products<V: Lanes>(x: V, w: [V; 3], acc: &mut [V; 3]) {
+    *acc = [x.mul_add(w[0], acc[0]), x.mul_add(w[1], acc[1]), x.mul_add(w[2], acc[2])];
+}
+
 #[inline(always)]
 pub fn dot3<V: Lanes>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     let ((a, a_tail), (b, b_tail), (c, c_tail)) = (a.as_chunks::<8>(), b.as_chunks::<8>(), c.as_chunks::<8>());

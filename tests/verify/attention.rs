@@ -1,7 +1,7 @@
 //! Attention: tiled against transformers, against the naive twin, against autograd on elementary operations.
 
 use crate::common::{Reference, TOLERANCE, assert_close, assert_derivative, random};
-use ossia::ops::attention::{Keys, Shape, attention, naive, tiled};
+use ossia::ops::attention::{Keys, Shape, attention, decode, naive, tiled};
 use ossia::ops::elementwise::{add, div, exp, mul, scale, sub};
 use ossia::ops::matmul::matmul;
 use ossia::ops::reduce::{max_axis, sum_axis};
@@ -114,6 +114,29 @@ fn attention_tiled_equals_its_naive_twin_at_every_offset_and_cut() {
                 let (o, _) = tiled::forward(q, offset, &runs, sinks, shape);
                 assert_close(&format!("window {window:?}, offset {offset}, cut {cut}"), &o, &expected, 1e-5);
             }
+        }
+    }
+}
+
+/// One query over several blocks of keys, in runs that are cut anywhere.
+#[test]
+fn attention_decode_equals_the_naive_twin_over_a_long_cache() {
+    let tokens = 2_500;
+    for window in [None, Some(1), Some(128), Some(1_500)] {
+        let shape = Shape { heads: 4, kv_heads: 2, head_dim: 6, window };
+        let all = inputs(tokens, shape);
+        let (k, v, sinks) = (slice(&all[1]), slice(&all[2]), slice(&all[3]));
+        let q = &slice(&all[0])[(tokens - 1) * shape.query_width()..];
+        let expected = naive::forward(q, k, v, sinks, shape);
+        for cut in [0, 700, 1_024, 2_400, 2_499] {
+            let at = cut * shape.kv_width();
+            let runs = [Keys { start: 0, k: &k[..at], v: &v[..at] }, Keys { start: cut, k: &k[at..], v: &v[at..] }];
+            let (o, lse) = decode::forward(q, tokens - 1, &runs, sinks, shape);
+            assert_close(&format!("window {window:?}, cut {cut}"), &o, &expected, 1e-5);
+            // Two queries take the other way; the second of them is this one.
+            let two = &slice(&all[0])[(tokens - 2) * shape.query_width()..];
+            let (_, tiled_lse) = tiled::forward(two, tokens - 2, &runs, sinks, shape);
+            assert_close(&format!("lse, window {window:?}, cut {cut}"), &lse, &tiled_lse[shape.heads..], 1e-5);
         }
     }
 }

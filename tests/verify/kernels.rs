@@ -49,6 +49,15 @@ fn kernels_sums_equal_the_scalar_twin() {
         assert_sum("sum", n, kernels::sum(&a), scalar::sum(&a), a.iter().copied());
         assert_eq!(kernels::max(&a), scalar::max(&a), "max, length {n}");
     }
+    for n in LENGTHS {
+        let rows: Vec<Vec<f32>> = (1..8).map(|seed| numbers(n, seed)).collect();
+        let (x, w) = (std::array::from_fn(|i| &rows[i][..]), std::array::from_fn(|j| &rows[4 + j][..]));
+        let (fast, slow) = (kernels::dots(x, w), scalar::dots(x, w));
+        for (i, j) in (0..4).flat_map(|i| (0..3).map(move |j| (i, j))) {
+            let products = x[i].iter().zip(w[j]).map(|(x, w)| x * w);
+            assert_sum("dots", n, fast[i][j], slow[i][j], products);
+        }
+    }
     assert_eq!(kernels::max(&[]), f32::NEG_INFINITY);
     assert_eq!(kernels::max(&[f32::NEG_INFINITY; 9]), f32::NEG_INFINITY);
 }

@@ -10,10 +10,12 @@
 //!   dvⱼ = Σ pⱼ·doₜ,   dsⱼ = pⱼ·(⟨doₜ, vⱼ⟩ − Δₜ),   dqₜ = Σ dsⱼ·kⱼ/√D,   dkⱼ = Σ dsⱼ·qₜ/√D,
 //!   dsink = −Σₜ p_sink·Δₜ,   p_sink = e^(sink − lse)
 //!
-//! [`tiled`] computes this in tiles, in O(T) memory; [`naive`] is its slow twin, with the whole (T, S) matrix.
+//! [`tiled`] computes this in tiles, in O(T) memory, and [`decode`] for one query at a time; [`naive`] is their slow
+//! twin, with the whole (T, S) matrix.
 //! Dao 2023 (FlashAttention-2), <https://arxiv.org/abs/2307.08691>; sinks and windows as in
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `sdpa`.
 
+pub mod decode;
 pub mod naive;
 pub mod tiled;
 

@@ -5,7 +5,7 @@
 //! there from the start: m = sink, ℓ = 1. Tiles that no query may see are never touched.
 //! The way back recomputes each tile of probabilities from lse = m + ln ℓ.
 
-use super::{Keys, Shape};
+use super::{Keys, Shape, decode};
 use crate::kernels::{self, gemm, parallel};
 use crate::profile;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
@@ -58,6 +58,9 @@ pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: S
     let seen: usize = keys.iter().map(|run| run.k.len() + run.v.len()).sum();
     let flops = 2 * shape.flops(q_start..q_start + tokens);
     let _timer = profile::op("attention", flops, 4 * (2 * q.len() + seen));
+    if tokens == 1 {
+        return decode::forward(q, q_start, keys, sinks, shape);
+    }
     let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; tokens * shape.heads]);
     let (o_tile, lse_tile) = (TILE * shape.query_width(), TILE * shape.heads);
     parallel::for_chunks2(&mut o, o_tile, &mut lse, lse_tile, |tile, o, lse| {
