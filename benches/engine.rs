@@ -7,7 +7,7 @@ mod limits;
 use ndarray::Array2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus, Windows};
-use ossia::kernels::{self, memory, par_gemm, parallel, selected};
+use ossia::kernels::{self, gemm, memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
 use ossia::ops::cross_entropy::{self, Projection};
@@ -62,7 +62,7 @@ fn matrix_products() {
 /// The products of decoding, straight from a file's formats: one row of gpt-oss-20b's sizes at a time.
 fn frozen_products() {
     let bytes = |n: usize| Bytes::new(Arc::new((0..n).map(|i| (i * 2_654_435_761 >> 7) as u8).collect::<Vec<u8>>()));
-    let (rows, columns) = (std::env::var("ROWS").map_or(40_960, |r| r.parse().unwrap()), 2_880);
+    let (rows, columns) = (40_960, 2_880);
     let scales = Bytes::new(Arc::new(vec![120_u8; rows * columns / 32]));
     // Small numbers: an exponent of 0x3c in every second byte.
     let bf16: Vec<u8> = (0..rows * columns).flat_map(|i| [(i * 37) as u8, 0x3c]).collect();
@@ -90,6 +90,30 @@ fn frozen_products() {
         let mut y = Array2::zeros((1, rows));
         bench(&name, size as f64 / 1e9, "GB/s", || w.all().apply(x.view(), y.view_mut()));
     }
+}
+
+/// What attention multiplies: a tile of 64 queries with 64 keys, on one thread.
+fn small_products() {
+    for dim in [32, 64] {
+        let (q, k) = (numbers(64 * dim), numbers(64 * dim));
+        let (q, k) = (Array2::from_shape_vec((64, dim), q).unwrap(), Array2::from_shape_vec((64, dim), k).unwrap());
+        let (mut s, mut o) = (Array2::zeros((64, 64)), Array2::zeros((64, dim)));
+        let flops = 2.0 * (64 * 64 * dim) as f64;
+        bench(&format!("gemm of a tile, q·kᵀ, {dim}"), 100.0 * flops / 1e9, "GFLOP/s", || {
+            (0..100).for_each(|_| gemm(1.0, q.view(), k.t(), 0.0, s.view_mut()));
+        });
+        bench(&format!("gemm of a tile, p·v, {dim}"), 100.0 * flops / 1e9, "GFLOP/s", || {
+            (0..100).for_each(|_| gemm(1.0, s.view(), k.view(), 1.0, o.view_mut()));
+        });
+        bench(&format!("gemm of a tile, pᵀ·do, {dim}"), 100.0 * flops / 1e9, "GFLOP/s", || {
+            (0..100).for_each(|_| gemm(1.0, s.t(), k.view(), 1.0, o.view_mut()));
+        });
+    }
+    let mut s = numbers(64 * 64);
+    bench("exponentials of a tile", 64.0 * 64.0 * 1e-9, "G/s", || {
+        s.iter_mut().for_each(|x| *x = x.abs().min(1.0));
+        s.chunks_exact_mut(64).map(|s| kernels::exp_sum(s, 1.0)).sum::<f32>()
+    });
 }
 
 fn attention() {
@@ -209,6 +233,7 @@ fn main() {
     let texts = Corpus::builtin(2_000, 0).documents;
     frozen_products();
     matrix_products();
+    small_products();
     attention();
     let tokenizer = tokenizers(&texts);
     train_steps(&texts, &tokenizer);

@@ -7,6 +7,7 @@
 use crate::kernels::{self, Bf16, memory, parallel};
 use crate::mxfp4::{BLOCK, Codes};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use std::borrow::Cow;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
@@ -82,6 +83,18 @@ impl Numbers {
         }
     }
 
+    /// x in the order in which [`Run::dot`] of a whole row wants it.
+    fn operand<'x>(&self, x: &'x [f32]) -> Cow<'x, [f32]> {
+        match self {
+            Numbers::F32(_) | Numbers::Bf16(_) => Cow::Borrowed(x),
+            Numbers::Mxfp4 { .. } => {
+                let mut arranged = vec![0.0; x.len().next_multiple_of(2 * BLOCK)];
+                kernels::arrange_mxfp4(x, &mut arranged);
+                Cow::Owned(arranged)
+            }
+        }
+    }
+
     /// `range` of the numbers; whole blocks where they are MXFP4.
     fn run(&self, range: Range<usize>) -> Run<'_> {
         match self {
@@ -106,7 +119,7 @@ enum Run<'a> {
 }
 
 impl Run<'_> {
-    /// Σ xᵢ·wᵢ
+    /// Σ xᵢ·wᵢ, where x is a [`Numbers::operand`].
     fn dot(&self, x: &[f32]) -> f32 {
         match self {
             Run::F32(w) => kernels::dot(x, w),
@@ -292,14 +305,15 @@ impl Matrix<'_> {
             let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), TILE_ROWS).enumerate().collect();
             return parallel::for_each(pieces, |(i, y)| self.tile_times_transposed(i * TILE_ROWS, x.view(), y));
         }
+        let x_rows = x.rows();
+        let operands: Vec<Cow<[f32]>> =
+            x_rows.into_iter().map(|row| self.stored.numbers.operand(row.to_slice().expect("row-major"))).collect();
         let piece = (rows / 16).clamp(16, 256);
         let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), piece).enumerate().collect();
         parallel::for_each(pieces, |(i, mut y)| {
             for (j, mut y) in y.columns_mut().into_iter().enumerate() {
                 let w = self.run(i * piece + j, 0..columns);
-                for (x, y) in x.rows().into_iter().zip(&mut y) {
-                    *y += w.dot(x.to_slice().expect("row-major"));
-                }
+                operands.iter().zip(&mut y).for_each(|(x, y)| *y += w.dot(x));
             }
         });
     }

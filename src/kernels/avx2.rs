@@ -17,6 +17,19 @@ fn twice(bytes: &[u8; 16]) -> __m256i {
     unsafe { _mm256_loadu2_m128i(bytes.as_ptr().cast(), bytes.as_ptr().cast()) }
 }
 
+/// The values of 32 codes, one a byte. A value's f32 ends in two bytes of zeros, it is a bf16: two look-ups find its
+/// bytes. Of the bf16 that then lie side by side in a lane, a shift uncovers the lower and a mask the upper.
+#[inline(always)]
+fn look_up(codes: __m256i) -> [F32x8; 4] {
+    // SAFETY: as for every block below.
+    unsafe {
+        let third = _mm256_shuffle_epi8(twice(&E2M1_THIRD_BYTES), codes);
+        let fourth = _mm256_shuffle_epi8(twice(&E2M1_FOURTH_BYTES), codes);
+        let (front, back) = (_mm256_unpacklo_epi8(third, fourth), _mm256_unpackhi_epi8(third, fourth));
+        [lower_halves(front), upper_halves(front), lower_halves(back), upper_halves(back)]
+    }
+}
+
 /// The bf16 in the lower half of each lane.
 #[inline(always)]
 fn lower_halves(x: __m256i) -> F32x8 {
@@ -56,9 +69,7 @@ impl Lanes for F32x8 {
     }
     #[inline(always)]
     fn load_e2m1(codes: &[u8; 16]) -> [Self; 4] {
-        // A value's f32 ends in two bytes of zeros, it is a bf16: two look-ups find its bytes for all 32 codes. The
-        // codes are laid out before so that a bf16 lies in the lower half of a lane of one result, which a shift
-        // uncovers, or in the upper half of a lane of the next, which a mask does.
+        // The codes are laid out before they are looked up, so that the values come out in their order.
         unsafe {
             #[rustfmt::skip]
             let order = _mm256_setr_epi8(
@@ -68,11 +79,28 @@ impl Lanes for F32x8 {
             let low = _mm256_shuffle_epi8(twice(codes), order);
             let high = _mm256_srli_epi16::<4>(low);
             let codes = _mm256_and_si256(_mm256_blend_epi16::<0b10101010>(low, high), _mm256_set1_epi8(15));
-            let third = _mm256_shuffle_epi8(twice(&E2M1_THIRD_BYTES), codes);
-            let fourth = _mm256_shuffle_epi8(twice(&E2M1_FOURTH_BYTES), codes);
-            let (front, back) = (_mm256_unpacklo_epi8(third, fourth), _mm256_unpackhi_epi8(third, fourth));
-            [lower_halves(front), upper_halves(front), lower_halves(back), upper_halves(back)]
+            look_up(codes)
         }
+    }
+    #[rustfmt::skip]
+    const PAIR_ORDER: [u8; 32] = [
+        0, 4,  8, 12, 2, 6, 10, 14, 16, 20, 24, 28, 18, 22, 26, 30,
+        1, 5,  9, 13, 3, 7, 11, 15, 17, 21, 25, 29, 19, 23, 27, 31,
+    ];
+    #[inline(always)]
+    fn load_e2m1_pair(codes: &[[u8; 16]; 2]) -> [Self; 8] {
+        // Each half of a register works on a block of its own, in whatever order comes out.
+        unsafe {
+            let both = _mm256_loadu_si256(codes.as_ptr().cast());
+            let low = _mm256_and_si256(both, _mm256_set1_epi8(15));
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(both), _mm256_set1_epi8(15));
+            let ([a, b, c, d], [e, f, g, h]) = (look_up(low), look_up(high));
+            [a, b, c, d, e, f, g, h]
+        }
+    }
+    #[inline(always)]
+    fn splat_pair(a: f32, b: f32) -> Self {
+        Self(unsafe { _mm256_blend_ps::<0b1111_0000>(_mm256_set1_ps(a), _mm256_set1_ps(b)) })
     }
     #[inline(always)]
     fn add(self, b: Self) -> Self {

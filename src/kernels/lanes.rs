@@ -21,6 +21,13 @@ pub trait Lanes: Copy {
     fn load_bf16(x: &[[u8; 2]; 8]) -> Self;
     /// The 32 E2M1 codes of a block, low halves first, as the values of [`crate::mxfp4::VALUES`].
     fn load_e2m1(codes: &[u8; 16]) -> [Self; 4];
+    /// The codes of two blocks as eight registers: lanes 0 to 3 have those of the first block, lanes 4 to 7 those of the
+    /// second, in the order of [`Lanes::PAIR_ORDER`]. Cheaper than one block after the other.
+    fn load_e2m1_pair(codes: &[[u8; 16]; 2]) -> [Self; 8];
+    /// Which number of a block stands in lane l (and l + 4) of register i of a pair: entry 4·i + l.
+    const PAIR_ORDER: [u8; 32];
+    /// `a` in lanes 0 to 3, `b` in lanes 4 to 7.
+    fn splat_pair(a: f32, b: f32) -> Self;
     /// self + b
     fn add(self, b: Self) -> Self;
     /// self − b

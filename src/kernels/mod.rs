@@ -179,9 +179,11 @@ primitives! {
     fn axpy_bf16(alpha: f32, w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
     /// yᵢ ← wᵢ with w in bf16. Exact.
     fn expand_bf16(w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
-    /// Σ xᵢ·wᵢ with w in MXFP4, see [`crate::mxfp4`]: a scale a block.
+    /// x in the order in which [`dot_mxfp4`] of this instruction set is fastest, with zeros up to a whole pair of blocks.
+    fn arrange_mxfp4(x: &[f32], y: &mut [f32]) where y.len() == x.len().next_multiple_of(64);
+    /// Σ xᵢ·wᵢ with w in MXFP4, see [`crate::mxfp4`]: a scale a block. `x` comes from [`arrange_mxfp4`].
     fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32
-        where codes.len() == scales.len() && x.len() == 32 * codes.len();
+        where codes.len() == scales.len() && x.len() == 64 * codes.len().div_ceil(2);
     /// yᵢ ← yᵢ + α·wᵢ with w in MXFP4.
     fn axpy_mxfp4(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
         where codes.len() == scales.len() && y.len() == 32 * codes.len();

@@ -26,18 +26,43 @@ pub fn expand_bf16<V: Lanes>(w: &[Bf16], y: &mut [f32]) {
     update(y, |i, _| V::load_bf16(&w[i]), |_| V::load_bf16(&pad(tail, [0; 2])));
 }
 
+#[inline(always)]
+pub fn arrange_mxfp4<V: Lanes>(x: &[f32], y: &mut [f32]) {
+    for (pair, y) in y.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+        let x = pad::<f32, 64>(&x[64 * pair..x.len().min(64 * pair + 64)], 0.0);
+        for (i, &place) in V::PAIR_ORDER.iter().enumerate() {
+            let (register, lane) = (i / 4, i % 4);
+            y[8 * register + lane] = x[usize::from(place)];
+            y[8 * register + lane + 4] = x[usize::from(place) + 32];
+        }
+    }
+}
+
 // ANCHOR: dot_mxfp4
 #[inline(always)]
 pub fn dot_mxfp4<V: Lanes>(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
-    let (x, _) = x.as_chunks::<32>();
+    let (x, _) = x.as_chunks::<64>();
+    let ((pairs, last), (pairs_of_scales, last_scale)) = (codes.as_chunks::<2>(), scales.as_chunks::<2>());
     let mut total = V::splat(0.0);
-    for ((x, codes), &byte) in x.iter().zip(codes).zip(scales) {
-        let ((x, _), w) = (x.as_chunks::<8>(), V::load_e2m1(codes));
-        let first = V::load(&x[2]).mul_add(w[2], V::load(&x[0]).mul(w[0]));
-        let second = V::load(&x[3]).mul_add(w[3], V::load(&x[1]).mul(w[1]));
-        total = first.add(second).mul_add(V::splat(SCALES[usize::from(byte)]), total);
+    for ((x, codes), &scales) in x.iter().zip(pairs).zip(pairs_of_scales) {
+        total = add_pair(x, codes, scales, total);
+    }
+    if let ([codes], [scale]) = (last, last_scale) {
+        total = add_pair(&x[pairs.len()], &[*codes, [0; 16]], [*scale, 0], total);
     }
     sum_of_lanes(total)
+}
+
+#[inline(always)]
+fn add_pair<V: Lanes>(x: &[f32; 64], codes: &[[u8; 16]; 2], scales: [u8; 2], total: V) -> V {
+    let ((x, _), w) = (x.as_chunks::<8>(), V::load_e2m1_pair(codes));
+    let mut sums = [V::load(&x[0]).mul(w[0]), V::load(&x[1]).mul(w[1])];
+    for i in 1..4 {
+        sums[0] = V::load(&x[2 * i]).mul_add(w[2 * i], sums[0]);
+        sums[1] = V::load(&x[2 * i + 1]).mul_add(w[2 * i + 1], sums[1]);
+    }
+    let scale = V::splat_pair(SCALES[usize::from(scales[0])], SCALES[usize::from(scales[1])]);
+    sums[0].add(sums[1]).mul_add(scale, total)
 }
 // ANCHOR_END: dot_mxfp4
 

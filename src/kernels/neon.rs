@@ -78,6 +78,28 @@ impl Lanes for F32x8 {
             ]
         }
     }
+    #[rustfmt::skip]
+    const PAIR_ORDER: [u8; 32] = [
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    ];
+    #[inline(always)]
+    fn load_e2m1_pair(codes: &[[u8; 16]; 2]) -> [Self; 8] {
+        let ([a, b, c, d], [e, f, g, h]) = (Self::load_e2m1(&codes[0]), Self::load_e2m1(&codes[1]));
+        [
+            Self(a.0, e.0),
+            Self(a.1, e.1),
+            Self(b.0, f.0),
+            Self(b.1, f.1),
+            Self(c.0, g.0),
+            Self(c.1, g.1),
+            Self(d.0, h.0),
+            Self(d.1, h.1),
+        ]
+    }
+    #[inline(always)]
+    fn splat_pair(a: f32, b: f32) -> Self {
+        unsafe { Self(vdupq_n_f32(a), vdupq_n_f32(b)) }
+    }
     #[inline(always)]
     fn add(self, b: Self) -> Self {
         self.both(b, |a, b| unsafe { vaddq_f32(a, b) })

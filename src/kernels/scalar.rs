@@ -128,6 +128,12 @@ fn values(codes: &[u8; 16]) -> impl Iterator<Item = f32> {
     codes.iter().flat_map(|&byte| [VALUES[usize::from(byte & 15)], VALUES[usize::from(byte >> 4)]])
 }
 
+/// Here the order is that of the numbers themselves.
+pub fn arrange_mxfp4(x: &[f32], y: &mut [f32]) {
+    y[..x.len()].copy_from_slice(x);
+    y[x.len()..].fill(0.0);
+}
+
 /// Σ xᵢ·wᵢ: the values of a block are summed first and scaled once.
 pub fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let blocks = x.chunks_exact(32).zip(codes).zip(scales);

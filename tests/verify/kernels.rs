@@ -255,7 +255,9 @@ fn kernels_of_mxfp4_equal_the_scalar_twin_on_every_length_and_alignment() {
             let mut w = vec![0.0; n];
             scalar::expand_mxfp4(codes, &scales, &mut w);
             let products = x.iter().zip(&w).map(|(x, w)| x * w);
-            let (fast, slow) = (kernels::dot_mxfp4(&x, codes, &scales), scalar::dot_mxfp4(&x, codes, &scales));
+            let mut arranged = vec![9.0; n.next_multiple_of(64)];
+            kernels::arrange_mxfp4(&x, &mut arranged);
+            let (fast, slow) = (kernels::dot_mxfp4(&arranged, codes, &scales), scalar::dot_mxfp4(&x, codes, &scales));
             assert_sum("dot_mxfp4", n, fast, slow, products);
             let (mut fast, mut slow) = (numbers(n, 3), numbers(n, 3));
             kernels::axpy_mxfp4(0.7, codes, &scales, &mut fast);

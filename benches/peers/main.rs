@@ -1,0 +1,86 @@
+//! ossia and its peers in turn, on this machine: `cargo bench --bench peers -- --python PYTHON train nano tiny small`.
+//!
+//! Each run is a process of its own, A B A B …, since machines are noisy and memory is counted by process. Of the peer's
+//! modes the fastest of one run each is taken. What is printed is the median of the pairs; with `--readme` it also
+//! replaces the table between the marks in README.md.
+
+#[path = "../limits.rs"]
+mod limits;
+mod table;
+mod training;
+
+use clap::{Parser, Subcommand};
+use ossia::kernels::parallel;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Compare ossia with its peers on this machine
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// A Python that has what the peer needs
+    #[arg(long, global = true, default_value = "python3")]
+    python: PathBuf,
+    /// How often each of the two runs
+    #[arg(long, global = true, default_value_t = 5)]
+    pairs: usize,
+    /// How long a run measures, in seconds, after it has warmed up
+    #[arg(long, global = true, default_value_t = 10.0)]
+    seconds: f64,
+    /// Replace the table in README.md
+    #[arg(long, global = true)]
+    readme: bool,
+    /// What `cargo bench` adds
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A training step: transformers with torch, in the best of its modes eager, grouped_mm and compile
+    Train {
+        /// nano, tiny, small
+        #[arg(required = true)]
+        presets: Vec<String>,
+    },
+    /// One run of ossia, for the pairs
+    #[command(hide = true)]
+    TrainOnce { preset: String },
+}
+
+fn main() -> ExitCode {
+    // `cargo test --benches` asks for no measurement.
+    if std::env::args().any(|argument| argument == "--test") {
+        return ExitCode::SUCCESS;
+    }
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let presets = match &arguments.command {
+        Some(Command::TrainOnce { preset }) => return training::once(preset, arguments.seconds),
+        Some(Command::Train { presets }) => presets,
+        None => {
+            println!("peers: nothing to compare with; see cargo bench --bench peers -- --help");
+            return Ok(());
+        }
+    };
+    let machine = table::machine(parallel::threads(), limits::peak_flops(), limits::read_bandwidth());
+    println!("{machine}");
+    let mut rows = Vec::new();
+    for preset in presets {
+        let row = training::compare(preset, arguments)?;
+        println!("{row}");
+        rows.push(row);
+    }
+    let table = table::markdown(&machine, &rows);
+    println!("\n{table}");
+    if arguments.readme { table::replace_in_readme(&table) } else { Ok(()) }
+}

@@ -1,0 +1,62 @@
+//! What is printed, and written into the README.
+
+use std::fmt;
+
+/// A piece of work, done by both.
+pub struct Row {
+    /// What it was.
+    pub work: String,
+    /// Who else did it.
+    pub peer: String,
+    /// Of `rates`.
+    pub unit: &'static str,
+    /// Ours and the peer's, medians.
+    pub rates: (f64, f64),
+    /// The median over the pairs of how many times as fast we were.
+    pub ratio: f64,
+    /// Ours and the peer's.
+    pub peak_mb: (f64, f64),
+    /// What ours achieved.
+    pub gflops: f64,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { work, peer, unit, rates, ratio, peak_mb, gflops } = self;
+        write!(f, "| {work} | {peer} | {:.0} {unit} | {:.0} {unit} | **{ratio:.2}** ", rates.1, rates.0)?;
+        write!(f, "| {:.0} and {:.0} MB: {:.2} | {gflops:.0} |", peak_mb.1, peak_mb.0, peak_mb.0 / peak_mb.1)
+    }
+}
+
+/// The most memory that this process ever had; `None` where the system does not say.
+pub fn peak_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1.024e-3)
+}
+
+/// One line about where this runs.
+pub fn machine(threads: usize, gflops: f64, gbytes: f64) -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
+    let model = model.unwrap_or(std::env::consts::ARCH);
+    format!("{model}, {threads} threads: at most {gflops:.0} GFLOP/s and {gbytes:.1} GB/s read")
+}
+
+/// The table.
+pub fn markdown(machine: &str, rows: &[Row]) -> String {
+    let head = "| work | peer | peer's rate | ossia's rate | ratio | peak memory, peer and ossia | GFLOP/s of ossia |\n\
+                |---|---|---|---|---|---|---|\n";
+    let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    format!("{machine}; medians of runs in turn.\n\n{head}{rows}")
+}
+
+/// Puts the table between the marks.
+pub fn replace_in_readme(table: &str) -> Result<(), String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+    let (begin, end) = ("<!-- peers -->\n", "<!-- end of peers -->");
+    let (before, rest) = text.split_once(begin).ok_or("README.md has no <!-- peers -->")?;
+    let (_, after) = rest.split_once(end).ok_or("README.md has no <!-- end of peers -->")?;
+    std::fs::write(path, format!("{before}{begin}{table}{end}{after}")).map_err(|e| format!("{path}: {e}"))
+}
