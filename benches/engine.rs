@@ -61,7 +61,7 @@ fn matrix_products() {
 
 /// The products of decoding, straight from a file's formats: one row of gpt-oss-20b's sizes at a time.
 fn frozen_products() {
-    let bytes = |n: usize| Bytes::new(Arc::new((0..n).map(|i| (i * 2_654_435_761 >> 7) as u8).collect::<Vec<u8>>()));
+    let bytes = |n: usize| Bytes::new(Arc::new((0..n).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect::<Vec<u8>>()));
     let (rows, columns) = (40_960, 2_880);
     let scales = Bytes::new(Arc::new(vec![120_u8; rows * columns / 32]));
     // Small numbers: an exponent of 0x3c in every second byte.
@@ -189,13 +189,6 @@ fn train_steps(texts: &[String], tokenizer: &tokenizer::Tokenizer) {
     }
 }
 
-/// The most memory this process ever had, in MB; `None` where the system does not say.
-fn peak() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1e3)
-}
-
 /// gpt-oss' vocabulary on one batch: what the fused loss needs beside its gradients, and what the logits alone would.
 /// Comes first, since a peak only grows.
 fn cross_entropy_memory() {
@@ -207,9 +200,9 @@ fn cross_entropy_memory() {
     let h = Array2::from_shape_vec((tokens, hidden), numbers(tokens * hidden)).unwrap();
     let w = Array2::from_shape_vec((vocabulary, hidden), numbers(vocabulary * hidden)).unwrap();
     let targets: Vec<u32> = (0..tokens as u32).map(|t| t * 97 % vocabulary as u32).collect();
-    let before = peak();
+    let before = limits::peak_mb();
     let (_, gradients) = cross_entropy::forward_backward(h.view(), Projection::Dense(w.view()), &targets);
-    let after = peak();
+    let after = limits::peak_mb();
     let held = (gradients.dh.len() + w.len()) as f64 * 4e-6;
     let logits = (tokens * vocabulary) as f64 * 4e-6;
     match before.zip(after) {

@@ -1,4 +1,4 @@
-//! What this machine can do at most: floating-point operations and bytes read, on all threads.
+//! What this machine can do at most: floating-point operations and bytes read, on all threads. And what a process took.
 
 use ossia::kernels::{self, parallel};
 use std::hint::black_box;
@@ -63,4 +63,11 @@ fn fma_chains_avx2(x: f32, rounds: usize) -> f32 {
         }
     }
     _mm256_cvtss_f32(acc.into_iter().fold(step, |sum, chain| _mm256_add_ps(sum, chain)))
+}
+
+/// The most memory that this process ever had, in MB; `None` where the system does not say.
+pub fn peak_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1.024e-3)
 }

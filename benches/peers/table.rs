@@ -28,13 +28,6 @@ impl fmt::Display for Row {
     }
 }
 
-/// The most memory that this process ever had; `None` where the system does not say.
-pub fn peak_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1.024e-3)
-}
-
 /// One line about where this runs.
 pub fn machine(threads: usize, gflops: f64, gbytes: f64) -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

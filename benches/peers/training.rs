@@ -77,7 +77,7 @@ pub fn once(preset: &str, seconds: f64) -> Result<(), String> {
         step()?;
         steps.push(one.elapsed().as_secs_f64());
     }
-    let peak_mb = super::table::peak_mb().unwrap_or(f64::NAN);
+    let peak_mb = super::limits::peak_mb().unwrap_or(f64::NAN);
     let run = Run { seconds: median(steps), peak_mb, flops };
     println!("{}", serde_json::to_string(&run).expect("numbers render"));
     Ok(())
