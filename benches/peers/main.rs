@@ -1,4 +1,4 @@
-//! ossia and its peers in turn, on this machine: `cargo bench --bench peers -- --python PYTHON train nano tiny small`.
+//! ossia and its peers in turn, on this machine: `cargo bench --bench peers -- --python PYTHON all`.
 //!
 //! Each run is a process of its own, A B A B …, since machines are noisy and memory is counted by process. Of the peer's
 //! modes the fastest of one run each is taken. What is printed is the median of the pairs; with `--readme` it also
@@ -6,6 +6,7 @@
 
 #[path = "../limits.rs"]
 mod limits;
+mod encoding;
 mod table;
 mod training;
 
@@ -44,6 +45,13 @@ enum Command {
         #[arg(required = true)]
         presets: Vec<String>,
     },
+    /// The tokenizer of gpt-oss: tiktoken-rs and bpe-openai
+    Encode {
+        /// A JSONL file, a text file or a directory [default: built-in stories]
+        data: Option<PathBuf>,
+    },
+    /// Both, training with the presets nano, tiny and small: what the README shows
+    All,
     /// One run of ossia, for the pairs
     #[command(hide = true)]
     TrainOnce { preset: String },
@@ -64,9 +72,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let presets = match &arguments.command {
+    let standard = || ["nano", "tiny", "small"].map(String::from).to_vec();
+    let (encode, presets) = match &arguments.command {
         Some(Command::TrainOnce { preset }) => return training::once(preset, arguments.seconds),
-        Some(Command::Train { presets }) => presets,
+        Some(Command::Train { presets }) => (None, presets.clone()),
+        Some(Command::Encode { data }) => (Some(data.as_deref()), Vec::new()),
+        Some(Command::All) => (Some(None), standard()),
         None => {
             println!("peers: nothing to compare with; see cargo bench --bench peers -- --help");
             return Ok(());
@@ -74,8 +85,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     };
     let machine = table::machine(parallel::threads(), limits::peak_flops(), limits::read_bandwidth());
     println!("{machine}");
-    let mut rows = Vec::new();
-    for preset in presets {
+    let mut rows = encode.map_or(Ok(Vec::new()), |data| encoding::compare(data, arguments))?;
+    for preset in &presets {
         let row = training::compare(preset, arguments)?;
         println!("{row}");
         rows.push(row);

@@ -14,18 +14,28 @@ pub struct Row {
     pub rates: (f64, f64),
     /// The median over the pairs of how many times as fast we were.
     pub ratio: f64,
-    /// Ours and the peer's.
-    pub peak_mb: (f64, f64),
-    /// What ours achieved.
-    pub gflops: f64,
+    /// The most memory of either process, ours and the peer's, where each had one.
+    pub peak_mb: Option<(f64, f64)>,
+    /// What ours achieved, where that is counted.
+    pub gflops: Option<f64>,
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Self { work, peer, unit, rates, ratio, peak_mb, gflops } = self;
-        write!(f, "| {work} | {peer} | {:.0} {unit} | {:.0} {unit} | **{ratio:.2}** ", rates.1, rates.0)?;
-        write!(f, "| {:.0} and {:.0} MB: {:.2} | {gflops:.0} |", peak_mb.1, peak_mb.0, peak_mb.0 / peak_mb.1)
+        let memory = |(ours, peer): (f64, f64)| format!("{peer:.0} and {ours:.0} MB: {:.2}", ours / peer);
+        let memory = peak_mb.map_or("-".into(), memory);
+        let gflops = gflops.map_or("-".into(), |gflops| format!("{gflops:.0}"));
+        let digits = if rates.0 < 1_000.0 { 1 } else { 0 };
+        write!(f, "| {work} | {peer} | {:.digits$} {unit} | {:.digits$} {unit} ", rates.1, rates.0)?;
+        write!(f, "| **{ratio:.2}** | {memory} | {gflops} |")
     }
+}
+
+/// The one in the middle.
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }
 
 /// One line about where this runs.

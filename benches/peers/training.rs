@@ -1,7 +1,7 @@
 //! Steps of training: ours, and those of transformers and torch.
 
 use super::Arguments;
-use super::table::Row;
+use super::table::{Row, median};
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Windows};
 use ossia::kernels::{memory, parallel};
@@ -35,11 +35,6 @@ fn batch(preset: &str) -> (usize, usize) {
 fn config(preset: &str) -> Result<ModelConfig, String> {
     let config = ModelConfig::preset(preset).map_err(|e| e.to_string())?;
     Ok(ModelConfig { router_aux_loss_coef: 0.0, ..config })
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 /// Trains on random tokens for a while and prints a [`Run`].
@@ -140,7 +135,7 @@ pub fn compare(preset: &str, arguments: &Arguments) -> Result<Row, String> {
         unit: "tokens/s",
         rates: ((batch_size * context) as f64 / seconds.0, (batch_size * context) as f64 / seconds.1),
         ratio: median(pairs.iter().map(|(ours, peer)| peer.seconds / ours.seconds).collect()),
-        peak_mb: peak,
-        gflops: pairs[0].0.flops / seconds.0 / 1e9,
+        peak_mb: Some(peak),
+        gflops: Some(pairs[0].0.flops / seconds.0 / 1e9),
     })
 }

@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::hash::FastMap;
+use super::hash::{ByBytes, FastMap};
 
 /// The largest number of ids a vocabulary may have: five times o200k. It bounds what a file can make us allocate.
 pub(super) const MAX_VOCAB: usize = 1 << 20;
@@ -46,7 +46,7 @@ pub(super) struct Bpe {
     /// (left, right) as one number → (rank, id).
     merges: FastMap<u64, (u32, u32)>,
     /// Pieces that are one token: every token if merges are ignored, else every token that its own merges lead to.
-    whole: FastMap<Box<[u8]>, u32>,
+    whole: ByBytes,
     /// A piece that is a token is that token, whatever its merges say. tiktoken does this, and so does o200k's file.
     ignore_merges: bool,
 }
@@ -81,7 +81,7 @@ impl Bpe {
         let whole = index(&tokens)?;
         let mut byte_ids = [0; 256];
         for (byte, id) in (0u8..=255).zip(&mut byte_ids) {
-            *id = *whole.get([byte].as_slice()).ok_or_else(|| format!("there is no token for the byte {byte:#04x}"))?;
+            *id = whole.get(&[byte]).ok_or_else(|| format!("there is no token for the byte {byte:#04x}"))?;
         }
         let table = merge_table(&tokens, merges)?;
         let mut bpe = Self { tokens, byte_ids, merges: table, whole, ignore_merges };
@@ -97,7 +97,7 @@ impl Bpe {
         let mut merges = Vec::new();
         for (bytes, id) in tokens.iter().zip(0..) {
             for cut in 1..bytes.len() {
-                if let (Some(&left), Some(&right)) = (whole.get(&bytes[..cut]), whole.get(&bytes[cut..])) {
+                if let (Some(left), Some(right)) = (whole.get(&bytes[..cut]), whole.get(&bytes[cut..])) {
                     merges.push(Merge { left, right, id, rank: id });
                 }
             }
@@ -107,13 +107,15 @@ impl Bpe {
 
     /// Drops from `whole` the tokens that the merges do not lead to, so that a look-up says what the merges would.
     fn keep_reachable_wholes(&mut self) {
-        let mut whole = std::mem::take(&mut self.whole);
         let (mut scratch, mut ids) = (Scratch::default(), Vec::new());
-        whole.retain(|bytes, id| {
+        let mut whole = ByBytes::default();
+        for (bytes, id) in self.tokens.iter().zip(0..).filter(|(bytes, _)| !bytes.is_empty()) {
             ids.clear();
             self.merge(bytes, &mut scratch, &mut ids);
-            ids == [*id]
-        });
+            if ids == [id] {
+                whole.insert(bytes, id);
+            }
+        }
         self.whole = whole;
     }
 
@@ -162,7 +164,7 @@ impl Bpe {
     #[inline]
     pub fn encode(&self, piece: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
         match self.whole.get(piece) {
-            Some(&id) => ids.push(id),
+            Some(id) => ids.push(id),
             None => self.merge(piece, scratch, ids),
         }
     }
@@ -265,11 +267,11 @@ fn from_key(pair: u64, rank: u32, id: u32) -> Merge {
 }
 
 /// Bytes → id.
-fn index(tokens: &[Box<[u8]>]) -> Result<FastMap<Box<[u8]>, u32>, String> {
-    let mut whole = FastMap::default();
+fn index(tokens: &[Box<[u8]>]) -> Result<ByBytes, String> {
+    let mut whole = ByBytes::default();
     for (bytes, id) in tokens.iter().zip(0..) {
         if !bytes.is_empty()
-            && let Some(other) = whole.insert(bytes.clone(), id)
+            && let Some(other) = whole.insert(bytes, id)
         {
             let text = String::from_utf8_lossy(bytes);
             return Err(format!("ids {other} and {id} are the same bytes {text:?}, expected each token once"));

@@ -62,3 +62,79 @@ impl Hasher for FoldHasher {
         self.state
     }
 }
+
+/// Byte strings → ids. Strings of up to 15 bytes, nearly all pieces of a text, are their own keys: a look-up touches one
+/// line of memory, not a second one where the bytes lie.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ByBytes {
+    short: FastMap<u128, u32>,
+    long: FastMap<Box<[u8]>, u32>,
+}
+
+impl ByBytes {
+    /// The id of `bytes`.
+    #[inline]
+    pub fn get(&self, bytes: &[u8]) -> Option<u32> {
+        match packed(bytes) {
+            Some(key) => self.short.get(&key).copied(),
+            None => self.long.get(bytes).copied(),
+        }
+    }
+
+    /// Gives `bytes` an id; the one they had before, if any.
+    pub fn insert(&mut self, bytes: &[u8], id: u32) -> Option<u32> {
+        match packed(bytes) {
+            Some(key) => self.short.insert(key, id),
+            None => self.long.insert(bytes.into(), id),
+        }
+    }
+}
+
+/// Up to 15 bytes, followed by zeros, and how many they are: a number of their own for every string.
+///
+/// Read as two words, the second of which ends with the string and is shifted to where the first one ends, since a copy
+/// of so few bytes costs more than the look-up.
+#[inline(always)]
+fn packed(bytes: &[u8]) -> Option<u128> {
+    let length = bytes.len();
+    let (low, high) = match bytes {
+        [] => (0, 0),
+        &[a] => (a.into(), 0),
+        &[a, b] => (u64::from(a) | u64::from(b) << 8, 0),
+        &[a, b, c] => (u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16, 0),
+        _ if length < 8 => {
+            let (first, last) = (word::<4>(bytes.first_chunk()?), word::<4>(bytes.last_chunk()?));
+            (first | (last >> (8 * (8 - length))) << 32, 0)
+        }
+        // In two steps: of eight bytes nothing is left, and a shift by all 64 bits at once is none.
+        _ if length < 16 => {
+            (word::<8>(bytes.first_chunk()?), (word::<8>(bytes.last_chunk()?) >> 8) >> (8 * (15 - length)))
+        }
+        _ => return None,
+    };
+    Some(u128::from(low) | u128::from(high) << 64 | (length as u128) << 120)
+}
+
+/// Bytes as a number, the first the lowest.
+#[inline(always)]
+fn word<const N: usize>(bytes: &[u8; N]) -> u64 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packed;
+
+    /// The definition: the bytes, zeros, the length.
+    #[test]
+    fn packed_strings_are_numbers_of_their_own() {
+        let bytes: Vec<u8> = (1..=20).map(|i| 255 - i * 7).collect();
+        for length in 0..=20 {
+            let mut padded = [0; 16];
+            let expected = bytes[..length].iter().zip(&mut padded).map(|(&byte, place)| *place = byte).count();
+            padded[15] = length as u8;
+            let expected = (expected < 16).then(|| u128::from_le_bytes(padded));
+            assert_eq!(packed(&bytes[..length]), expected, "{length} bytes");
+        }
+    }
+}
