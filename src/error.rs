@@ -53,11 +53,23 @@ impl Error {
 
     /// The file at `path` has the wrong content.
     pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
-        Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
+        Self::File { path: path.as_ref().to_path_buf(), message: one_line(message.into()) }
     }
 
     /// An argument cannot be used.
     pub fn argument(message: impl Into<String>) -> Self {
         Self::Argument(message.into())
     }
+}
+
+/// A name in a file may hold line breaks, or what a terminal obeys: such characters are shown, not sent.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut shown = String::new();
+    for c in message.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }

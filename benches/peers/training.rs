@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 pub struct Run {
     /// The median step.
     pub seconds: f64,
-    /// The most memory that the process had.
-    pub peak_mb: f64,
+    /// The most memory that the process had, where the system says.
+    pub peak_mb: Option<f64>,
     /// What the formulas of a step ask for; only ours counts them.
     #[serde(default)]
     pub flops: f64,
@@ -72,8 +72,7 @@ pub fn once(preset: &str, seconds: f64) -> Result<(), String> {
         step()?;
         steps.push(one.elapsed().as_secs_f64());
     }
-    let peak_mb = super::limits::peak_mb().unwrap_or(f64::NAN);
-    let run = Run { seconds: median(steps), peak_mb, flops };
+    let run = Run { seconds: median(steps), peak_mb: super::limits::peak_mb(), flops };
     println!("{}", serde_json::to_string(&run).expect("numbers render"));
     Ok(())
 }
@@ -128,14 +127,14 @@ pub fn compare(preset: &str, arguments: &Arguments) -> Result<Row, String> {
     let of = |number: fn(&Run) -> f64| {
         (median(pairs.iter().map(|p| number(&p.0)).collect()), median(pairs.iter().map(|p| number(&p.1)).collect()))
     };
-    let (seconds, peak) = (of(|run| run.seconds), of(|run| run.peak_mb));
+    let (seconds, peak) = (of(|run| run.seconds), of(|run| run.peak_mb.unwrap_or(f64::NAN)));
     Ok(Row {
         work: format!("training step, `{preset}`, {batch_size}×{context}"),
         peer: format!("transformers + torch, {mode}"),
         unit: "tokens/s",
         rates: ((batch_size * context) as f64 / seconds.0, (batch_size * context) as f64 / seconds.1),
         ratio: median(pairs.iter().map(|(ours, peer)| peer.seconds / ours.seconds).collect()),
-        peak_mb: Some(peak),
+        peak_mb: (peak.0.is_finite() && peak.1.is_finite()).then_some(peak),
         gflops: Some(pairs[0].0.flops / seconds.0 / 1e9),
     })
 }

@@ -94,7 +94,8 @@ fn is_plain(name: &str) -> bool {
 /// the numbers are.
 ///
 /// # Errors
-/// What the system says.
+/// Shards are to be written where a checkpoint is already, whose files would be mixed with the new ones; what the system
+/// says.
 pub fn write(directory: &Path, tensors: Vec<(String, Part)>, shard_bytes: Option<u64>) -> Result<u64> {
     let mut shards: Vec<(u64, Vec<(String, Part)>)> = Vec::new();
     for (name, part) in tensors {
@@ -113,6 +114,11 @@ pub fn write(directory: &Path, tensors: Vec<(String, Part)>, shard_bytes: Option
         let tensors = shards.into_iter().flat_map(|(_, tensors)| tensors);
         write_tensors(&directory.join(WEIGHTS), tensors, &metadata)?;
         return Ok(total);
+    }
+    for present in [WEIGHTS, INDEX] {
+        if directory.join(present).exists() {
+            return Err(Error::file(directory, format!("already holds {present}; choose another directory")));
+        }
     }
     let mut map = Map::new();
     for (i, (_, tensors)) in shards.into_iter().enumerate() {

@@ -81,17 +81,21 @@ pub fn save_as(model: &Transformer, directory: &Path, written: Written) -> Resul
 /// The configuration of a model that has this form.
 fn config_of(model: &Transformer, form: Form) -> ModelConfig {
     let mut config = model.config.clone();
-    match form {
-        Form::AsItIs => return config,
-        Form::Bf16 => _ = config.other.shift_remove("quantization_config"),
-        Form::Mxfp4 => {
+    let quantized = weights(model, Layout::HuggingFace)
+        .iter()
+        .any(|(_, held)| matches!(held, Held::Stored(stored) if matches!(stored.numbers(), Numbers::Mxfp4 { .. })));
+    match (form, quantized) {
+        (Form::Bf16, _) | (Form::AsItIs, false) => _ = config.other.shift_remove("quantization_config"),
+        (Form::Mxfp4, _) | (Form::AsItIs, true) => {
             config.other.entry("quantization_config").or_insert_with(|| {
                 let kept = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"];
                 json!({ "quant_method": "mxfp4", "modules_to_not_convert": kept })
             });
         }
     }
-    config.other.insert("dtype".into(), json!("bfloat16"));
+    if form != Form::AsItIs {
+        config.other.insert("dtype".into(), json!("bfloat16"));
+    }
     config
 }
 

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 ///
 /// Experts then take 4.25 bits a number. What is in MXFP4 already stays as it is: quantizing twice changes no byte.
 /// --to bf16 goes the other way. The result is a directory in Hugging Face's layout, whatever the layout of MODEL;
-/// with --layout openai, one that gpt_oss.torch reads, whose config.json does not say which tokens end a text.
+/// with --layout openai, one that gpt_oss.torch reads (where experts are in MXFP4), whose config.json does not say which
+/// tokens end a text.
 ///
 /// Example: ossia quantize runs/nano runs/nano-mxfp4
 #[derive(clap::Args)]

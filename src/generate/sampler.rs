@@ -47,9 +47,10 @@ impl Sampler {
     /// A token, given the logits (V,) and the text so far.
     pub fn sample(&mut self, logits: &[f32], text: &[u32]) -> u32 {
         let candidates = distribution(logits, text, &self.sampling);
-        let mut draw = self.rng.random::<f32>() * candidates.iter().map(|&(_, p)| p).sum::<f32>();
+        // In f64: beside a draw near 1, an f32 would not see the many tokens that are less probable than 10⁻⁷.
+        let mut draw = self.rng.random::<f64>() * candidates.iter().map(|&(_, p)| f64::from(p)).sum::<f64>();
         for &(token, p) in &candidates {
-            draw -= p;
+            draw -= f64::from(p);
             if draw < 0.0 {
                 return token;
             }

@@ -43,9 +43,9 @@ fn view_mut(columns: usize, numbers: &mut [f32]) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape((numbers.len() / columns, columns), numbers).expect("whole rows")
 }
 
-/// 2·R·In·Out operations; x, y and the E matrices once each.
+/// 2·R·In·Out operations; x, y and the matrices of experts that have rows once each.
 fn timer(name: &'static str, (rows, inputs): (usize, usize), outputs: usize, offsets: &[usize]) -> profile::Timer {
-    let weights = (offsets.len() - 1) * inputs * outputs;
+    let weights = offsets.windows(2).filter(|range| range[0] < range[1]).count() * inputs * outputs;
     profile::op(name, 2 * rows * inputs * outputs, 4 * (rows * (inputs + outputs) + weights))
 }
 

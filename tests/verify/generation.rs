@@ -58,8 +58,16 @@ proptest! {
         let mut found = distribution(&logits, &[], &sampling);
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let expected = naive_distribution(&logits, &sampling);
-        // A token that stands exactly at a border may fall to either side of it.
-        prop_assert!(found.len().abs_diff(expected.len()) <= 1, "{} and {} tokens", found.len(), expected.len());
+        // Only a token that stands exactly at a border may fall to either side of it.
+        if found.len() != expected.len() {
+            let nearly = |border: f32, value: f64| (f64::from(border) - value).abs() < 1e-5;
+            let few = found.len().min(expected.len());
+            let reached: f64 = found[..few].iter().map(|token| f64::from(token.1)).sum();
+            let next = found.get(few).map(|token| f64::from(token.1)).or(expected.get(few).map(|token| token.1));
+            let least = sampling.min_p * found[0].1;
+            let at_border = nearly(sampling.top_p, reached) || next.is_some_and(|p| nearly(least, p));
+            prop_assert!(at_border, "{} and {} tokens", found.len(), expected.len());
+        }
         for (found, expected) in found.iter().zip(&expected) {
             prop_assert!(found.0 == expected.0 && (f64::from(found.1) - expected.1).abs() < 1e-5);
         }

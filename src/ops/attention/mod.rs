@@ -61,8 +61,8 @@ impl Shape {
     }
 
     /// A product of D numbers for every pair of a query, of all heads, and a key that it sees: so many operations.
-    pub fn flops(&self, mut positions: std::ops::Range<usize>) -> usize {
-        2 * self.query_width() * positions.by_ref().map(|t| t + 1 - self.first_visible(t)).sum::<usize>()
+    pub fn flops(&self, positions: std::ops::Range<usize>) -> usize {
+        2 * self.query_width() * positions.map(|t| t + 1 - self.first_visible(t)).sum::<usize>()
     }
 }
 

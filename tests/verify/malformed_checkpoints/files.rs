@@ -103,6 +103,14 @@ pub fn headers() -> Vec<Case> {
             "twice"
         ),
         case!(
+            "a name with a line break that no part of the model has",
+            "bf16",
+            |b| b.header_text(ONE, |text| text.replace("model.norm.weight", "model.norm\\nweight")),
+            ONE,
+            "tensor",
+            "norm"
+        ),
+        case!(
             "overlapping offsets",
             "bf16",
             |b| b.header(ONE, |h| {
