@@ -1,7 +1,7 @@
 //! Where the time goes: what each op took, how much it computed and how much it moved.
 //!
-//! Always compiled in. An op begins with `let _timer = profile::op(name, flops, bytes);`, which reads one flag as long
-//! as nobody has called [`start`]. `flops` are the multiplications and additions that the formula asks for; `bytes` are
+//! Always compiled in. An op begins with `let _timer = profile::op(name, flops, bytes);`, which costs one flag and the
+//! arithmetic of its arguments as long as nobody has called [`start`]. `flops` are the multiplications and additions that the formula asks for; `bytes` are
 //! what has to be read and written at least, each number once. The kernels below may do more of both, never less, so
 //! the rates say how far an op is from the limits of the machine.
 
@@ -33,7 +33,7 @@ pub struct Row {
 #[must_use = "the time is measured until this is dropped"]
 pub struct Timer(Option<(Instant, Row)>);
 
-/// Measures one call of an op, if anybody asked for it.
+/// Measures one call of an op, if anybody asked for it. 0 stands for what is not counted.
 pub fn op(name: &'static str, flops: usize, bytes: usize) -> Timer {
     Timer(ON.load(Relaxed).then(|| {
         let row = Row { name, calls: 1, time: Duration::ZERO, flops: flops as f64, bytes: bytes as f64 };

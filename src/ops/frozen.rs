@@ -108,6 +108,7 @@ fn node(x: &Tensor, w: &Arc<Stored>, b: Option<&Tensor>, offsets: &[usize]) -> T
 
 /// The rows of `w` (V, H) that `ids` name, (T, H). Panics if an id is not below V.
 pub fn embedding(ids: &[u32], w: &Stored) -> Tensor {
+    let _timer = profile::op("embedding", 0, ids.len() * (4 * w.columns() + w.numbers().bytes() / w.rows().max(1)));
     let mut y = vec![0.0; ids.len() * w.columns()];
     for (&id, y) in ids.iter().zip(y.chunks_exact_mut(w.columns())) {
         w.all().expand_row(id as usize, y);
