@@ -11,7 +11,7 @@ use ossia::kernels::{self, gemm, memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
 use ossia::ops::cross_entropy::{self, Projection};
-use ossia::stored::{Bytes, Numbers, Rows, Stored};
+use ossia::stored::{Bytes, Numbers, Precision, Rows, Stored};
 use ossia::tokenizer;
 use ossia::train::Schedule;
 use ossia::train::adamw::Hyperparameters;
@@ -85,10 +85,19 @@ fn frozen_products() {
         }
     });
     for (rows, weights) in formats {
-        let (name, size) = (format!("row × {} {rows}×{columns}", weights.format()), weights.bytes());
         let w = Stored::new(&[rows, columns], Rows::Outputs, weights);
-        let mut y = Array2::zeros((1, rows));
-        bench(&name, size as f64 / 1e9, "GB/s", || w.all().apply(x.view(), y.view_mut()));
+        let int8 = matches!(w.numbers(), Numbers::Bf16(_)).then(|| w.to_int8());
+        for w in [Some(w), int8].into_iter().flatten() {
+            let exact = matches!(w.numbers(), Numbers::F32(_) | Numbers::Bf16(_));
+            for precision in if exact { &[Precision::Exact][..] } else { &[Precision::Exact, Precision::Fast] } {
+                let w = w.clone().with_precision(*precision);
+                let input = if *precision == Precision::Fast { "int8" } else { "f32" };
+                let name = format!("{input} row × {} {rows}×{columns}", w.numbers().format());
+                let mut y = Array2::zeros((1, rows));
+                let size = w.numbers().bytes() as f64 / 1e9;
+                bench(&name, size, "GB/s", || w.all().apply(x.view(), y.view_mut()));
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::kernels::parallel;
 use crate::layers::{Init, Source, Weight};
 use crate::model::Transformer;
 use crate::mxfp4::{BLOCK, NAN_SCALE};
-use crate::stored::{Numbers, Rows, Stored};
+use crate::stored::{Numbers, Precision, Rows, Stored};
 use crate::tensor::{Array, Tensor};
 use ::safetensors::tensor::Dtype;
 use serde_json::Value;
@@ -20,12 +20,31 @@ use std::sync::Arc;
 /// The configuration.
 pub const CONFIG: &str = "config.json";
 
+/// How a model that is not trained computes. The default is exactly what the files say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Arithmetic {
+    /// Of every product with MXFP4 or int8.
+    pub precision: Precision,
+    /// Whether dense weights are rounded to int8 when they are loaded: attention, dense layers, the output projection.
+    /// Router, norms, biases and sinks stay, and an embedding that is not the output projection too, since of that a
+    /// token reads one row.
+    pub dense_int8: bool,
+}
+
 /// Opens a model directory to be run: weights stay in their files, as they are.
 ///
 /// # Errors
 /// One line with the file, and the key or tensor, that is missing, malformed or contradicts the configuration.
 pub fn load(directory: impl AsRef<Path>) -> Result<Transformer> {
-    open(directory.as_ref(), false)
+    load_with(directory, Arithmetic::default())
+}
+
+/// [`load`], to compute in another arithmetic.
+///
+/// # Errors
+/// Those of [`load`]; and if a weight to be rounded has rows that are not whole blocks of 32.
+pub fn load_with(directory: impl AsRef<Path>, arithmetic: Arithmetic) -> Result<Transformer> {
+    open(directory.as_ref(), Use::Run(arithmetic))
 }
 
 /// Opens a model directory to be trained: every parameter that is f32 or bf16 becomes f32 in memory. MXFP4 stays
@@ -34,10 +53,17 @@ pub fn load(directory: impl AsRef<Path>) -> Result<Transformer> {
 /// # Errors
 /// Those of [`load`].
 pub fn load_trainable(directory: impl AsRef<Path>) -> Result<Transformer> {
-    open(directory.as_ref(), true)
+    open(directory.as_ref(), Use::Train)
 }
 
-fn open(directory: &Path, trained: bool) -> Result<Transformer> {
+/// What the model is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Train,
+    Run(Arithmetic),
+}
+
+fn open(directory: &Path, purpose: Use) -> Result<Transformer> {
     let path = directory.join(CONFIG);
     let config = ModelConfig::load(&path)?;
     if let Some(quantization) = config.other.get("quantization_config") {
@@ -49,7 +75,7 @@ fn open(directory: &Path, trained: bool) -> Result<Transformer> {
     }
     let tensors = Tensors::open(directory)?;
     let layout = if tensors.get("norm.scale").is_some() { Layout::OpenAi } else { Layout::HuggingFace };
-    let mut checkpoint = Checkpoint { tensors, layout, config: &config, trained, used: HashSet::new() };
+    let mut checkpoint = Checkpoint { tensors, layout, config: &config, purpose, used: HashSet::new() };
     let model = Transformer::new(&config, &mut checkpoint)?;
     let Checkpoint { tensors, used, .. } = checkpoint;
     match tensors.names().find(|&name| !used.contains(name)) {
@@ -62,7 +88,7 @@ struct Checkpoint<'c> {
     tensors: Tensors,
     layout: Layout,
     config: &'c ModelConfig,
-    trained: bool,
+    purpose: Use,
     used: HashSet<String>,
 }
 
@@ -99,6 +125,28 @@ impl Checkpoint<'_> {
 
     fn wrong_type(&self, name: &str, entry: &Entry) -> Error {
         self.tensors.wrong(name, format!("type {:?}; expected F32 or BF16", entry.dtype))
+    }
+
+    fn tensor(&self, numbers: Array) -> Tensor {
+        if self.purpose == Use::Train { Tensor::parameter(numbers) } else { Tensor::constant(numbers) }
+    }
+
+    /// A weight that is not trained, in the arithmetic that is asked for. `tensor` is what the file calls it.
+    fn frozen(&self, parameter: &str, tensor: &str, mut stored: Stored) -> Result<Weight> {
+        if let Use::Run(arithmetic) = self.purpose {
+            let output = if self.config.tied { "embedding.weight" } else { "head.weight" };
+            let dense = stored.shape().len() == 2 && !parameter.contains("router") && !parameter.contains("embedding");
+            if arithmetic.dense_int8 && (dense || parameter == output) {
+                let columns = stored.columns();
+                if !columns.is_multiple_of(BLOCK) {
+                    let what = format!("rows of {columns} are not whole blocks of {BLOCK}, as int8 needs");
+                    return Err(self.tensors.wrong(tensor, what));
+                }
+                stored = stored.to_int8();
+            }
+            stored = stored.with_precision(arithmetic.precision);
+        }
+        Ok(Weight::Frozen(Arc::new(stored)))
     }
 
     /// Experts in MXFP4, `None` if they are not. `shape` (E, in, out).
@@ -143,13 +191,13 @@ impl Source for Checkpoint<'_> {
     fn parameter(&mut self, name: String, shape: &[usize], _: Init) -> Result<Tensor> {
         let (name, entry) = self.part(&name, shape)?;
         let numbers = self.to_array(&name, &entry)?;
-        Ok(if self.trained { Tensor::parameter(numbers) } else { Tensor::constant(numbers) })
+        Ok(self.tensor(numbers))
     }
 
     fn weight(&mut self, name: String, shape: &[usize], _: Init) -> Result<Weight> {
         let tensor = place(self.layout, &name, self.config).tensor;
         if let Some(stored) = self.mxfp4(&tensor, shape)? {
-            return Ok(Weight::Frozen(Arc::new(stored)));
+            return self.frozen(&name, &tensor, stored);
         }
         // Experts that are not quantized: Hugging Face has a row per input, OpenAI a row per output.
         let (lying, row) = match (shape, self.layout) {
@@ -157,15 +205,14 @@ impl Source for Checkpoint<'_> {
             (&[_, _, _], Layout::HuggingFace) => (shape.to_vec(), Rows::Inputs),
             _ => (shape.to_vec(), Rows::Outputs),
         };
-        let (name, entry) = self.part(&name, &lying)?;
-        let numbers = entry.numbers().ok_or_else(|| self.wrong_type(&name, &entry))?;
-        if !self.trained && Stored::fits(&lying, &numbers) {
-            return Ok(Weight::Frozen(Arc::new(Stored::new(&lying, row, numbers))));
+        let (tensor, entry) = self.part(&name, &lying)?;
+        let numbers = entry.numbers().ok_or_else(|| self.wrong_type(&tensor, &entry))?;
+        if self.purpose != Use::Train && Stored::fits(&lying, &numbers) {
+            return self.frozen(&name, &tensor, Stored::new(&lying, row, numbers));
         }
         // To be trained; or f32 at an odd address, which no current writer makes.
-        let numbers = self.to_array(&name, &entry)?;
+        let numbers = self.to_array(&tensor, &entry)?;
         let turned = shape.len() == 3 && row == Rows::Outputs;
-        let numbers = if turned { numbers.permuted_axes([0, 2, 1].as_slice()) } else { numbers };
-        Ok(Weight::Trained(if self.trained { Tensor::parameter(numbers) } else { Tensor::constant(numbers) }))
+        Ok(Weight::Trained(self.tensor(if turned { numbers.permuted_axes([0, 2, 1].as_slice()) } else { numbers })))
     }
 }

@@ -10,7 +10,7 @@ pub mod report;
 pub use self::safetensors::{Entry, Part, TensorFile, write_tensors};
 pub use ::safetensors::Dtype;
 pub use directory::{INDEX, WEIGHTS};
-pub use load::{CONFIG, load, load_trainable};
+pub use load::{Arithmetic, CONFIG, load, load_trainable, load_with};
 pub use names::{Layout, file_name};
 pub use save::{Form, Written, save, save_as};
 

@@ -256,7 +256,7 @@ impl Stack {
             let (lies_as, bytes) = match stored.numbers() {
                 Numbers::F32(bytes) => (Dtype::F32, Some(bytes.clone())),
                 Numbers::Bf16(bytes) => (Dtype::BF16, Some(bytes.clone())),
-                Numbers::Mxfp4 { .. } => (dtype, None),
+                Numbers::Mxfp4 { .. } | Numbers::Int8(_) => (dtype, None),
             };
             dtype = if form == Form::AsItIs { lies_as } else { dtype };
             if let Some(bytes) = bytes.filter(|_| lies_as == dtype && self.lies(row)) {

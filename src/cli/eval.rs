@@ -1,15 +1,18 @@
 //! `ossia eval`
 
-use super::{open, print, stories, thousands, train_data};
+use super::arithmetic::ArithmeticArguments;
+use super::{open, open_model, print, stories, thousands, train_data};
+use crate::checkpoint::Arithmetic;
 use crate::data::Corpus;
 use crate::error::{Error, Result};
-use crate::train::evaluate;
+use crate::train::{deviation, evaluate};
 use std::path::PathBuf;
 
 /// Measure how well a model predicts a text
 ///
 /// Prints nats per token, perplexity, and bits per byte (comparable between tokenizers). On the built-in stories also
 /// what no model can be better than, and the share of the model's own stories that are well-formed and consistent.
+/// With --precision fast or --dense int8 it also prints how far the predictions are from the exact ones.
 ///
 /// Example: ossia eval runs/nano --data builtin
 #[derive(clap::Args)]
@@ -34,10 +37,13 @@ pub struct Arguments {
     /// With built-in data: show where so many of the stories that are not well-formed leave the grammar
     #[arg(long, default_value_t = 3, value_name = "N")]
     departures: usize,
+    #[command(flatten)]
+    arithmetic: ArithmeticArguments,
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let (model, tokenizer) = open(&arguments.model)?;
+    let arithmetic = arguments.arithmetic.arithmetic();
+    let (model, tokenizer) = open(&arguments.model, arithmetic)?;
     let context = arguments.context.unwrap_or(model.config.context.min(2_048));
     if context == 0 || context > model.config.context {
         let most = model.config.context;
@@ -51,7 +57,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     train_data::report_skipped(&corpus.skipped);
     let set = train_data::evaluation_set(&corpus.documents, &tokenizer, context, builtin)?;
-    let result = evaluate(&model, &set, arguments.batch_size.max(1));
+    let batch_size = arguments.batch_size.max(1);
+    let result = evaluate(&model, &set, batch_size);
     print(&format!(
         "{} documents, {} tokens\n{:.4} nats/token   perplexity {:.3}   {:.4} bits/byte\n",
         thousands(corpus.documents.len()),
@@ -60,6 +67,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
         result.perplexity(),
         result.bits_per_byte
     ))?;
+    if arithmetic != Arithmetic::default() {
+        let exact = open_model(&arguments.model)?;
+        let (loss, deviation) = (evaluate(&exact, &set, batch_size).loss, deviation(&exact, &model, &set, batch_size));
+        print(&format!(
+            "{loss:.4} nats/token when computed exactly: {:+.5}; {:.2e} nats/token of divergence, \
+             the same first choice for {:.2} % of tokens\n",
+            result.loss - loss,
+            deviation.divergence,
+            100.0 * deviation.same_choice
+        ))?;
+    }
     if let Some(floor) = result.entropy_floor {
         print(&format!("{floor:.4} nats/token is the entropy floor: {:.4} above it\n", result.loss - floor))?;
         for temperature in [0.7, 1.0] {

@@ -1,5 +1,6 @@
 //! `ossia generate`
 
+use super::arithmetic::ArithmeticArguments;
 use super::{open, print, prompt_tokens, stop_tokens};
 use crate::error::{Error, Result};
 use crate::generate::{Generator, Sampling, Stop, TextStream};
@@ -29,6 +30,8 @@ pub struct Arguments {
     /// Print what each op took, of the prompt and of the new text, to standard error
     #[arg(long)]
     profile: bool,
+    #[command(flatten)]
+    arithmetic: ArithmeticArguments,
     #[command(flatten)]
     sampling: SamplingArguments,
 }
@@ -83,7 +86,7 @@ impl SamplingArguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
-    let (model, tokenizer) = open(&arguments.model)?;
+    let (model, tokenizer) = open(&arguments.model, arguments.arithmetic.arithmetic())?;
     let prompt = prompt_tokens(&tokenizer, &arguments.prompt);
     let start = Instant::now();
     if arguments.profile {

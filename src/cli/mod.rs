@@ -11,6 +11,7 @@ macro_rules! say {
     }};
 }
 
+mod arithmetic;
 mod chart;
 mod eval;
 mod generate;
@@ -23,11 +24,12 @@ mod trace;
 mod train;
 mod train_data;
 
+use crate::checkpoint::{self, Arithmetic};
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};
 use crate::model::Transformer;
+use crate::tokenizer as bpe;
 use crate::tokenizer::Tokenizer;
-use crate::{checkpoint, tokenizer as bpe};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -112,8 +114,8 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// A model and its tokenizer.
-fn open(directory: &Path) -> Result<(Transformer, Tokenizer)> {
-    let model = open_model(directory)?;
+fn open(directory: &Path, arithmetic: Arithmetic) -> Result<(Transformer, Tokenizer)> {
+    let model = checkpoint::load_with(directory_of(directory)?, arithmetic)?;
     let path = directory.join(checkpoint::TOKENIZER);
     let tokenizer = tokenizer_of(&model, &path)?;
     let (found, rows) = (tokenizer.vocab_size(), model.config.vocab_size);

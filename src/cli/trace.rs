@@ -1,7 +1,8 @@
 //! `ossia trace`
 
+use super::arithmetic::ArithmeticArguments;
 use super::{directory_of, print};
-use crate::checkpoint::{self, Part, TensorFile, write_tensors};
+use crate::checkpoint::{self, Arithmetic, Part, TensorFile, write_tensors};
 use crate::error::{Error, Result};
 use crate::generate::trace::{first_difference, trace};
 use crate::tensor::slice;
@@ -26,6 +27,8 @@ pub struct Arguments {
     /// Also the gradient of the loss with respect to every parameter
     #[arg(long)]
     gradients: bool,
+    #[command(flatten)]
+    arithmetic: ArithmeticArguments,
     /// Compare with another trace: name the first tensor that differs, and exit with code 2 if one does
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
@@ -40,8 +43,14 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     let other = arguments.compare.as_ref().map(TensorFile::open).transpose()?;
     let directory = directory_of(&arguments.model)?;
-    let load = if arguments.gradients { checkpoint::load_trainable } else { checkpoint::load };
-    let model = load(directory)?;
+    let arithmetic = arguments.arithmetic.arithmetic();
+    let model = match arguments.gradients {
+        false => checkpoint::load_with(directory, arithmetic)?,
+        true if arithmetic == Arithmetic::default() => checkpoint::load_trainable(directory)?,
+        true => {
+            return Err(Error::argument("--gradients: is computed exactly; without --precision fast and --dense int8"));
+        }
+    };
     let tensors = trace(&model, &arguments.tokens, arguments.gradients)?;
     if let Some(out) = &arguments.out {
         let parts = tensors.iter().map(|(name, tensor)| (name.clone(), Part::f32(tensor.shape(), slice(tensor))));

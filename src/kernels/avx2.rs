@@ -3,7 +3,8 @@
 //! Every function is `#[inline(always)]`, so that it ends up inside the `#[target_feature]` function of the
 //! dispatch and compiles to the one instruction that it names.
 
-use super::lanes::{E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes};
+use super::Int8Pair;
+use super::lanes::{E2M1_DOUBLED, E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes};
 use std::arch::x86_64::*;
 
 /// Eight floats in one register. Used only inside functions compiled for avx2 and fma.
@@ -44,9 +45,31 @@ fn upper_halves(x: __m256i) -> F32x8 {
     F32x8(unsafe { _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(!0xffff))) })
 }
 
+/// The low halves and the high halves of 32 bytes.
+#[inline(always)]
+fn halves(codes: &[[u8; 16]; 2]) -> (__m256i, __m256i) {
+    // SAFETY: as for every block below.
+    unsafe {
+        let both = _mm256_loadu_si256(codes.as_ptr().cast());
+        let mask = _mm256_set1_epi8(15);
+        (_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16::<4>(both), mask))
+    }
+}
+
+/// Twice the values of E2M1, plus 12: none is negative. The one instruction that multiplies bytes wants one operand
+/// without a sign.
+const E2M1_DOUBLED_PLUS_12: [u8; 16] = {
+    let (mut bytes, mut code) = ([0; 16], 0);
+    while code < 16 {
+        bytes[code] = (E2M1_DOUBLED[code] + 12) as u8;
+        code += 1;
+    }
+    bytes
+};
+
 // SAFETY: (of every block below) values of this type are only handled inside `kernels::with_avx2`, which is entered
 // only after the processor was found to have avx2 and fma. Loads and stores go through references to as many bytes
-// as they touch, and are the unaligned ones.
+// as they touch, and are the unaligned ones, except for those of Int8Pair, which lies at a multiple of 32.
 impl Lanes for F32x8 {
     #[inline(always)]
     fn splat(x: f32) -> Self {
@@ -59,6 +82,11 @@ impl Lanes for F32x8 {
     #[inline(always)]
     fn store(self, x: &mut [f32; 8]) {
         unsafe { _mm256_storeu_ps(x.as_mut_ptr(), self.0) }
+    }
+    #[inline(always)]
+    fn prefetch<T>(x: &T) {
+        // A hint, which any address may be given.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(x).cast::<i8>().wrapping_add(4_096)) }
     }
     #[inline(always)]
     fn load_bf16(x: &[[u8; 2]; 8]) -> Self {
@@ -90,12 +118,36 @@ impl Lanes for F32x8 {
     #[inline(always)]
     fn load_e2m1_pair(codes: &[[u8; 16]; 2]) -> [Self; 8] {
         // Each half of a register works on a block of its own, in whatever order comes out.
+        let (low, high) = halves(codes);
+        let ([a, b, c, d], [e, f, g, h]) = (look_up(low), look_up(high));
+        [a, b, c, d, e, f, g, h]
+    }
+    #[inline(always)]
+    fn load_int8(x: &[i8; 8]) -> Self {
+        unsafe { Self(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(x.as_ptr().cast())))) }
+    }
+    #[inline(always)]
+    fn dot_int8(w: &[i8; 32], x: &[i8; 32]) -> Self {
+        // w·x = |w|·(x with w's sign). Two products are added in 16 bits: 2·127·127 fits.
         unsafe {
-            let both = _mm256_loadu_si256(codes.as_ptr().cast());
-            let low = _mm256_and_si256(both, _mm256_set1_epi8(15));
-            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(both), _mm256_set1_epi8(15));
-            let ([a, b, c, d], [e, f, g, h]) = (look_up(low), look_up(high));
-            [a, b, c, d, e, f, g, h]
+            let w = _mm256_loadu_si256(w.as_ptr().cast());
+            let x = _mm256_sign_epi8(_mm256_loadu_si256(x.as_ptr().cast()), w);
+            let twos = _mm256_maddubs_epi16(_mm256_abs_epi8(w), x);
+            Self(_mm256_cvtepi32_ps(_mm256_madd_epi16(twos, _mm256_set1_epi16(1))))
+        }
+    }
+    #[inline(always)]
+    fn dot_e2m1_int8(codes: &[[u8; 16]; 2], x: &Int8Pair) -> Self {
+        // Σ w·x = Σ (w + 12)·x − 12·Σx. Four products are added in 16 bits: 4·24·127 fits.
+        unsafe {
+            let (table, (low, high)) = (twice(&E2M1_DOUBLED_PLUS_12), halves(codes));
+            let (even, odd) = x.codes.split_at(32);
+            let (even, odd) = (_mm256_load_si256(even.as_ptr().cast()), _mm256_load_si256(odd.as_ptr().cast()));
+            let even = _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, low), even);
+            let odd = _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, high), odd);
+            let sums = _mm256_madd_epi16(_mm256_add_epi16(even, odd), _mm256_set1_epi16(1));
+            let offsets = _mm256_load_si256(x.offsets.as_ptr().cast());
+            Self(_mm256_cvtepi32_ps(_mm256_sub_epi32(sums, offsets)))
         }
     }
     #[inline(always)]

@@ -1,10 +1,15 @@
 //! Eight `f32` side by side: the little arithmetic that an instruction set has to offer.
 
+use super::Int8Pair;
+
 /// The third byte of the `f32` that each E2M1 code means; the first two are zeros.
 pub const E2M1_THIRD_BYTES: [u8; 16] = [0, 0, 0x80, 0xc0, 0, 0x40, 0x80, 0xc0, 0, 0, 0x80, 0xc0, 0, 0x40, 0x80, 0xc0];
 /// The fourth: sign and exponent.
 pub const E2M1_FOURTH_BYTES: [u8; 16] =
     [0, 0x3f, 0x3f, 0x3f, 0x40, 0x40, 0x40, 0x40, 0x80, 0xbf, 0xbf, 0xbf, 0xc0, 0xc0, 0xc0, 0xc0];
+
+/// Twice the values of E2M1: whole numbers.
+pub const E2M1_DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// Eight lanes of `f32`. All operations are lane by lane and round as IEEE 754 says.
 ///
@@ -17,6 +22,9 @@ pub trait Lanes: Copy {
     fn load(x: &[f32; 8]) -> Self;
     /// Eight numbers to memory.
     fn store(self, x: &mut [f32; 8]);
+    /// Asks for the memory a page (4 kB) behind `x`. A processor guesses what a loop will need, but not across the border
+    /// of a page, and a row of weights is one or two pages.
+    fn prefetch<T>(x: &T);
     /// Eight bf16, as [`super::Bf16`].
     fn load_bf16(x: &[[u8; 2]; 8]) -> Self;
     /// The 32 E2M1 codes of a block, low halves first, as the values of [`crate::mxfp4::VALUES`].
@@ -26,6 +34,13 @@ pub trait Lanes: Copy {
     fn load_e2m1_pair(codes: &[[u8; 16]; 2]) -> [Self; 8];
     /// Which number of a block stands in lane l (and l + 4) of register i of a pair: entry 4·i + l.
     const PAIR_ORDER: [u8; 32];
+    /// Eight whole numbers of eight bits.
+    fn load_int8(x: &[i8; 8]) -> Self;
+    /// Eight whole numbers whose sum is Σ wᵢ·xᵢ. The codes are −127 to 127.
+    fn dot_int8(w: &[i8; 32], x: &[i8; 32]) -> Self;
+    /// The products of two blocks of E2M1, doubled, with int8: lanes 0 to 3 add up to that of the first block, 4 to 7 to
+    /// that of the second.
+    fn dot_e2m1_int8(codes: &[[u8; 16]; 2], x: &Int8Pair) -> Self;
     /// `a` in lanes 0 to 3, `b` in lanes 4 to 7.
     fn splat_pair(a: f32, b: f32) -> Self;
     /// self + b

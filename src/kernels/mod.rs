@@ -15,6 +15,7 @@ pub mod scalar;
 mod lanes;
 mod vector;
 mod narrow;
+mod int8;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "aarch64")]
@@ -24,6 +25,7 @@ pub mod parallel;
 pub mod gemm;
 
 pub use gemm::{gemm, par_gemm};
+pub use int8::{Int8Block, Int8Pair};
 pub use lanes::Lanes;
 
 use std::sync::OnceLock;
@@ -190,6 +192,19 @@ primitives! {
     /// yᵢ ← wᵢ with w in MXFP4. Exact.
     fn expand_mxfp4(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
         where codes.len() == scales.len() && y.len() == 32 * codes.len();
+    /// x in blocks of whole numbers, each with its own scale.
+    fn quantize_int8(x: &[f32], y: &mut [Int8Block]) where x.len() == 32 * y.len();
+    /// Σ xᵢ·wᵢ with w in int8.
+    fn dot_int8(x: &[f32], w: &[Int8Block]) -> f32 where x.len() == 32 * w.len();
+    /// yᵢ ← yᵢ + α·wᵢ with w in int8.
+    fn axpy_int8(alpha: f32, w: &[Int8Block], y: &mut [f32]) where y.len() == 32 * w.len();
+    /// yᵢ ← wᵢ with w in int8.
+    fn expand_int8(w: &[Int8Block], y: &mut [f32]) where y.len() == 32 * w.len();
+    /// Σ xᵢ·wᵢ with both in int8.
+    fn dot_int8_int8(x: &[Int8Block], w: &[Int8Block]) -> f32 where x.len() == w.len();
+    /// Σ xᵢ·wᵢ with x in int8 and w in MXFP4.
+    fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32
+        where codes.len() == scales.len() && x.len() == codes.len().div_ceil(2);
     /// One AdamW step on one run of weights; see [`AdamW`].
     fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32])
         where gradient.len() == weight.len() && weight.len() == m.len() && m.len() == v.len();

@@ -8,7 +8,10 @@ use crate::mxfp4::SCALES;
 #[inline(always)]
 pub fn dot_bf16<V: Lanes>(x: &[f32], w: &[Bf16]) -> f32 {
     let ((x, x_tail), (w, w_tail)) = (x.as_chunks::<8>(), w.as_chunks::<8>());
-    let whole = accumulate(x.len(), |i, acc| V::load(&x[i]).mul_add(V::load_bf16(&w[i]), acc));
+    let whole = accumulate(x.len(), |i, acc| {
+        V::prefetch(&w[i]);
+        V::load(&x[i]).mul_add(V::load_bf16(&w[i]), acc)
+    });
     let tail = V::load(&pad(x_tail, 0.0)).mul(V::load_bf16(&pad(w_tail, [0; 2])));
     sum_of_lanes(whole.add(tail))
 }
@@ -55,6 +58,7 @@ pub fn dot_mxfp4<V: Lanes>(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 
 
 #[inline(always)]
 fn add_pair<V: Lanes>(x: &[f32; 64], codes: &[[u8; 16]; 2], scales: [u8; 2], total: V) -> V {
+    V::prefetch(codes);
     let ((x, _), w) = (x.as_chunks::<8>(), V::load_e2m1_pair(codes));
     let mut sums = [V::load(&x[0]).mul(w[0]), V::load(&x[1]).mul(w[1])];
     for i in 1..4 {

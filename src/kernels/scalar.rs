@@ -2,6 +2,7 @@
 //!
 //! Learners read these; machines without vectors run them; tests hold the fast ones against them.
 
+use super::int8::{self, Int8Block, Int8Pair};
 use super::{AdamW, Bf16};
 use crate::mxfp4::{VALUES, scale as mxfp4_scale};
 
@@ -160,3 +161,61 @@ pub fn expand_mxfp4(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
     }
 }
 // ANCHOR_END: mxfp4
+
+// ANCHOR: int8
+/// Each block with the smallest scale that a bf16 can hold and that keeps its codes within ±127.
+pub fn quantize_int8(x: &[f32], y: &mut [Int8Block]) {
+    for (x, y) in x.chunks_exact(32).zip(y) {
+        let (scale, inverse) = int8::scale_of(x.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
+        *y = match x.iter().all(|x| x.is_finite()) {
+            true => Int8Block { codes: std::array::from_fn(|i| (x[i] * inverse).round_ties_even() as i8), scale },
+            false => Int8Block { codes: [0; 32], scale: int8::NAN },
+        };
+    }
+}
+
+/// Σ xᵢ·wᵢ: a block's codes are multiplied and added as whole numbers, and scaled once.
+pub fn dot_int8_int8(x: &[Int8Block], w: &[Int8Block]) -> f32 {
+    let whole = |x: &Int8Block, w: &Int8Block| -> i32 {
+        x.codes.iter().zip(&w.codes).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum()
+    };
+    x.iter().zip(w).map(|(x, w)| x.scale() * w.scale() * whole(x, w) as f32).sum()
+}
+
+/// Σ xᵢ·wᵢ with w in MXFP4: twice its values are whole numbers too.
+pub fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
+    let block = |i: usize| {
+        let (x, half) = (&x[i / 2], i % 2);
+        let (even, odd) = (&x.codes[16 * half..], &x.codes[16 * half + 32..]);
+        let twice = |code: u8| (2.0 * VALUES[usize::from(code)]) as i32;
+        let of_byte = |j: usize, byte: u8| twice(byte & 15) * i32::from(even[j]) + twice(byte >> 4) * i32::from(odd[j]);
+        let sum: i32 = codes[i].iter().enumerate().map(|(j, &byte)| of_byte(j, byte)).sum();
+        sum as f32 * (mxfp4_scale(scales[i]) * x.scales[4 * half])
+    };
+    (0..codes.len()).map(block).sum()
+}
+
+/// Σ xᵢ·wᵢ
+pub fn dot_int8(x: &[f32], w: &[Int8Block]) -> f32 {
+    let block = |x: &[f32], w: &Int8Block| x.iter().zip(&w.codes).map(|(x, &w)| x * f32::from(w)).sum::<f32>();
+    x.chunks_exact(32).zip(w).map(|(x, w)| block(x, w) * w.scale()).sum()
+}
+
+/// yᵢ ← yᵢ + α·wᵢ
+pub fn axpy_int8(alpha: f32, w: &[Int8Block], y: &mut [f32]) {
+    for (y, w) in y.chunks_exact_mut(32).zip(w) {
+        for (y, &code) in y.iter_mut().zip(&w.codes) {
+            *y += alpha * w.scale() * f32::from(code);
+        }
+    }
+}
+
+/// yᵢ ← wᵢ
+pub fn expand_int8(w: &[Int8Block], y: &mut [f32]) {
+    for (y, w) in y.chunks_exact_mut(32).zip(w) {
+        for (y, &code) in y.iter_mut().zip(&w.codes) {
+            *y = f32::from(code) * w.scale();
+        }
+    }
+}
+// ANCHOR_END: int8

@@ -8,6 +8,7 @@
 //! Sums run in four independent accumulators: a fused multiply-add takes four cycles, and two can start in each.
 
 use super::AdamW;
+pub use super::int8::*;
 use super::lanes::Lanes;
 pub use super::narrow::*;
 

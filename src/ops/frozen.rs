@@ -27,9 +27,11 @@ fn name(w: &Stored) -> &'static str {
         (Numbers::F32(_), 2) => "linear f32",
         (Numbers::Bf16(_), 2) => "linear bf16",
         (Numbers::Mxfp4 { .. }, 2) => "linear mxfp4",
+        (Numbers::Int8(_), 2) => "linear int8",
         (Numbers::F32(_), _) => "experts f32",
         (Numbers::Bf16(_), _) => "experts bf16",
         (Numbers::Mxfp4 { .. }, _) => "experts mxfp4",
+        (Numbers::Int8(_), _) => "experts int8",
     }
 }
 

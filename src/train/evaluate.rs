@@ -1,8 +1,10 @@
 //! How well a model predicts text that it was not trained on.
 
-use crate::data::Windows;
+use crate::data::{IGNORE, Windows};
+use crate::kernels::{self, parallel};
 use crate::model::Transformer;
-use crate::tensor::no_grad;
+use crate::tensor::{Tensor, no_grad};
+use ndarray::Axis;
 
 /// Text to measure on.
 pub struct EvaluationSet {
@@ -48,4 +50,58 @@ pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evalu
         let bits_per_byte = nats / std::f64::consts::LN_2 / set.bytes.max(1) as f64;
         Evaluation { loss, tokens, entropy_floor: set.entropy_floor, bits_per_byte }
     })
+}
+
+/// How far the predictions of one model are from those of another, token by token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Deviation {
+    /// Kullback–Leibler divergence Σ p·ln(p/q), nats per token: what it costs to believe q where p is true.
+    pub divergence: f64,
+    /// The share of tokens for which both find the same one most probable.
+    pub same_choice: f64,
+    /// How many tokens were looked at.
+    pub tokens: usize,
+}
+
+/// How far `other` is from `exact` on a set, `batch` windows at a time.
+pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, batch: usize) -> Deviation {
+    /// Tokens whose logits exist at once; there may be 201,088 of them.
+    const BLOCK: usize = 32;
+    let (mut divergence, mut same, mut tokens) = (0.0, 0, 0);
+    no_grad(|| {
+        for batch in set.windows.evaluation(batch) {
+            let hidden = [exact, other].map(|model| model.forward(batch.inputs.view(), None).hidden);
+            let counted: Vec<usize> = (0..batch.targets.len())
+                .filter(|&t| batch.targets.as_slice().expect("row-major")[t] != IGNORE)
+                .collect();
+            for rows in counted.chunks(BLOCK) {
+                let of = |model: &Transformer, hidden: &Tensor| {
+                    let rows = hidden.matrix().select(Axis(0), rows);
+                    model.logits(&Tensor::constant(rows.into_dyn().into_shared()))
+                };
+                let (p, q) = (of(exact, &hidden[0]), of(other, &hidden[1]));
+                let (p, q) = (p.matrix(), q.matrix());
+                for (nats, equal) in parallel::map(rows.len(), |t| compare(&p.row(t).to_vec(), &q.row(t).to_vec())) {
+                    divergence += nats;
+                    same += usize::from(equal);
+                    tokens += 1;
+                }
+            }
+        }
+    });
+    let share = |total: f64| total / tokens.max(1) as f64;
+    Deviation { divergence: share(divergence), same_choice: share(same as f64), tokens }
+}
+
+/// The divergence of two rows of logits, and whether their largest stands in the same place.
+fn compare(p: &[f32], q: &[f32]) -> (f64, bool) {
+    let (best_p, best_q) = (kernels::max(p), kernels::max(q));
+    let log_total = |z: &[f32], best: f32| z.iter().map(|z| f64::from(z - best).exp()).sum::<f64>().ln();
+    let (total_p, total_q) = (log_total(p, best_p), log_total(q, best_q));
+    let term = |(p, q): (&f32, &f32)| {
+        let (ln_p, ln_q) = (f64::from(p - best_p) - total_p, f64::from(q - best_q) - total_q);
+        ln_p.exp() * (ln_p - ln_q)
+    };
+    let place = |z: &[f32], best: f32| z.iter().position(|&z| z == best);
+    (p.iter().zip(q).map(term).sum(), place(p, best_p) == place(q, best_q))
 }

@@ -12,7 +12,7 @@ pub mod metrics;
 pub mod run;
 
 pub use adamw::AdamW;
-pub use evaluate::{Evaluation, EvaluationSet, evaluate};
+pub use evaluate::{Deviation, Evaluation, EvaluationSet, deviation, evaluate};
 pub use metrics::Metrics;
 pub use run::RunDirectory;
 pub use schedule::Schedule;

@@ -130,6 +130,24 @@ fn command_line_trains_and_uses_what_it_trained() {
 }
 
 #[test]
+fn command_line_computes_fast_and_says_what_it_costs() {
+    let place = workplace();
+    let at = place.path();
+    succeed(&train(&["--steps", "2", "--eval-every", "100", "--out", "run"]), at);
+    let eval = ["eval", "run", "--data", "builtin", "--tell", "0"];
+    assert!(!text(&succeed(&eval, at).stdout).contains("divergence"));
+    let output = text(&succeed(&[&eval[..], &["--precision", "fast"]].concat(), at).stdout);
+    assert!(output.contains("nats/token when computed exactly: +0.00000; 0.00e0"), "nothing is MXFP4 here: {output}");
+    let blocks = "rows of 16 are not whole blocks of 32";
+    refuse(&[&eval[..], &["--dense", "int8"]].concat(), at, blocks);
+    refuse(&["generate", "run", "--dense", "int8"], at, blocks);
+    refuse(&["generate", "run", "--precision", "faster"], at, "possible values: exact, fast");
+    let trace = ["trace", "run", "--tokens", "1,2", "--out", "t.safetensors", "--gradients", "--precision", "fast"];
+    refuse(&trace, at, "--gradients: is computed exactly");
+    assert!(!at.join("t.safetensors").exists());
+}
+
+#[test]
 fn command_line_tokenizer_trains_encodes_and_decodes() {
     let place = workplace();
     let at = place.path();

@@ -1,5 +1,7 @@
 //! Every primitive equals its scalar twin, on every length around a register, and on the numbers that are special.
 
+mod int8;
+
 use crate::common::{assert_close, random};
 use ndarray::{Array2, ArrayView2};
 use ossia::kernels::{self, AdamW, Isa, choose, gemm, par_gemm, scalar};

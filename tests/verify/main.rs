@@ -9,6 +9,7 @@ mod kernels;
 mod elementwise;
 mod linear;
 mod embedding;
+mod precision;
 mod rms_norm;
 mod rope;
 mod attention;

@@ -2,13 +2,14 @@
 
 use crate::common::{assert_close, random};
 use ndarray::{Array2, ArrayView2};
+use ossia::kernels::{Int8Block, scalar};
 use ossia::mxfp4::encode_blocks;
 use ossia::ops::cross_entropy::{cross_entropy, cross_entropy_frozen};
 use ossia::ops::frozen;
 use ossia::ops::grouped_matmul::grouped_matmul;
 use ossia::ops::matmul::linear;
 use ossia::ops::shape::permute;
-use ossia::stored::{Bytes, Numbers, Rows, Stored};
+use ossia::stored::{Bytes, Numbers, Precision, Rows, Stored};
 use ossia::tensor::{Array, Tensor, array, matrix, slice};
 use std::sync::Arc;
 
@@ -29,7 +30,11 @@ fn stored(shape: &[usize], row: Rows, seed: u64) -> Vec<Arc<Stored>> {
         let (codes, scales) = encode_blocks(&numbers);
         formats.push(Numbers::Mxfp4 { codes: bytes(codes.concat()), scales: bytes(scales) });
     }
-    formats.into_iter().map(|numbers| Arc::new(Stored::new(shape, row, numbers))).collect()
+    let mut stored: Vec<Stored> = formats.into_iter().map(|numbers| Stored::new(shape, row, numbers)).collect();
+    if shape.last().unwrap().is_multiple_of(32) {
+        stored.push(stored[0].to_int8());
+    }
+    stored.into_iter().map(Arc::new).collect()
 }
 
 fn widened(stored: &Stored) -> Array {
@@ -112,6 +117,45 @@ fn stored_embeddings_and_projections_equal_trained_ones() {
         for (a, b) in gradients(&frozen, &[&h]).iter().zip(gradients(&trained, &[&h])) {
             assert_close("dh", a, &b, 1e-5);
         }
+    }
+}
+
+/// What a weight of these rows makes of x when it rounds it to int8.
+fn rounded(x: &Array2<f32>) -> Array2<f32> {
+    let mut blocks = vec![Int8Block::ZERO; x.len() / 32];
+    scalar::quantize_int8(x.as_slice().unwrap(), &mut blocks);
+    let mut numbers = vec![0.0; x.len()];
+    scalar::expand_int8(&blocks, &mut numbers);
+    Array2::from_shape_vec(x.dim(), numbers).unwrap()
+}
+
+#[test]
+fn stored_products_of_int8_are_those_of_the_rounded_input_for_one_token_and_for_many() {
+    for (rows, columns) in [(3, 32), (33, 96), (300, 64), (7, 2880)] {
+        for stored in stored(&[rows, columns], Rows::Outputs, 20) {
+            let dense = widened(&stored);
+            let rounds = !["f32", "bf16"].contains(&stored.numbers().format());
+            let fast = (*stored).clone().with_precision(Precision::Fast);
+            for tokens in [0, 1, 2, 4, 9] {
+                let x = matrix(&random(&[tokens, columns], 21)).to_owned();
+                let mut y = Array2::ones((tokens, rows));
+                fast.all().times_transposed(x.view(), y.view_mut());
+                let seen = if rounds { rounded(&x) } else { x };
+                let expected = Array2::<f32>::ones((tokens, rows)) + seen.dot(&matrix(&dense).t());
+                assert_close("x·Wᵀ", y.as_slice().unwrap(), expected.as_standard_layout().as_slice().unwrap(), 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn stored_int8_weights_are_within_half_a_step() {
+    let stored = &stored(&[5, 64], Rows::Outputs, 22)[0];
+    let int8 = stored.to_int8();
+    assert_eq!((int8.numbers().format(), int8.numbers().bytes()), ("int8", 5 * 64 / 32 * 34));
+    for (before, after) in stored.to_f32().chunks(32).zip(int8.to_f32().chunks(32)) {
+        let largest = before.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+        assert!(before.iter().zip(after).all(|(x, y)| (x - y).abs() <= largest * 1.008 / 254.0));
     }
 }
 

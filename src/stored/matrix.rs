@@ -1,130 +1,38 @@
-//! Weights as they lie in a file.       Book: chapter 14
-//!
-//! A checkpoint of 13 GB is not read, it is mapped: the system brings in the pages that are touched, when they are
-//! touched. A [`Stored`] is a matrix, or a stack of them, somewhere in such a file, in f32, bf16 or MXFP4. Its rows are
-//! multiplied as they are; a number is widened to f32 in a register at most, or in a small tile that is used at once.
+//! Rows of a stored weight, and their products with what goes through a layer.
 
-use crate::kernels::{self, Bf16, memory, parallel};
+use super::{Numbers, Precision, Rows, Stored};
+use crate::kernels::{self, Bf16, Int8Block, Int8Pair, memory, parallel};
 use crate::mxfp4::{BLOCK, Codes};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use std::borrow::Cow;
-use std::ops::{Deref, Range};
-use std::sync::Arc;
-
-/// A run of bytes of a file, which stays open, or in memory, as long as one of its runs is in use.
-#[derive(Clone)]
-pub struct Bytes {
-    file: Arc<dyn AsRef<[u8]> + Send + Sync>,
-    range: Range<usize>,
-}
-
-impl Bytes {
-    /// All of a file.
-    pub fn new(file: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
-        let range = 0..(*file).as_ref().len();
-        Self { file, range }
-    }
-
-    /// A part of this run. Panics if it is not inside.
-    pub fn slice(&self, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= self.len(), "{range:?} of {} bytes", self.len());
-        Self { file: self.file.clone(), range: self.range.start + range.start..self.range.start + range.end }
-    }
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &(*self.file).as_ref()[self.range.clone()]
-    }
-}
-
-/// How the numbers are written.
-#[derive(Clone)]
-pub enum Numbers {
-    /// Four bytes each, little-endian, at an address that is a multiple of four.
-    F32(Bytes),
-    /// Two bytes each, little-endian, anywhere.
-    Bf16(Bytes),
-    /// Blocks of 32 along a row: 16 bytes of codes each in one place, a scale each in another.
-    Mxfp4 {
-        /// 16 bytes a block.
-        codes: Bytes,
-        /// One byte a block.
-        scales: Bytes,
-    },
-}
-
-impl Numbers {
-    /// Bytes that they take.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Numbers::F32(bytes) | Numbers::Bf16(bytes) => bytes.len(),
-            Numbers::Mxfp4 { codes, scales } => codes.len() + scales.len(),
-        }
-    }
-
-    /// How many they are.
-    pub fn count(&self) -> usize {
-        match self {
-            Numbers::F32(bytes) => bytes.len() / 4,
-            Numbers::Bf16(bytes) => bytes.len() / 2,
-            Numbers::Mxfp4 { scales, .. } => scales.len() * BLOCK,
-        }
-    }
-
-    /// `f32`, `bf16`, `mxfp4`
-    pub fn format(&self) -> &'static str {
-        match self {
-            Numbers::F32(_) => "f32",
-            Numbers::Bf16(_) => "bf16",
-            Numbers::Mxfp4 { .. } => "mxfp4",
-        }
-    }
-
-    /// x in the order in which [`Run::dot`] of a whole row wants it.
-    fn operand<'x>(&self, x: &'x [f32]) -> Cow<'x, [f32]> {
-        match self {
-            Numbers::F32(_) | Numbers::Bf16(_) => Cow::Borrowed(x),
-            Numbers::Mxfp4 { .. } => {
-                let mut arranged = vec![0.0; x.len().next_multiple_of(2 * BLOCK)];
-                kernels::arrange_mxfp4(x, &mut arranged);
-                Cow::Owned(arranged)
-            }
-        }
-    }
-
-    /// `range` of the numbers; whole blocks where they are MXFP4.
-    fn run(&self, range: Range<usize>) -> Run<'_> {
-        match self {
-            Numbers::F32(bytes) => {
-                let bytes = &bytes[4 * range.start..4 * range.end];
-                Run::F32(memory::as_f32(bytes).expect("Stored::new checked the address"))
-            }
-            Numbers::Bf16(bytes) => Run::Bf16(bytes[2 * range.start..2 * range.end].as_chunks().0),
-            Numbers::Mxfp4 { codes, scales } => {
-                let blocks = range.start / BLOCK..range.end / BLOCK;
-                Run::Mxfp4(codes[16 * blocks.start..16 * blocks.end].as_chunks().0, &scales[blocks])
-            }
-        }
-    }
-}
+use std::ops::Range;
 
 /// Numbers of a row, or of a part of it.
 enum Run<'a> {
     F32(&'a [f32]),
     Bf16(&'a [Bf16]),
     Mxfp4(&'a [Codes], &'a [u8]),
+    Int8(&'a [Int8Block]),
+}
+
+/// A row of a layer's input in the form in which it is multiplied with whole rows of a weight.
+enum Operand<'x> {
+    F32(Cow<'x, [f32]>),
+    Int8(Vec<Int8Block>),
+    Int8Pairs(Vec<Int8Pair>),
 }
 
 impl Run<'_> {
-    /// Σ xᵢ·wᵢ, where x is a [`Numbers::operand`].
-    fn dot(&self, x: &[f32]) -> f32 {
-        match self {
-            Run::F32(w) => kernels::dot(x, w),
-            Run::Bf16(w) => kernels::dot_bf16(x, w),
-            Run::Mxfp4(codes, scales) => kernels::dot_mxfp4(x, codes, scales),
+    /// Σ xᵢ·wᵢ, where x is the [`Operand`] for these numbers.
+    fn dot(&self, x: &Operand) -> f32 {
+        match (self, x) {
+            (Run::F32(w), Operand::F32(x)) => kernels::dot(x, w),
+            (Run::Bf16(w), Operand::F32(x)) => kernels::dot_bf16(x, w),
+            (Run::Mxfp4(codes, scales), Operand::F32(x)) => kernels::dot_mxfp4(x, codes, scales),
+            (Run::Mxfp4(codes, scales), Operand::Int8Pairs(x)) => kernels::dot_int8_mxfp4(x, codes, scales),
+            (Run::Int8(w), Operand::F32(x)) => kernels::dot_int8(x, w),
+            (Run::Int8(w), Operand::Int8(x)) => kernels::dot_int8_int8(x, w),
+            _ => unreachable!("Stored::operand made it for other numbers"),
         }
     }
 
@@ -134,6 +42,7 @@ impl Run<'_> {
             Run::F32(w) => kernels::axpy(alpha, w, y),
             Run::Bf16(w) => kernels::axpy_bf16(alpha, w, y),
             Run::Mxfp4(codes, scales) => kernels::axpy_mxfp4(alpha, codes, scales, y),
+            Run::Int8(w) => kernels::axpy_int8(alpha, w, y),
         }
     }
 
@@ -143,107 +52,62 @@ impl Run<'_> {
             Run::F32(w) => y.copy_from_slice(w),
             Run::Bf16(w) => kernels::expand_bf16(w, y),
             Run::Mxfp4(codes, scales) => kernels::expand_mxfp4(codes, scales, y),
+            Run::Int8(w) => kernels::expand_int8(w, y),
         }
     }
 }
 
-/// What a row of a weight belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rows {
-    /// An output: the layer computes x·Wᵀ. PyTorch's linear layers, and everything in MXFP4.
-    Outputs,
-    /// An input: the layer computes x·W. Hugging Face's experts that are not quantized.
-    Inputs,
+impl Numbers {
+    /// `range` of the numbers; whole blocks where they are MXFP4 or int8.
+    fn run(&self, range: Range<usize>) -> Run<'_> {
+        let blocks = range.start / BLOCK..range.end / BLOCK;
+        match self {
+            Numbers::F32(bytes) => {
+                let bytes = &bytes[4 * range.start..4 * range.end];
+                Run::F32(memory::as_f32(bytes).expect("Stored::new checked the address"))
+            }
+            Numbers::Bf16(bytes) => Run::Bf16(bytes[2 * range.start..2 * range.end].as_chunks().0),
+            Numbers::Mxfp4 { codes, scales } => {
+                Run::Mxfp4(codes[16 * blocks.start..16 * blocks.end].as_chunks().0, &scales[blocks])
+            }
+            Numbers::Int8(all) => Run::Int8(&all[blocks]),
+        }
+    }
 }
 
-/// A weight in a file, or a stack of them: (…, rows, columns).
-#[derive(Clone)]
-pub struct Stored {
-    shape: Vec<usize>,
-    row: Rows,
-    numbers: Numbers,
+/// x as blocks of int8.
+fn to_int8(x: &[f32]) -> Vec<Int8Block> {
+    let mut blocks = vec![Int8Block::ZERO; x.len() / BLOCK];
+    kernels::quantize_int8(x, &mut blocks);
+    blocks
 }
 
 impl Stored {
-    /// Panics if the numbers are not as many as the shape says, or cannot be used where they lie: whoever reads a file
-    /// checks that first, see [`Stored::fits`].
-    pub fn new(shape: &[usize], row: Rows, numbers: Numbers) -> Self {
-        assert!(Self::fits(shape, &numbers), "{} {} numbers for {shape:?}", numbers.count(), numbers.format());
-        Self { shape: shape.to_vec(), row, numbers }
+    /// Whether a layer's input is rounded to int8.
+    fn rounds(&self) -> bool {
+        self.precision == Precision::Fast && matches!(self.numbers, Numbers::Mxfp4 { .. } | Numbers::Int8(_))
     }
 
-    /// Whether numbers can be multiplied in this shape, where they lie: as many as there should be, rows of whole
-    /// blocks for MXFP4, an aligned address for f32.
-    pub fn fits(shape: &[usize], numbers: &Numbers) -> bool {
-        let placed = match numbers {
-            Numbers::F32(bytes) => memory::as_f32(bytes).is_some(),
-            Numbers::Bf16(bytes) => bytes.len().is_multiple_of(2),
-            Numbers::Mxfp4 { codes, scales } => {
-                codes.len() == 16 * scales.len() && shape.last().is_some_and(|columns| columns.is_multiple_of(BLOCK))
+    /// x as [`Run::dot`] of a whole row wants it.
+    fn operand<'x>(&self, x: &'x [f32]) -> Operand<'x> {
+        match self.numbers {
+            Numbers::Mxfp4 { .. } if self.rounds() => Operand::Int8Pairs(Int8Pair::of_row(&to_int8(x))),
+            Numbers::Int8(_) if self.rounds() => Operand::Int8(to_int8(x)),
+            Numbers::Mxfp4 { .. } => {
+                let mut arranged = vec![0.0; x.len().next_multiple_of(2 * BLOCK)];
+                kernels::arrange_mxfp4(x, &mut arranged);
+                Operand::F32(Cow::Owned(arranged))
             }
-        };
-        shape.len() >= 2 && placed && numbers.count() == shape.iter().product::<usize>()
-    }
-
-    /// (…, rows, columns)
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// What a row belongs to.
-    pub fn row(&self) -> Rows {
-        self.row
-    }
-
-    /// How many outputs a layer with one of these matrices has.
-    pub fn outputs(&self) -> usize {
-        self.shape[self.shape.len() - if self.row == Rows::Outputs { 2 } else { 1 }]
-    }
-
-    /// How many inputs.
-    pub fn inputs(&self) -> usize {
-        self.shape[self.shape.len() - if self.row == Rows::Outputs { 1 } else { 2 }]
-    }
-
-    /// How they are written.
-    pub fn numbers(&self) -> &Numbers {
-        &self.numbers
-    }
-
-    /// Numbers in a row.
-    pub fn columns(&self) -> usize {
-        self.shape[self.shape.len() - 1]
-    }
-
-    /// All rows, of all matrices.
-    pub fn rows(&self) -> usize {
-        self.shape[..self.shape.len() - 1].iter().product()
-    }
-
-    /// Everything as one matrix.
-    pub fn all(&self) -> Matrix<'_> {
-        Matrix { stored: self, rows: 0..self.rows() }
-    }
-
-    /// Matrix `i` of the stack.
-    pub fn matrix(&self, i: usize) -> Matrix<'_> {
-        let rows = self.shape[self.shape.len() - 2];
-        Matrix { stored: self, rows: i * rows..(i + 1) * rows }
-    }
-
-    /// Every number, as f32.
-    pub fn to_f32(&self) -> Vec<f32> {
-        let mut numbers = vec![0.0; self.numbers.count()];
-        self.all().expand(&mut numbers);
-        numbers
+            _ => Operand::F32(Cow::Borrowed(x)),
+        }
     }
 }
 
 /// Rows of a [`Stored`]: one matrix W, (rows, columns).
 #[derive(Clone)]
 pub struct Matrix<'a> {
-    stored: &'a Stored,
-    rows: Range<usize>,
+    pub(super) stored: &'a Stored,
+    pub(super) rows: Range<usize>,
 }
 
 /// Up to so many rows of x, the weights are widened once for each of them, in registers; from there on once for all,
@@ -300,14 +164,21 @@ impl Matrix<'_> {
     pub fn times_transposed(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         let (rows, columns) = self.dim();
         assert_eq!((x.ncols(), y.dim()), (columns, (x.nrows(), rows)), "x·Wᵀ with W {:?}", self.dim());
-        let x = x.as_standard_layout();
+        let mut x = x.as_standard_layout();
+        if x.nrows() > FEW && self.stored.rounds() {
+            // Multiplied as f32, but it is what the blocks of int8 say: a token is the same alone and among many.
+            let mut rounded = x.into_owned();
+            let all = rounded.as_slice_mut().expect("row-major");
+            parallel::for_chunks(all, columns, |_, row| kernels::expand_int8(&to_int8(row), row));
+            x = rounded.into();
+        }
         if x.nrows() > FEW {
             let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), TILE_ROWS).enumerate().collect();
             return parallel::for_each(pieces, |(i, y)| self.tile_times_transposed(i * TILE_ROWS, x.view(), y));
         }
         let x_rows = x.rows();
-        let operands: Vec<Cow<[f32]>> =
-            x_rows.into_iter().map(|row| self.stored.numbers.operand(row.to_slice().expect("row-major"))).collect();
+        let operands: Vec<Operand> =
+            x_rows.into_iter().map(|row| self.stored.operand(row.to_slice().expect("row-major"))).collect();
         let piece = (rows / 16).clamp(16, 256);
         let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), piece).enumerate().collect();
         parallel::for_each(pieces, |(i, mut y)| {
