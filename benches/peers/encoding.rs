@@ -54,6 +54,7 @@ pub fn compare(data: Option<&Path>, arguments: &Arguments) -> Result<Vec<Row>, S
         ratio: median(rounds.iter().map(|round| round[0] / round[i]).collect()),
         peak_mb: None,
         gflops: None,
+        gbytes: None,
     };
     Ok(vec![row(1, "tiktoken-rs"), row(2, "bpe-openai")])
 }

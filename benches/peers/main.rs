@@ -2,11 +2,12 @@
 //!
 //! Each run is a process of its own, A B A B …, since machines are noisy and memory is counted by process. Of the peer's
 //! modes the fastest of one run each is taken. What is printed is the median of the pairs; with `--readme` it also
-//! replaces the table between the marks in README.md.
+//! writes its rows into the table between the marks in README.md.
 
 #[path = "../limits.rs"]
 mod limits;
 mod encoding;
+mod inference;
 mod table;
 mod training;
 
@@ -29,7 +30,7 @@ struct Arguments {
     /// How long a run measures, in seconds, after it has warmed up
     #[arg(long, global = true, default_value_t = 10.0)]
     seconds: f64,
-    /// Replace the table in README.md
+    /// Write the rows into the table in README.md, in the place of older ones of the same work
     #[arg(long, global = true)]
     readme: bool,
     /// What `cargo bench` adds
@@ -50,11 +51,22 @@ enum Command {
         /// A JSONL file, a text file or a directory [default: built-in stories]
         data: Option<PathBuf>,
     },
-    /// Both, training with the presets nano, tiny and small: what the README shows
+    /// Reading a prompt and writing token by token: llama.cpp
+    Infer(inference::Models),
+    /// Training and encoding, training with the presets nano, tiny and small: what the README shows
     All,
     /// One run of ossia, for the pairs
     #[command(hide = true)]
     TrainOnce { preset: String },
+    /// The same of reading and writing
+    #[command(hide = true)]
+    InferOnce {
+        model: PathBuf,
+        #[arg(long)]
+        precision_fast: bool,
+        #[arg(long)]
+        dense_int8: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -73,11 +85,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), String> {
     let standard = || ["nano", "tiny", "small"].map(String::from).to_vec();
-    let (encode, presets) = match &arguments.command {
+    let (encode, presets, models) = match &arguments.command {
         Some(Command::TrainOnce { preset }) => return training::once(preset, arguments.seconds),
-        Some(Command::Train { presets }) => (None, presets.clone()),
-        Some(Command::Encode { data }) => (Some(data.as_deref()), Vec::new()),
-        Some(Command::All) => (Some(None), standard()),
+        Some(Command::InferOnce { model, precision_fast, dense_int8 }) => {
+            return inference::once(model, inference::arithmetic(*precision_fast, *dense_int8));
+        }
+        Some(Command::Train { presets }) => (None, presets.clone(), None),
+        Some(Command::Encode { data }) => (Some(data.as_deref()), Vec::new(), None),
+        Some(Command::Infer(models)) => (None, Vec::new(), Some(models)),
+        Some(Command::All) => (Some(None), standard(), None),
         None => {
             println!("peers: nothing to compare with; see cargo bench --bench peers -- --help");
             return Ok(());
@@ -91,7 +107,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         println!("{row}");
         rows.push(row);
     }
-    let table = table::markdown(&machine, &rows);
-    println!("\n{table}");
-    if arguments.readme { table::replace_in_readme(&table) } else { Ok(()) }
+    if let Some(models) = models {
+        rows.extend(inference::compare(models, arguments)?);
+    }
+    println!("\n{}", table::markdown(&machine, &rows, &[]));
+    if arguments.readme { table::replace_in_readme(&machine, &rows) } else { Ok(()) }
 }

@@ -18,17 +18,21 @@ pub struct Row {
     pub peak_mb: Option<(f64, f64)>,
     /// What ours achieved, where that is counted.
     pub gflops: Option<f64>,
+    /// The same of what it read and wrote.
+    pub gbytes: Option<f64>,
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { work, peer, unit, rates, ratio, peak_mb, gflops } = self;
+        let Self { work, peer, unit, rates, ratio, peak_mb, gflops, gbytes } = self;
         let memory = |(ours, peer): (f64, f64)| format!("{peer:.0} and {ours:.0} MB: {:.2}", ours / peer);
         let memory = peak_mb.map_or("-".into(), memory);
-        let gflops = gflops.map_or("-".into(), |gflops| format!("{gflops:.0}"));
+        let gflops = gflops.map(|gflops| format!("{gflops:.0} GFLOP/s"));
+        let gbytes = gbytes.map(|gbytes| format!("{gbytes:.1} GB/s"));
+        let achieved = gflops.or(gbytes).unwrap_or("-".into());
         let digits = if rates.0 < 1_000.0 { 1 } else { 0 };
         write!(f, "| {work} | {peer} | {:.digits$} {unit} | {:.digits$} {unit} ", rates.1, rates.0)?;
-        write!(f, "| **{ratio:.2}** | {memory} | {gflops} |")
+        write!(f, "| **{ratio:.2}** | {memory} | {achieved} |")
     }
 }
 
@@ -46,20 +50,25 @@ pub fn machine(threads: usize, gflops: f64, gbytes: f64) -> String {
     format!("{model}, {threads} threads: at most {gflops:.0} GFLOP/s and {gbytes:.1} GB/s read")
 }
 
-/// The table.
-pub fn markdown(machine: &str, rows: &[Row]) -> String {
-    let head = "| work | peer | peer's rate | ossia's rate | ratio | peak memory, peer and ossia | GFLOP/s of ossia |\n\
+/// The table, with rows of an older one.
+pub fn markdown(machine: &str, rows: &[Row], older: &[&str]) -> String {
+    let head = "| work | peer | peer's rate | ossia's rate | ratio | peak memory, peer and ossia | ossia achieves |\n\
                 |---|---|---|---|---|---|---|\n";
+    let older: String = older.iter().map(|row| format!("{row}\n")).collect();
     let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    format!("{machine}; medians of runs in turn.\n\n{head}{rows}")
+    format!("{machine}; medians of runs in turn.\n\n{head}{older}{rows}")
 }
 
-/// Puts the table between the marks.
-pub fn replace_in_readme(table: &str) -> Result<(), String> {
+/// Puts the rows between the marks, in the place of those of the same work and peer; others stay.
+pub fn replace_in_readme(machine: &str, rows: &[Row]) -> Result<(), String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
     let (begin, end) = ("<!-- peers -->\n", "<!-- end of peers -->");
     let (before, rest) = text.split_once(begin).ok_or("README.md has no <!-- peers -->")?;
-    let (_, after) = rest.split_once(end).ok_or("README.md has no <!-- end of peers -->")?;
+    let (table, after) = rest.split_once(end).ok_or("README.md has no <!-- end of peers -->")?;
+    let measured_again = |line: &str| rows.iter().any(|row| line.starts_with(&format!("| {} | ", row.work)));
+    let old_rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let older: Vec<&str> = old_rows.filter(|line| !measured_again(line)).collect();
+    let table = markdown(machine, rows, &older);
     std::fs::write(path, format!("{before}{begin}{table}{end}{after}")).map_err(|e| format!("{path}: {e}"))
 }

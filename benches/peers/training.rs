@@ -136,5 +136,6 @@ pub fn compare(preset: &str, arguments: &Arguments) -> Result<Row, String> {
         ratio: median(pairs.iter().map(|(ours, peer)| peer.seconds / ours.seconds).collect()),
         peak_mb: (peak.0.is_finite() && peak.1.is_finite()).then_some(peak),
         gflops: Some(pairs[0].0.flops / seconds.0 / 1e9),
+        gbytes: None,
     })
 }
