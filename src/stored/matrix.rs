@@ -119,6 +119,9 @@ const FEW: usize = 2;
 const TILE_ROWS: usize = 12;
 const TILE_COLUMNS: usize = 512;
 
+/// Rows of the tiles that one thread works on in turn.
+const PIECE_ROWS: usize = 4 * TILE_ROWS;
+
 /// Numbers of a tile: 1 MB of f32, which the caches hold.
 const TILE: usize = 1 << 18;
 
@@ -173,8 +176,8 @@ impl Matrix<'_> {
             x = rounded.into();
         }
         if x.nrows() > FEW {
-            let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), TILE_ROWS).enumerate().collect();
-            return parallel::for_each(pieces, |(i, y)| self.tile_times_transposed(i * TILE_ROWS, x.view(), y));
+            let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), PIECE_ROWS).enumerate().collect();
+            return parallel::for_each(pieces, |(i, y)| self.tiles_times_transposed(i * PIECE_ROWS, x.view(), y));
         }
         let x_rows = x.rows();
         let operands: Vec<Operand> =
@@ -189,30 +192,34 @@ impl Matrix<'_> {
         });
     }
 
-    /// The columns of Y that belong to at most [`TILE_ROWS`] rows of W from `first` on.
-    fn tile_times_transposed(&self, first: usize, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
+    /// The columns of Y that belong to rows of W from `first` on. A run of columns of x stays in the second cache while
+    /// the tiles of all these rows are multiplied with it.
+    fn tiles_times_transposed(&self, first: usize, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         let (rows, columns) = (y.ncols(), self.dim().1);
-        let mut tile = vec![0.0; rows * TILE_COLUMNS.min(columns)];
+        let mut tile = vec![0.0; TILE_ROWS * TILE_COLUMNS.min(columns)];
         let mut sums = vec![[[0.0_f32; 3]; 4]; x.nrows().div_ceil(4) * rows.div_ceil(3)];
+        let (sums_of_rows, sums_of_tile) = (rows.div_ceil(3), TILE_ROWS / 3);
         for start in (0..columns).step_by(TILE_COLUMNS) {
             let run = start..columns.min(start + TILE_COLUMNS);
-            let tile = &mut tile[..rows * run.len()];
-            for (row, tile) in tile.chunks_exact_mut(run.len()).enumerate() {
-                self.run(first + row, run.clone()).expand(tile);
-            }
             // At the borders the last row stands in for those that are not there.
             let row_of_x = |t: usize| &x.row(t.min(x.nrows() - 1)).to_slice().expect("row-major")[run.clone()];
-            let row_of_w = |j: usize| &tile[j.min(rows - 1) * run.len()..][..run.len()];
-            for (t, sums) in sums.chunks_exact_mut(rows.div_ceil(3)).enumerate() {
-                let x = std::array::from_fn(|i| row_of_x(4 * t + i));
-                for (j, sums) in sums.iter_mut().enumerate() {
-                    let more = kernels::dots(x, std::array::from_fn(|i| row_of_w(3 * j + i)));
-                    sums.iter_mut().flatten().zip(more.iter().flatten()).for_each(|(sum, more)| *sum += more);
+            for top in (0..rows).step_by(TILE_ROWS) {
+                let height = TILE_ROWS.min(rows - top);
+                for (row, tile) in tile.chunks_exact_mut(run.len()).take(height).enumerate() {
+                    self.run(first + top + row, run.clone()).expand(tile);
+                }
+                let row_of_w = |j: usize| &tile[j.min(height - 1) * run.len()..][..run.len()];
+                for (t, sums) in sums.chunks_exact_mut(sums_of_rows).enumerate() {
+                    let x = std::array::from_fn(|i| row_of_x(4 * t + i));
+                    for (j, sums) in sums[top / 3..].iter_mut().take(sums_of_tile).enumerate() {
+                        let more = kernels::dots(x, std::array::from_fn(|i| row_of_w(3 * j + i)));
+                        sums.iter_mut().flatten().zip(more.iter().flatten()).for_each(|(sum, more)| *sum += more);
+                    }
                 }
             }
         }
         for (t, mut y) in y.rows_mut().into_iter().enumerate() {
-            let sums = sums[t / 4 * rows.div_ceil(3)..].iter().flat_map(|sums| sums[t % 4]);
+            let sums = sums[t / 4 * sums_of_rows..].iter().flat_map(|sums| sums[t % 4]);
             y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
         }
     }
