@@ -69,11 +69,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
     ))?;
     if arithmetic != Arithmetic::default() {
         let exact = open_model(&arguments.model)?;
-        let (loss, deviation) = (evaluate(&exact, &set, batch_size).loss, deviation(&exact, &model, &set, batch_size));
+        let deviation = deviation(&exact, &model, &set, batch_size);
         print(&format!(
-            "{loss:.4} nats/token when computed exactly: {:+.5}; {:.2e} nats/token of divergence, \
+            "{:.4} nats/token when computed exactly: {:+.5}; {:.2e} nats/token of divergence, \
              the same first choice for {:.2} % of tokens\n",
-            result.loss - loss,
+            deviation.exact_loss,
+            deviation.excess_loss,
             deviation.divergence,
             100.0 * deviation.same_choice
         ))?;

@@ -55,6 +55,10 @@ pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evalu
 /// How far the predictions of one model are from those of another, token by token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Deviation {
+    /// Cross-entropy of the exact one, nats per token.
+    pub exact_loss: f64,
+    /// How much more that of the other is.
+    pub excess_loss: f64,
     /// Kullback–Leibler divergence Σ p·ln(p/q), nats per token: what it costs to believe q where p is true.
     pub divergence: f64,
     /// The share of tokens for which both find the same one most probable.
@@ -67,13 +71,12 @@ pub struct Deviation {
 pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, batch: usize) -> Deviation {
     /// Tokens whose logits exist at once; there may be 201,088 of them.
     const BLOCK: usize = 32;
-    let (mut divergence, mut same, mut tokens) = (0.0, 0, 0);
+    let (mut loss, mut excess, mut divergence, mut same, mut tokens) = (0.0, 0.0, 0.0, 0, 0);
     no_grad(|| {
         for batch in set.windows.evaluation(batch) {
             let hidden = [exact, other].map(|model| model.forward(batch.inputs.view(), None).hidden);
-            let counted: Vec<usize> = (0..batch.targets.len())
-                .filter(|&t| batch.targets.as_slice().expect("row-major")[t] != IGNORE)
-                .collect();
+            let targets = batch.targets.as_slice().expect("row-major");
+            let counted: Vec<usize> = (0..targets.len()).filter(|&t| targets[t] != IGNORE).collect();
             for rows in counted.chunks(BLOCK) {
                 let of = |model: &Transformer, hidden: &Tensor| {
                     let rows = hidden.matrix().select(Axis(0), rows);
@@ -81,8 +84,13 @@ pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, 
                 };
                 let (p, q) = (of(exact, &hidden[0]), of(other, &hidden[1]));
                 let (p, q) = (p.matrix(), q.matrix());
-                for (nats, equal) in parallel::map(rows.len(), |t| compare(&p.row(t).to_vec(), &q.row(t).to_vec())) {
-                    divergence += nats;
+                let compared = parallel::map(rows.len(), |t| {
+                    compare(&p.row(t).to_vec(), &q.row(t).to_vec(), targets[rows[t]] as usize)
+                });
+                for (nats, [more, apart], equal) in compared {
+                    loss += nats;
+                    excess += more;
+                    divergence += apart;
                     same += usize::from(equal);
                     tokens += 1;
                 }
@@ -90,11 +98,17 @@ pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, 
         }
     });
     let share = |total: f64| total / tokens.max(1) as f64;
-    Deviation { divergence: share(divergence), same_choice: share(same as f64), tokens }
+    Deviation {
+        exact_loss: share(loss),
+        excess_loss: share(excess),
+        divergence: share(divergence),
+        same_choice: share(same as f64),
+        tokens,
+    }
 }
 
-/// The divergence of two rows of logits, and whether their largest stands in the same place.
-fn compare(p: &[f32], q: &[f32]) -> (f64, bool) {
+/// The loss of the first of two rows of logits; how much more that of the second is, and their divergence; and whether their largest stands in the same place.
+fn compare(p: &[f32], q: &[f32], target: usize) -> (f64, [f64; 2], bool) {
     let (best_p, best_q) = (kernels::max(p), kernels::max(q));
     let log_total = |z: &[f32], best: f32| z.iter().map(|z| f64::from(z - best).exp()).sum::<f64>().ln();
     let (total_p, total_q) = (log_total(p, best_p), log_total(q, best_q));
@@ -103,5 +117,7 @@ fn compare(p: &[f32], q: &[f32]) -> (f64, bool) {
         ln_p.exp() * (ln_p - ln_q)
     };
     let place = |z: &[f32], best: f32| z.iter().position(|&z| z == best);
-    (p.iter().zip(q).map(term).sum(), place(p, best_p) == place(q, best_q))
+    let loss_p = total_p - f64::from(p[target] - best_p);
+    let loss_q = total_q - f64::from(q[target] - best_q);
+    (loss_p, [loss_q - loss_p, p.iter().zip(q).map(term).sum()], place(p, best_p) == place(q, best_q))
 }

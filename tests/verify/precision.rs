@@ -8,7 +8,7 @@ use ossia::data::Windows;
 use ossia::layers::{KvCache, Parameter};
 use ossia::model::Transformer;
 use ossia::stored::Precision;
-use ossia::train::{EvaluationSet, deviation};
+use ossia::train::{EvaluationSet, deviation, evaluate};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -97,6 +97,8 @@ fn precision_is_measured_as_a_divergence() {
     let (exact, fast) = (load(directory.path()).unwrap(), load_with(directory.path(), FAST).unwrap());
     let (none, some) = (deviation(&exact, &exact, &set(64), 2), deviation(&exact, &fast, &set(64), 2));
     assert_eq!((none.divergence, none.same_choice), (0.0, 1.0));
+    let loss = evaluate(&exact, &set(64), 2).loss;
+    assert!((some.exact_loss - loss).abs() < 1e-5 * loss, "{some:?}; expected {loss}");
     assert_eq!((none.tokens, some.tokens), (301, 301));
     assert!(some.divergence > 0.0 && some.divergence < 1e-2, "{some:?}");
     assert!(some.same_choice > 0.8, "{some:?}");
