@@ -16,6 +16,9 @@ use ndarray::ArrayView2;
 pub struct Transformer {
     /// Its numbers.
     pub config: ModelConfig,
+    /// Whether training keeps only the input of each block, and computes the rest again on the way back: the same
+    /// gradients in less memory and more time.
+    pub checkpoint_activations: bool,
     embedding: Weight, // (V, H)
     blocks: Vec<Block>,
     norm: RmsNorm,
@@ -71,6 +74,7 @@ impl Transformer {
             head: if config.tied { None } else { Some(source.weight("head.weight".into(), &table, init)?) },
             rotary: Rotary::new(config),
             config: config.clone(),
+            checkpoint_activations: false,
         })
     }
 
@@ -98,7 +102,10 @@ impl Transformer {
         observe("embed".into(), &x);
         let mut routing = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
-            let out = block.forward(&x, &angles, sequences, cache.as_mut().map(|cache| cache.layer_mut(i)));
+            let out = match &mut cache {
+                None if self.checkpoint_activations => block.forward_recomputed(&x, &angles, sequences),
+                cache => block.forward(&x, &angles, sequences, cache.as_mut().map(|cache| cache.layer_mut(i))),
+            };
             observe(format!("layers.{i}.attention"), &out.attention);
             if let Some(decision) = out.routing {
                 observe(format!("layers.{i}.router_logits"), &decision.logits);

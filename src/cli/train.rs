@@ -105,6 +105,10 @@ pub struct Arguments {
     /// Go on with the run in --out as if it had never stopped. Its settings hold; only --steps may be raised
     #[arg(long, requires = "out")]
     resume: bool,
+    /// Keep only the input of each block for the way back and compute the rest again: less memory, more time, the same
+    /// run bit for bit
+    #[arg(long)]
+    checkpoint_activations: bool,
     /// Print what each op took, to standard error, when the run ends
     #[arg(long)]
     profile: bool,
@@ -112,6 +116,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (mut trainer, run, tokenizer) = if arguments.resume { resume(arguments)? } else { start(arguments)? };
+    trainer.model.checkpoint_activations = arguments.checkpoint_activations;
     describe(&trainer, &run, &tokenizer);
     let mut progress = Progress::new(run.clone(), tokenizer.clone(), trainer.step_count(), trainer.settings.steps);
     if arguments.profile {

@@ -5,7 +5,7 @@ use super::{Attention, Experts, LayerCache, Mlp, RmsNorm, Router, Source, Visito
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::elementwise::add;
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, recompute};
 
 /// One layer of the model.
 #[derive(Clone)]
@@ -80,6 +80,20 @@ impl Block {
         BlockOutput { attention, routing, feed_forward, hidden }
     }
     // ANCHOR_END: forward
+
+    /// [`Block::forward`] without a cache, of which only x is kept for the way back: see [`recompute`]. Gradients flow
+    /// through `hidden` and the router's logits.
+    pub fn forward_recomputed(&self, x: &Tensor, angles: &(Array, Array), sequences: usize) -> BlockOutput {
+        let (block, angles) = (self.clone(), angles.clone());
+        recompute(
+            x,
+            move |x| block.forward(x, &angles, sequences, None),
+            |out| {
+                let logits = out.routing.as_mut().map(|routing| &mut routing.logits);
+                std::iter::once(&mut out.hidden).chain(logits).collect()
+            },
+        )
+    }
 
     /// `attention_norm`, `attention`, `mlp_norm`, and `router` with `experts`, or `mlp`.
     pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {

@@ -1,6 +1,6 @@
 //! The walk from a result back to the parameters.
 
-use super::{Array, Node, Origin, Tensor, array, slice};
+use super::{Array, Node, Origin, Tensor, WayBack, array, slice};
 use crate::kernels;
 use crate::profile;
 use std::collections::hash_map::Entry;
@@ -98,9 +98,18 @@ impl Tensor {
             let record = node.record.lock().expect("no way back has panicked").take();
             let record = record.expect("backward() was already called on this graph, which freed it");
             let dy = gradients.by_id.remove(&node.id).expect("a waiting node has a gradient");
-            for (input, dx) in record.inputs.into_iter().zip((record.backward)(dy)) {
-                if let Some(dx) = dx {
-                    deliver(&mut gradients, &mut waiting, input, dx);
+            match record.way_back {
+                WayBack::Gradients(backward) => {
+                    for (input, dx) in record.inputs.into_iter().zip(backward(dy)) {
+                        if let Some(dx) = dx {
+                            deliver(&mut gradients, &mut waiting, input, dx);
+                        }
+                    }
+                }
+                WayBack::Again(compute) => {
+                    for (result, dy) in compute(&record.inputs) {
+                        deliver(&mut gradients, &mut waiting, result.origin, dy);
+                    }
                 }
             }
         }

@@ -13,9 +13,11 @@
 
 mod backward;
 mod grad_check;
+mod recompute;
 
 pub use backward::Gradients;
 pub use grad_check::{GradCheck, grad_check};
+pub use recompute::recompute;
 
 use ndarray::{ArcArray, ArrayView2, IxDyn};
 use std::cell::Cell;
@@ -56,9 +58,27 @@ struct Node {
 
 struct Record {
     inputs: Vec<Origin>,
-    backward: Backward,
+    way_back: WayBack,
 }
+
+/// What happens when a node's gradient is complete.
+enum WayBack {
+    /// It becomes the gradients of the inputs.
+    Gradients(Backward),
+    /// The node stands for several that were not recorded. They are now, which gives their results, each with the
+    /// gradient that has come for it. See [`recompute`].
+    Again(Box<Again>),
+}
+
+type Again = dyn FnOnce(&[Origin]) -> Vec<(Tensor, Array)> + Send;
 // ANCHOR_END: tensor
+
+impl Origin {
+    fn node(inputs: Vec<Origin>, way_back: WayBack) -> Self {
+        let record = Mutex::new(Some(Record { inputs, way_back }));
+        Origin::Node(Arc::new(Node { id: next_id(), record }))
+    }
+}
 
 fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -83,8 +103,7 @@ impl Tensor {
             return Self { value, origin: Origin::Constant };
         }
         let inputs = inputs.iter().map(|input| input.origin.clone()).collect();
-        let record = Mutex::new(Some(Record { inputs, backward: backward() }));
-        Self { value, origin: Origin::Node(Arc::new(Node { id: next_id(), record })) }
+        Self { value, origin: Origin::node(inputs, WayBack::Gradients(backward())) }
     }
 
     /// Whether a gradient would flow through this tensor, here and now (see [`no_grad`]).
@@ -170,13 +189,17 @@ thread_local! {
 
 /// Runs `f` without recording: for evaluation and generation. Ends with `f`, also by panic.
 pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
+    with_recording(false, f)
+}
+
+fn with_recording<R>(recording: bool, f: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
             RECORDING.set(self.0);
         }
     }
-    let _restore = Restore(RECORDING.replace(false));
+    let _restore = Restore(RECORDING.replace(recording));
     f()
 }
 

@@ -3,9 +3,9 @@
 use crate::common::{assert_close, assert_derivative, random};
 use ossia::ops::elementwise::{add, exp, mul, scale};
 use ossia::ops::reduce::sum;
-use ossia::tensor::{Array, Tensor, array, grad_check, no_grad, slice};
+use ossia::tensor::{Array, Tensor, array, grad_check, no_grad, recompute, slice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 fn number(x: f32) -> Tensor {
     Tensor::parameter(array(&[1], vec![x]))
@@ -152,4 +152,62 @@ fn autograd_grad_check_reports_nan() {
 fn autograd_of_a_composition_equals_its_central_difference() {
     let f = |x: &[Tensor]| mul(&exp(&scale(&x[0], 0.3)), &x[1]);
     assert_derivative(&[random(&[3, 4], 1), random(&[4], 2)], f, f);
+}
+
+/// y = e^x·w and z = w·x, twice each: through two results, one of which may get no gradient.
+#[test]
+fn autograd_recomputes_to_the_same_bits() {
+    type Pair = (Tensor, Tensor);
+    let of = |x: &Tensor, w: &Tensor| -> Pair { (mul(&exp(x), w), mul(w, x)) };
+    let through = |again: bool, w: &Tensor, x: &Tensor| {
+        let w = w.clone();
+        if again { recompute(x, move |x| of(x, &w), |pair| vec![&mut pair.0, &mut pair.1]) } else { of(x, &w) }
+    };
+    let (x, w) = (Tensor::parameter(random(&[3, 4], 1)), Tensor::parameter(random(&[3, 4], 2)));
+    for second in [false, true] {
+        let gradients = [false, true].map(|again| {
+            let (y, z) = through(again, &w, &scale(&x, 0.7));
+            let (y, _) = through(again, &w, &y);
+            let loss = if second { add(&sum(&y), &sum(&mul(&z, &z))) } else { sum(&y) };
+            let gradients = loss.backward();
+            [&x, &w].map(|parameter| slice(gradients.get(parameter).unwrap()).to_vec())
+        });
+        assert_eq!(gradients[0], gradients[1]);
+    }
+}
+
+#[test]
+fn autograd_that_recomputes_keeps_nothing_and_runs_each_part_twice() {
+    struct Kept(Arc<AtomicUsize>);
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let (alive, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let part = |x: &Tensor| {
+        let (alive, runs) = (alive.clone(), runs.clone());
+        recompute(
+            x,
+            move |x| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                Tensor::from_op(x.value().clone(), &[x], || {
+                    assert!(alive.fetch_add(1, Ordering::Relaxed) < 1, "two parts are kept at one time");
+                    let kept = Kept(alive.clone());
+                    Box::new(move |dy| {
+                        let _kept = &kept;
+                        vec![Some(dy)]
+                    })
+                })
+            },
+            |y| vec![y],
+        )
+    };
+    let x = number(2.0);
+    let y = (0..5).fold(x.clone(), |y, _| part(&y));
+    assert_eq!((alive.load(Ordering::Relaxed), runs.load(Ordering::Relaxed)), (0, 5));
+    assert_eq!(slice(y.backward().get(&x).unwrap()), [1.0]);
+    assert_eq!((alive.load(Ordering::Relaxed), runs.load(Ordering::Relaxed)), (0, 10));
+    assert!(!no_grad(|| part(&x).needs_grad()));
+    drop((0..100_000).fold(x, |y, _| part(&y))); // freeing a long chain does not recurse
 }

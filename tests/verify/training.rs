@@ -156,6 +156,33 @@ fn training_accumulates_two_half_batches_to_one_whole() {
     }
 }
 
+#[test]
+fn training_that_checkpoints_activations_has_the_same_gradients_bit_for_bit() {
+    let config = ModelConfig {
+        layers: 3,
+        windows: vec![Some(5), None, Some(5)],
+        dense_layers: vec![1],
+        dense_intermediate_size: 10,
+        ..small()
+    };
+    let tokens = ndarray::Array2::from_shape_fn((4, 12), |(b, t)| ((b * 12 + t) * 7 % 40) as u32);
+    let targets: Vec<u32> = (0..48).map(|i| i * 11 % 40).collect();
+    for router_aux_loss_coef in [0.0, 0.5] {
+        let mut model = Transformer::random(&ModelConfig { router_aux_loss_coef, ..config.clone() }, 7);
+        let [kept, recomputed] = [false, true].map(|checkpoint_activations| {
+            model.checkpoint_activations = checkpoint_activations;
+            let loss = model.loss(&model.forward(tokens.view(), None), &targets);
+            (loss.total.item().to_bits(), loss.total.backward())
+        });
+        assert_eq!(kept.0, recomputed.0);
+        for (name, parameter) in model.parameters() {
+            let [kept, recomputed] = [&kept.1, &recomputed.1].map(|gradients| gradients.get(&parameter));
+            assert!(kept.is_some_and(|gradient| gradient.iter().any(|&x| x != 0.0)), "{name} has a gradient");
+            assert_eq!(kept, recomputed, "{name}");
+        }
+    }
+}
+
 /// Keeps a run directory, and stops after some steps.
 struct Recorder {
     run: Option<RunDirectory>,
