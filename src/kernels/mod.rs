@@ -14,6 +14,7 @@
 pub mod scalar;
 mod lanes;
 mod vector;
+mod heads;
 mod narrow;
 mod int8;
 #[cfg(target_arch = "x86_64")]
@@ -156,6 +157,12 @@ primitives! {
     /// Σ xᵢ·wᵢ of every x with every w: each number that is loaded is used three or four times.
     fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4]
         where x.iter().chain(&w).all(|row| row.len() == x[0].len());
+    /// s(h, t) = ⟨qₕ, kₜ⟩ of a few rows q (G·D,) with many k (T·D,): s (G·T,).
+    fn head_scores(q: &[f32], k: &[f32], dim: usize, s: &mut [f32])
+        where heads::fit(dim, q.len(), k.len(), s.len());
+    /// oₕ ← oₕ + Σₜ p(h, t)·vₜ: p (G·T,), v (T·D,), o (G·D,).
+    fn head_values(p: &[f32], v: &[f32], dim: usize, o: &mut [f32])
+        where heads::fit(dim, o.len(), v.len(), p.len());
     /// Σ xᵢ
     fn sum(x: &[f32]) -> f32 where true;
     /// max xᵢ; −∞ of nothing.

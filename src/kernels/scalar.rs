@@ -16,6 +16,23 @@ pub fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
     x.map(|x| w.map(|w| dot(x, w)))
 }
 
+/// s(h, t) = ⟨qₕ, kₜ⟩
+pub fn head_scores(q: &[f32], k: &[f32], dim: usize, s: &mut [f32]) {
+    let pairs = q.chunks_exact(dim).flat_map(|q| k.chunks_exact(dim).map(move |k| (q, k)));
+    for (s, (q, k)) in s.iter_mut().zip(pairs) {
+        *s = dot(q, k);
+    }
+}
+
+/// oₕ ← oₕ + Σₜ p(h, t)·vₜ
+pub fn head_values(p: &[f32], v: &[f32], dim: usize, o: &mut [f32]) {
+    for (p, o) in p.chunks_exact(v.len() / dim).zip(o.chunks_exact_mut(dim)) {
+        for (p, v) in p.iter().zip(v.chunks_exact(dim)) {
+            axpy(*p, v, o);
+        }
+    }
+}
+
 /// Σ xᵢ
 pub fn sum(x: &[f32]) -> f32 {
     x.iter().sum()

@@ -8,6 +8,7 @@
 //! Sums run in four independent accumulators: a fused multiply-add takes four cycles, and two can start in each.
 
 use super::AdamW;
+pub use super::heads::*;
 pub use super::int8::*;
 use super::lanes::Lanes;
 pub use super::narrow::*;
@@ -106,7 +107,7 @@ fn halve<V: Lanes>(a: V, b: V) -> V {
 }
 
 #[inline(always)]
-fn whole(row: &[f32], groups: usize) -> &[[f32; 8]] {
+pub(super) fn whole(row: &[f32], groups: usize) -> &[[f32; 8]] {
     &row.as_chunks::<8>().0[..groups]
 }
 

@@ -66,7 +66,7 @@ impl Attention {
     fn cached(&self, q: &Tensor, k: &Tensor, v: &Tensor, cache: &mut LayerCache) -> Tensor {
         let start = cache.seen();
         let mut keys = cache.runs();
-        keys.push(Keys { start, k: k.data(), v: v.data() });
+        keys.push(Keys::rows(start, k.data(), v.data(), self.shape));
         let (o, _) = tiled::forward(q.data(), start, &keys, self.sinks.data(), self.shape);
         cache.append(k.data(), v.data());
         Tensor::constant(array(q.shape(), o))

@@ -6,6 +6,8 @@
 
 use crate::config::ModelConfig;
 use crate::ops::attention::Keys;
+use ndarray::{ArrayView3, s};
+use std::ops::Range;
 
 /// The cache of a whole model: one text.
 #[derive(Clone)]
@@ -16,8 +18,8 @@ pub struct KvCache {
 impl KvCache {
     /// An empty one.
     pub fn new(config: &ModelConfig) -> Self {
-        let width = config.kv_heads * config.head_dim;
-        Self { layers: config.windows.iter().map(|&window| LayerCache::new(window, width)).collect() }
+        let layer = |&window| LayerCache::new(window, config.kv_heads, config.head_dim);
+        Self { layers: config.windows.iter().map(layer).collect() }
     }
 
     /// How many tokens it has seen: the position of the next one.
@@ -32,7 +34,7 @@ impl KvCache {
 
     /// The bytes of the keys and values that it holds.
     pub fn bytes(&self) -> usize {
-        self.layers.iter().map(|layer| 4 * (layer.k.len() + layer.v.len())).sum()
+        self.layers.iter().map(LayerCache::bytes).sum()
     }
 
     /// The part of one layer.
@@ -41,55 +43,84 @@ impl KvCache {
     }
 }
 
-/// Keys and values of one layer.
+/// Keys and values of one layer, head by head: what a query head reads lies together.
 #[derive(Clone)]
 pub struct LayerCache {
     window: Option<usize>,
-    width: usize, // K·D
+    heads: usize, // K
+    dim: usize,   // D
     seen: usize,
-    k: Vec<f32>, // (min(seen, W), K·D)
+    slots: usize,
+    k: Vec<f32>, // (K, slots, D), of which min(seen, W) slots are in use
     v: Vec<f32>,
 }
 
 // ANCHOR: ring
 impl LayerCache {
-    /// An empty one, for keys of `width` numbers.
-    pub fn new(window: Option<usize>, width: usize) -> Self {
-        Self { window, width, seen: 0, k: Vec::new(), v: Vec::new() }
+    /// An empty one, for `heads` key/value heads of `dim` numbers.
+    pub fn new(window: Option<usize>, heads: usize, dim: usize) -> Self {
+        Self { window, heads, dim, seen: 0, slots: 0, k: Vec::new(), v: Vec::new() }
+    }
+
+    /// How many positions are kept.
+    fn kept(&self) -> usize {
+        self.window.map_or(self.seen, |window| self.seen.min(window))
     }
 
     /// What is kept, oldest first: one run, or two where the ring has wrapped around.
     pub fn runs(&self) -> Vec<Keys<'_>> {
-        let kept = self.k.len() / self.width;
+        let kept = self.kept();
         let oldest = self.seen - kept;
         // Slot 0 holds the newest multiple of W, or position 0.
         let split = self.window.map_or(0, |window| oldest % window);
-        let run = |start, slots: std::ops::Range<usize>| {
-            let numbers = slots.start * self.width..slots.end * self.width;
-            Keys { start, k: &self.k[numbers.clone()], v: &self.v[numbers] }
+        let view = |x, slots| {
+            let all = ArrayView3::from_shape((self.heads, self.slots, self.dim), x).expect("the sizes of this cache");
+            all.permuted_axes([1, 0, 2]).slice_move(s![slots, .., ..])
         };
+        let run = |start, slots: Range<usize>| Keys { start, k: view(&self.k, slots.clone()), v: view(&self.v, slots) };
         let runs = [run(oldest, split..kept), run(oldest + kept - split, 0..split)];
         runs.into_iter().filter(|run| !run.k.is_empty()).collect()
     }
 
     /// Takes in the keys and values of the next tokens, (T, K·D) each.
     pub fn append(&mut self, k: &[f32], v: &[f32]) {
-        for (k, v) in k.chunks_exact(self.width).zip(v.chunks_exact(self.width)) {
-            match self.window.filter(|&window| self.seen >= window) {
-                Some(window) => {
-                    let slot = self.seen % window * self.width;
-                    self.k[slot..slot + self.width].copy_from_slice(k);
-                    self.v[slot..slot + self.width].copy_from_slice(v);
-                }
-                None => {
-                    self.k.extend_from_slice(k);
-                    self.v.extend_from_slice(v);
-                }
+        let width = self.heads * self.dim;
+        self.make_room(self.seen + k.len() / width);
+        for (k, v) in k.chunks_exact(width).zip(v.chunks_exact(width)) {
+            let slot = self.window.map_or(self.seen, |window| self.seen % window);
+            for h in 0..self.heads {
+                let (there, here) = ((h * self.slots + slot) * self.dim, h * self.dim);
+                self.k[there..][..self.dim].copy_from_slice(&k[here..][..self.dim]);
+                self.v[there..][..self.dim].copy_from_slice(&v[here..][..self.dim]);
             }
             self.seen += 1;
         }
     }
     // ANCHOR_END: ring
+
+    /// Slots for `positions` positions, or for the window. Doubled, so that a long text moves each number once or twice.
+    fn make_room(&mut self, positions: usize) {
+        let needed = self.window.map_or(positions, |window| positions.min(window));
+        if needed <= self.slots {
+            return;
+        }
+        let slots = needed.max(2 * self.slots);
+        let slots = self.window.map_or(slots, |window| slots.min(window));
+        for x in [&mut self.k, &mut self.v] {
+            let mut larger = vec![0.0; self.heads * slots * self.dim];
+            if self.slots > 0 {
+                let heads = x.chunks_exact(self.slots * self.dim).zip(larger.chunks_exact_mut(slots * self.dim));
+                heads.for_each(|(old, new)| new[..old.len()].copy_from_slice(old));
+            }
+            *x = larger;
+        }
+        self.slots = slots;
+    }
+
+    /// The bytes of what is kept.
+    fn bytes(&self) -> usize {
+        2 * 4 * self.kept() * self.heads * self.dim
+    }
 
     /// The position of the next token.
     pub fn seen(&self) -> usize {

@@ -110,7 +110,7 @@ fn attention_tiled_equals_its_naive_twin_at_every_offset_and_cut() {
             let expected = naive::forward(q, k, v, sinks, shape);
             for cut in [0, 1, 64, 100, offset] {
                 let at = cut * shape.kv_width();
-                let runs = [Keys { start: 0, k: &k[..at], v: &v[..at] }, Keys { start: cut, k: &k[at..], v: &v[at..] }];
+                let runs = [Keys::rows(0, &k[..at], &v[..at], shape), Keys::rows(cut, &k[at..], &v[at..], shape)];
                 let (o, _) = tiled::forward(q, offset, &runs, sinks, shape);
                 assert_close(&format!("window {window:?}, offset {offset}, cut {cut}"), &o, &expected, 1e-5);
             }
@@ -130,7 +130,7 @@ fn attention_decode_equals_the_naive_twin_over_a_long_cache() {
         let expected = naive::forward(q, k, v, sinks, shape);
         for cut in [0, 700, 1_024, 2_400, 2_499] {
             let at = cut * shape.kv_width();
-            let runs = [Keys { start: 0, k: &k[..at], v: &v[..at] }, Keys { start: cut, k: &k[at..], v: &v[at..] }];
+            let runs = [Keys::rows(0, &k[..at], &v[..at], shape), Keys::rows(cut, &k[at..], &v[at..], shape)];
             let (o, lse) = decode::forward(q, tokens - 1, &runs, sinks, shape);
             assert_close(&format!("window {window:?}, cut {cut}"), &o, &expected, 1e-5);
             // Two queries take the other way; the second of them is this one.
@@ -149,7 +149,7 @@ fn attention_sees_exactly_w_keys() {
     let mut v = vec![0.0; tokens * tokens];
     (0..tokens).for_each(|t| v[t * tokens + t] = 1.0);
     let zeros = vec![0.0; tokens * tokens];
-    let run = [Keys { start: 0, k: &zeros, v: &v }];
+    let run = [Keys::rows(0, &zeros, &v, shape)];
     let (o, _) = tiled::forward(&zeros, 0, &run, &[0.0], shape);
     for t in 0..tokens {
         let seen = (t + 1).min(window);
@@ -164,7 +164,7 @@ fn attention_sees_exactly_w_keys() {
 fn attention_sink_takes_its_share_and_minus_infinity_takes_none() {
     let shape = Shape { heads: 1, kv_heads: 1, head_dim: 2, window: Some(2) };
     let (q, k, v) = ([0.0; 140 * 2], [0.0; 140 * 2], [1.0; 140 * 2]);
-    let run = [Keys { start: 0, k: &k, v: &v }];
+    let run = [Keys::rows(0, &k, &v, shape)];
     let value = |sink: f32| tiled::forward(&q, 0, &run, &[sink], shape).0[2 * 139];
     assert!((value(0.0) - 2.0 / 3.0).abs() < 1e-6);
     assert!((value(f32::NEG_INFINITY) - 1.0).abs() < 1e-6, "no sink at all, also where a whole tile is hidden");

@@ -65,6 +65,23 @@ fn kernels_sums_equal_the_scalar_twin() {
 }
 
 #[test]
+fn kernels_of_a_few_heads_and_many_keys_equal_the_scalar_twin() {
+    for (heads, keys, dim) in [(1, 1, 1), (2, 3, 7), (3, 4, 8), (4, 5, 64), (5, 9, 48), (8, 10, 64), (9, 131, 12)] {
+        let name = format!("{heads} heads, {keys} keys of {dim}");
+        let (q, k) = (numbers(heads * dim, 1), numbers(keys * dim, 2));
+        let (mut fast, mut slow) = (vec![f32::NAN; heads * keys], vec![f32::NAN; heads * keys]);
+        kernels::head_scores(&q, &k, dim, &mut fast);
+        scalar::head_scores(&q, &k, dim, &mut slow);
+        assert_close(&format!("scores, {name}"), &fast, &slow, 1e-6);
+        let (mut fast, mut slow) = (numbers(heads * dim, 3), numbers(heads * dim, 3));
+        let p = numbers(heads * keys, 4);
+        kernels::head_values(&p, &k, dim, &mut fast);
+        scalar::head_values(&p, &k, dim, &mut slow);
+        assert_close(&format!("values, {name}"), &fast, &slow, 2e-6);
+    }
+}
+
+#[test]
 fn kernels_of_unaligned_slices_are_the_same_numbers() {
     let (a, b) = (numbers(200, 1), numbers(200, 2));
     for start in 0..9 {

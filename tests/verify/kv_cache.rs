@@ -58,7 +58,7 @@ fn kv_cache_prefill_in_pieces_and_one_by_one_give_the_logits_of_no_cache() {
 
 #[test]
 fn kv_cache_of_a_sliding_layer_is_a_ring_of_w() {
-    let mut cache = LayerCache::new(Some(3), 1);
+    let mut cache = LayerCache::new(Some(3), 1, 1);
     assert!(cache.runs().is_empty());
     let mut kept = Vec::new();
     for position in 0..8 {
@@ -68,11 +68,39 @@ fn kv_cache_of_a_sliding_layer_is_a_ring_of_w() {
         let starts: Vec<usize> = runs.iter().map(|run| run.start).collect();
         let first = (position + 1_usize).saturating_sub(3);
         assert_eq!(positions, (first..=position).map(|p| p as f32).collect::<Vec<_>>(), "oldest first");
-        runs.iter().for_each(|run| assert_eq!(run.k[0], run.start as f32));
+        runs.iter().for_each(|run| assert_eq!(run.k[[0, 0, 0]], run.start as f32));
         assert_eq!(starts[0], first);
         kept.push(positions.len());
     }
     assert_eq!(kept, [1, 2, 3, 3, 3, 3, 3, 3]);
+}
+
+/// Heads lie apart in memory, and move when the cache grows.
+#[test]
+fn kv_cache_keeps_every_head_of_every_position() {
+    for window in [None, Some(5)] {
+        let mut cache = LayerCache::new(window, 3, 2);
+        let number = |position: usize, head: usize, i: usize| (100 * position + 10 * head + i) as f32;
+        let rows = |positions: std::ops::Range<usize>| -> Vec<f32> {
+            positions.flat_map(|p| (0..6).map(move |i| number(p, i / 2, i % 2))).collect()
+        };
+        for positions in [0..1, 1..4, 4..5, 5..17, 17..18] {
+            let k = rows(positions.clone());
+            let v: Vec<f32> = k.iter().map(|x| -x).collect();
+            cache.append(&k, &v);
+            let first = window.map_or(0, |window| positions.end.saturating_sub(window));
+            let mut expected = first;
+            for run in cache.runs() {
+                assert_eq!(run.start, expected);
+                for ((t, head, i), &x) in run.k.indexed_iter() {
+                    assert_eq!(x, number(run.start + t, head, i));
+                    assert_eq!(run.v[[t, head, i]], -x);
+                }
+                expected = run.end();
+            }
+            assert_eq!(expected, positions.end);
+        }
+    }
 }
 
 #[test]

@@ -5,20 +5,17 @@
 //! Dao et al. 2023 (Flash-Decoding), <https://crfm.stanford.edu/2023/10/12/flashdecoding.html>
 
 use super::{Keys, Shape};
-use crate::kernels::{self, gemm, parallel};
-use ndarray::{Array2, ArrayView2, s};
+use crate::kernels::{self, parallel};
+use ndarray::{Axis, s};
 
 /// Keys of a block: enough to pay for handing it to a thread.
 const BLOCK: usize = 1024;
 
 /// What the heads of one group found in one block.
 struct Part {
-    /// (G,)
-    m: Vec<f32>,
-    /// (G,)
-    l: Vec<f32>,
-    /// (G, D)
-    o: Array2<f32>,
+    m: Vec<f32>, // (G,)
+    l: Vec<f32>, // (G,)
+    o: Vec<f32>, // (G·D,)
 }
 
 /// o (N·D,) and lse (N,) of the query q (N·D,) at `position`. `keys` are runs that together hold every position that it
@@ -38,7 +35,7 @@ pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: 
             let m_new = part_m.max(m);
             let (shrink, grow) = ((m - m_new).exp(), (part_m - m_new).exp());
             kernels::scale(shrink, o);
-            kernels::axpy(grow, part.o.row(h % group).to_slice().expect("row-major"), o);
+            kernels::axpy(grow, &part.o[h % group * dim..][..dim], o);
             (m, l) = (m_new, l * shrink + part_l * grow);
         }
         kernels::scale(1.0 / l, o);
@@ -49,32 +46,29 @@ pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: 
 
 /// A run without the keys that the query does not see, in blocks.
 fn visible_blocks<'a>(run: Keys<'a>, position: usize, shape: Shape) -> impl Iterator<Item = Keys<'a>> {
-    let width = shape.kv_width();
-    let end = (position + 1).min(run.start + run.k.len() / width);
+    let end = (position + 1).min(run.end());
     let first = shape.first_visible(position).max(run.start);
     (first..end).step_by(BLOCK).map(move |start| {
-        let rows = (start - run.start) * width..(end.min(start + BLOCK) - run.start) * width;
-        Keys { start, k: &run.k[rows.clone()], v: &run.v[rows] }
+        let rows = start - run.start..end.min(start + BLOCK) - run.start;
+        Keys { start, k: run.k.slice_move(s![rows.clone(), .., ..]), v: run.v.slice_move(s![rows, .., ..]) }
     })
 }
 
+/// One group, q (G·D,), on the keys and values of its head.
 fn part(q: &[f32], block: Keys, kv: usize, shape: Shape) -> Part {
-    let (group, dim, width) = (shape.group(), shape.head_dim, shape.kv_width());
-    let count = block.k.len() / width;
-    let head = |x| {
-        let rows = ArrayView2::from_shape((count, width), x).expect("whole rows");
-        rows.slice_move(s![.., kv * dim..(kv + 1) * dim])
+    let dim = shape.head_dim;
+    let (k, v) = (block.k.index_axis_move(Axis(1), kv), block.v.index_axis_move(Axis(1), kv));
+    let (k, v) = (k.as_standard_layout(), v.as_standard_layout()); // from a cache, they already are
+    let (k, v) = (k.as_slice().expect("standard"), v.as_slice().expect("standard"));
+    let mut p = vec![0.0; shape.group() * (k.len() / dim)];
+    kernels::head_scores(q, k, dim, &mut p);
+    let softmax = |p: &mut [f32]| {
+        kernels::scale(shape.scale(), p);
+        let m = kernels::max(p);
+        (m, kernels::exp_sum(p, m))
     };
-    let q = ArrayView2::from_shape((group, dim), q).expect("a group of heads");
-    let mut scores = Array2::zeros((group, count));
-    gemm(shape.scale(), q, head(block.k).t(), 0.0, scores.view_mut());
-    let (mut m, mut l) = (Vec::with_capacity(group), Vec::with_capacity(group));
-    for mut scores in scores.rows_mut() {
-        let scores = scores.as_slice_mut().expect("row-major");
-        m.push(kernels::max(scores));
-        l.push(kernels::exp_sum(scores, m[m.len() - 1]));
-    }
-    let mut o = Array2::zeros((group, dim));
-    gemm(1.0, scores.view(), head(block.v), 0.0, o.view_mut());
+    let (m, l) = p.chunks_exact_mut(k.len() / dim).map(softmax).unzip();
+    let mut o = vec![0.0; q.len()];
+    kernels::head_values(&p, v, dim, &mut o);
     Part { m, l, o }
 }

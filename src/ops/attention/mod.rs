@@ -20,6 +20,7 @@ pub mod naive;
 pub mod tiled;
 
 use crate::tensor::{Tensor, array, slice};
+use ndarray::ArrayView3;
 
 /// The shape of an attention, and how far it looks back.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,15 +67,32 @@ impl Shape {
     }
 }
 
-/// A run of keys and values that lie together: positions `start ..`, rows of K·D.
+/// A run of keys and values: positions `start ..`. Whoever made them chooses how they lie in memory, only the D numbers
+/// of a head are together.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
     /// The position of the first.
     pub start: usize,
-    /// (S, K·D)
-    pub k: &'a [f32],
-    /// (S, K·D)
-    pub v: &'a [f32],
+    /// (S, K, D)
+    pub k: ArrayView3<'a, f32>,
+    /// (S, K, D)
+    pub v: ArrayView3<'a, f32>,
+}
+
+impl<'a> Keys<'a> {
+    /// Keys and values as a projection writes them: rows of K·D.
+    pub fn rows(start: usize, k: &'a [f32], v: &'a [f32], shape: Shape) -> Self {
+        let view = |x: &'a [f32]| {
+            let rows = x.len() / shape.kv_width();
+            ArrayView3::from_shape((rows, shape.kv_heads, shape.head_dim), x).expect("whole rows")
+        };
+        Self { start, k: view(k), v: view(v) }
+    }
+
+    /// The position behind the last.
+    pub fn end(&self) -> usize {
+        self.start + self.k.dim().0
+    }
 }
 
 /// Attention of `sequences` independent sequences laid one after another, each from position 0:

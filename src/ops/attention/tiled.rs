@@ -92,7 +92,7 @@ pub fn forward_batch(
     parallel::for_each(tiles, |(first_row, position, o, lse)| {
         let q = &q[(first_row + position) * shape.query_width()..][..o.len()];
         let run = first_row * shape.kv_width()..(first_row + tokens) * shape.kv_width();
-        let keys = Keys { start: 0, k: &k[run.clone()], v: &v[run] };
+        let keys = Keys::rows(0, &k[run.clone()], &v[run], shape);
         forward_tile(q, position, &[keys], sinks, shape, o, lse);
     });
     (o, lse)
@@ -109,7 +109,7 @@ fn forward_tile(
     o: &mut [f32],
     lse: &mut [f32],
 ) {
-    let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
+    let (q_width, dim) = (shape.query_width(), shape.head_dim);
     let rows = q.len() / q_width;
     let mut s = vec![0.0; rows * TILE];
     for h in 0..shape.heads {
@@ -117,10 +117,11 @@ fn forward_tile(
         let mut m = vec![sinks[h]; rows];
         let mut l = vec![1.0; rows];
         for run in keys {
-            let end = run.start + run.k.len() / kv_width;
-            for tile in visible_tiles(shape, position..position + rows, run.start..end) {
+            for tile in visible_tiles(shape, position..position + rows, run.start..run.end()) {
                 let in_run = tile.start - run.start..tile.end - run.start;
-                scores(q, head(run.k, kv_width, in_run.clone(), h / shape.group(), dim), shape.scale(), &mut s);
+                let k = run.k.slice_move(s![in_run.clone(), h / shape.group(), ..]);
+                let v = run.v.slice_move(s![in_run, h / shape.group(), ..]);
+                scores(q, k, shape.scale(), &mut s);
                 for (t, s) in s.chunks_exact_mut(TILE).enumerate() {
                     let seen = visible(shape, position + t, &tile);
                     s[..seen.start].fill(0.0);
@@ -134,7 +135,6 @@ fn forward_tile(
                     m[t] = m_new;
                     kernels::scale(shrink, &mut o[t * q_width + h * dim..][..dim]);
                 }
-                let v = head(run.v, kv_width, in_run, h / shape.group(), dim);
                 gemm(1.0, tile_view(&s, rows, tile.len()), v, 1.0, head_mut(o, q_width, 0..rows, h, dim));
             }
         }
