@@ -51,5 +51,7 @@ pub mod checkpoint;
 // What a model is for.
 pub mod train;
 pub mod generate;
+// How one talks to it.
+pub mod harmony;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may import of the crate. Everyone may import `error`, and any module itself.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("error", &[]),
     ("files", &[]),
     ("profile", &[]),
@@ -22,6 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("checkpoint", &["model", "layers", "ops", "tensor", "kernels", "stored", "mxfp4", "config", "files"]),
     ("train", &["model", "checkpoint", "data", "layers", "ops", "tensor", "kernels", "config", "files", "profile"]),
     ("generate", &["model", "checkpoint", "tokenizer", "layers", "ops", "tensor", "kernels", "config"]),
+    ("harmony", &["tokenizer"]),
     ("cli", &["*"]),
     ("main", &["*"]),
 ];

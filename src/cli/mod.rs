@@ -15,6 +15,7 @@ mod arithmetic;
 mod chart;
 mod eval;
 mod generate;
+mod harmony;
 mod inspect;
 mod progress;
 mod quantize;
@@ -33,7 +34,7 @@ use crate::tokenizer::Tokenizer;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -61,6 +62,8 @@ enum Command {
     Trace(trace::Arguments),
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
+    #[command(subcommand)]
+    Harmony(harmony::Command),
 }
 
 /// Runs the program. The exit code is 0, or 2 if it could not do what was asked.
@@ -94,6 +97,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Quantize(arguments) => quantize::run(&arguments),
         Command::Trace(arguments) => trace::run(arguments),
         Command::Tokenizer(command) => tokenizer::run(command),
+        Command::Harmony(command) => harmony::run(command),
     }
 }
 
@@ -164,6 +168,14 @@ fn prompt_tokens(tokenizer: &bpe::Tokenizer, prompt: &str) -> Vec<u32> {
         Some(_) => text,
         None => tokenizer.end_of_text().into_iter().chain(text).collect(),
     }
+}
+
+/// All of standard input.
+fn standard_input() -> Result<String> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io("standard input", "read", e))?;
+    String::from_utf8(bytes)
+        .map_err(|e| Error::file("standard input", format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
 /// Writes to standard output at once.

@@ -1,12 +1,11 @@
 //! `ossia tokenizer`
 
-use super::{print, thousands, train_data};
+use super::{print, standard_input, thousands, train_data};
 use crate::checkpoint::{TOKENIZER, TOKENIZER_CONFIG};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
 use crate::tokenizer::{Tokenizer, train};
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -88,13 +87,6 @@ fn learn(arguments: TrainArguments) -> Result<()> {
 
 fn open(path: &PathBuf) -> Result<Tokenizer> {
     if path.is_dir() { Tokenizer::load(path.join(TOKENIZER)) } else { Tokenizer::load(path) }
-}
-
-fn standard_input() -> Result<String> {
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io("standard input", "read", e))?;
-    String::from_utf8(bytes)
-        .map_err(|e| Error::file("standard input", format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
 fn encode(arguments: EncodeArguments) -> Result<()> {

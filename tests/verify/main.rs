@@ -31,4 +31,5 @@ mod story;
 mod corpus;
 mod training;
 mod generation;
+mod harmony;
 mod command_line;

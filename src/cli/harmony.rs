@@ -1,0 +1,113 @@
+//! `ossia harmony`
+
+use super::{print, standard_input};
+use crate::checkpoint::TOKENIZER;
+use crate::error::{Error, Result};
+use crate::harmony::{Conversation, Harmony, Mode, Parser, Purpose, Role};
+use crate::tokenizer::Tokenizer;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Turn conversations into tokens, and tokens into messages
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// A conversation as JSON → {"tokens": […], "text": "…"}
+    Render(RenderArguments),
+    /// A JSON list of ids → {"messages": […]}
+    Parse(ParseArguments),
+}
+
+#[derive(clap::Args)]
+pub struct RenderArguments {
+    /// {"messages": [{"role": …, "content": …}, …]}; `-` is standard input
+    file: PathBuf,
+    /// What the tokens are for: to let the assistant go on, to train on, or just the messages
+    #[arg(long = "for", value_enum, default_value_t = For::Completion)]
+    purpose: For,
+    /// Keep what the assistant thought before its first final answer
+    #[arg(long)]
+    keep_analysis: bool,
+    /// A tokenizer.json with harmony's special tokens, or a directory that holds one [default: that of gpt-oss]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum For {
+    Completion,
+    Training,
+    Raw,
+}
+
+#[derive(clap::Args)]
+pub struct ParseArguments {
+    /// [200006, 1428, …]; `-` is standard input
+    file: PathBuf,
+    /// Who speaks first, where the prompt has already begun the message
+    #[arg(long, value_parser = ["system", "developer", "user", "assistant", "tool"])]
+    role: Option<String>,
+    /// Make the best of what is malformed, and say so, instead of ending there
+    #[arg(long)]
+    lenient: bool,
+    /// A tokenizer.json with harmony's special tokens, or a directory that holds one [default: that of gpt-oss]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
+}
+
+pub fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Render(arguments) => render(&arguments),
+        Command::Parse(arguments) => parse(&arguments),
+    }
+}
+
+fn render(arguments: &RenderArguments) -> Result<()> {
+    let tokenizer = open_tokenizer(arguments.tokenizer.as_deref())?;
+    let conversation: Conversation = read_json(&arguments.file, "a conversation, {\"messages\": […]}")?;
+    let purpose = match arguments.purpose {
+        For::Completion => Purpose::Completion(Role::Assistant),
+        For::Training => Purpose::Training,
+        For::Raw => Purpose::Raw,
+    };
+    let ids = Harmony::new(&tokenizer)?
+        .render(&conversation.messages, purpose, !arguments.keep_analysis)
+        .map_err(|e| Error::file(&arguments.file, e.to_string()))?;
+    print_json(&json!({"tokens": ids, "text": tokenizer.decode(&ids)?}))
+}
+
+fn parse(arguments: &ParseArguments) -> Result<()> {
+    let tokenizer = open_tokenizer(arguments.tokenizer.as_deref())?;
+    let ids: Vec<u32> = read_json(&arguments.file, "a list of token ids, [200006, …]")?;
+    let mode = if arguments.lenient { Mode::Lenient } else { Mode::Strict };
+    let role = arguments.role.as_deref().and_then(Role::from_name);
+    let mut parser = Parser::new(Harmony::new(&tokenizer)?, role, mode);
+    let whole = ids.iter().try_for_each(|&id| parser.push(id).map(drop)).and_then(|()| parser.finish());
+    whole.map_err(|e| Error::file(&arguments.file, e.to_string()))?;
+    for flag in parser.flags() {
+        say!("{}: {flag}", arguments.file.display());
+    }
+    print_json(&json!({"messages": parser.messages()}))
+}
+
+fn print_json(value: &serde_json::Value) -> Result<()> {
+    print(&format!("{value}\n"))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
+    let text = match path.as_os_str() == "-" {
+        true => standard_input()?,
+        false => std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?,
+    };
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected {expected}")))
+}
+
+fn open_tokenizer(path: Option<&Path>) -> Result<Tokenizer> {
+    match path {
+        Some(path) if path.is_dir() => Tokenizer::load(path.join(TOKENIZER)),
+        Some(path) => Tokenizer::load(path),
+        #[cfg(feature = "o200k")]
+        None => Ok(crate::tokenizer::o200k_harmony().clone()),
+        #[cfg(not(feature = "o200k"))]
+        None => Err(Error::argument("this build is without the vocabulary of gpt-oss: name a --tokenizer")),
+    }
+}

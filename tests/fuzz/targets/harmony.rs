@@ -1,0 +1,39 @@
+//! What a model may write, and what a file may hold in place of a conversation.
+//!
+//! The first byte says who speaks first. The others are ids, two bytes each, many of them marks; and they are JSON.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ossia::harmony::{Conversation, Harmony, Message, Mode, Parser, Purpose, Role};
+use ossia::tokenizer::o200k_harmony;
+
+fn parse(ids: &[u32], role: Option<Role>, mode: Mode) -> Option<(Vec<Message>, bool)> {
+    let mut parser = Parser::new(Harmony::new(o200k_harmony()).unwrap(), role, mode);
+    for &id in ids {
+        parser.push(id).ok()?;
+    }
+    parser.finish().ok()?;
+    let flagged = !parser.flags().is_empty();
+    Some((parser.into_messages(), flagged))
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(conversation) = serde_json::from_slice::<Conversation>(bytes) {
+        let harmony = Harmony::new(o200k_harmony()).unwrap();
+        for purpose in [Purpose::Raw, Purpose::Training, Purpose::Completion(Role::Assistant)] {
+            _ = harmony.render(&conversation.messages, purpose, true);
+        }
+    }
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let role = Role::ALL.get(usize::from(*first)).copied();
+    let id = |pair: &[u8; 2]| match u16::from_le_bytes(*pair) {
+        mark if mark >= 0x8000 => 200_000 + u32::from(mark % 24),
+        id => u32::from(id),
+    };
+    let ids: Vec<u32> = rest.as_chunks::<2>().0.iter().map(id).collect();
+    let (lenient, flagged) = parse(&ids, role, Mode::Lenient).expect("lenient parsing goes through");
+    match parse(&ids, role, Mode::Strict) {
+        Some((strict, _)) => assert_eq!(strict, lenient),
+        None => assert!(flagged, "what strict parsing refuses, lenient parsing flags"),
+    }
+});
