@@ -18,6 +18,9 @@
 //! In training every target counts. In evaluation a target counts only up to the start of the next window, so that
 //! every token of the stream after the first is counted exactly once, with its whole document in front of it where
 //! that fits: the mean is comparable to an exact entropy.
+//!
+//! Of a conversation only what the assistant says is to be learned. Its documents are masked ([`Windows::masked`]), and
+//! lie one after another as `d₁ end d₂ end … dₙ end`: they begin with a mark of their own.
 
 use crate::error::{Error, Result};
 use ndarray::Array2;
@@ -31,10 +34,20 @@ pub const IGNORE: u32 = u32::MAX;
 /// The most tokens that a batch may have.
 const MAX_BATCH: usize = 1 << 26;
 
+/// Tokens of which only some are to be learned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaskedDocument {
+    /// The tokens.
+    pub ids: Vec<u32>,
+    /// For each of them, whether a model should learn to predict it.
+    pub learned: Vec<bool>,
+}
+
 /// The stream, and where windows start in it.
 #[derive(Clone, Debug)]
 pub struct Windows {
     stream: Vec<u32>,
+    learned: Vec<bool>, // for each token of the stream, whether it counts as a target
     starts: Vec<usize>,
     context: usize,
     end: u32,
@@ -63,9 +76,6 @@ impl Windows {
     /// # Errors
     /// No token at all, or a context of 0.
     pub fn new(documents: &[Vec<u32>], end: u32, context: usize) -> Result<Self> {
-        if context == 0 {
-            return Err(Error::argument("the context is 0 tokens, expected at least 1"));
-        }
         let mut stream = vec![end];
         let mut beginnings = Vec::new(); // of documents: the end token before each, and last the end of the stream
         for document in documents.iter().filter(|document| !document.is_empty()) {
@@ -73,12 +83,43 @@ impl Windows {
             stream.extend(document);
             stream.push(end);
         }
+        let learned = vec![true; stream.len()];
+        Self::cut(stream, learned, beginnings, end, context)
+    }
+
+    /// Cuts masked documents into windows. The ends between them are not learned.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new), no token that is to be learned, and a mask that is not as long as its document.
+    pub fn masked(documents: &[MaskedDocument], end: u32, context: usize) -> Result<Self> {
+        let (mut stream, mut learned, mut beginnings) = (Vec::new(), Vec::new(), Vec::new());
+        for document in documents.iter().filter(|document| !document.ids.is_empty()) {
+            let (ids, mask) = (document.ids.len(), document.learned.len());
+            if ids != mask {
+                return Err(Error::argument(format!("a document of {ids} tokens has a mask of {mask}")));
+            }
+            beginnings.push(stream.len());
+            stream.extend(&document.ids);
+            stream.push(end);
+            learned.extend(&document.learned);
+            learned.push(false);
+        }
+        if !learned.iter().skip(1).any(|&learned| learned) {
+            return Err(Error::argument("found no token to learn in the documents, expected at least 1"));
+        }
+        Self::cut(stream, learned, beginnings, end, context)
+    }
+
+    fn cut(stream: Vec<u32>, learned: Vec<bool>, mut beginnings: Vec<usize>, end: u32, context: usize) -> Result<Self> {
+        if context == 0 {
+            return Err(Error::argument("the context is 0 tokens, expected at least 1"));
+        }
         if beginnings.is_empty() {
             return Err(Error::argument("found no token in the documents, expected at least 1"));
         }
         beginnings.push(stream.len() - 1);
         let starts = starts(&beginnings, context);
-        Ok(Self { stream, starts, context, end })
+        Ok(Self { stream, learned, starts, context, end })
     }
 
     /// The number of windows, at least 1.
@@ -96,9 +137,9 @@ impl Windows {
         self.context
     }
 
-    /// Tokens of the stream that are predicted: all but the first.
+    /// Tokens of the stream that are predicted: all but the first, and those that are not to be learned.
     pub fn tokens(&self) -> usize {
-        self.stream.len() - 1
+        self.learned.iter().skip(1).filter(|&&learned| learned).count()
     }
 
     /// The stream and its cut in one number (FNV-1a), to tell whether a resumed run has the same data.
@@ -127,8 +168,9 @@ impl Windows {
             for (input, token) in inputs.iter_mut().zip(&self.stream[start..last]) {
                 *input = *token;
             }
-            for (target, token) in targets.iter_mut().zip(&self.stream[start + 1..=next]) {
-                *target = *token;
+            let predicted = self.stream[start + 1..=next].iter().zip(&self.learned[start + 1..=next]);
+            for (target, (token, learned)) in targets.iter_mut().zip(predicted) {
+                *target = if *learned { *token } else { IGNORE };
             }
         }
         batch

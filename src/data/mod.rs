@@ -9,5 +9,5 @@ pub mod story;
 pub mod corpus;
 pub mod batches;
 
-pub use batches::{Batch, Batches, Cursor, IGNORE, Windows};
+pub use batches::{Batch, Batches, Cursor, IGNORE, MaskedDocument, Windows};
 pub use corpus::{Corpus, Skipped, Split};

@@ -1,6 +1,6 @@
 //! Corpora and batches: what is read, what is skipped, and that every token is trained on and measured as promised.
 
-use ossia::data::{Batch, Batches, Corpus, Cursor, IGNORE, Windows, story};
+use ossia::data::{Batch, Batches, Corpus, Cursor, IGNORE, MaskedDocument, Windows, story};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
@@ -238,6 +238,30 @@ proptest! {
             prop_assert!(rows.iter().any(whole), "{document:?} in {rows:?}");
         }
     }
+}
+
+/// Of masked documents what is learned is a target once, and nothing else is; each begins a window if it has to.
+#[test]
+fn masked_windows_of_an_example() {
+    let document = |ids: &[u32], learned: &[u32]| MaskedDocument {
+        ids: ids.to_vec(),
+        learned: ids.iter().map(|id| learned.contains(id)).collect(),
+    };
+    let documents = [document(&[1, 2, 3], &[3]), document(&[], &[]), document(&[4, 5, 6, 7], &[4, 6, 7])];
+    let windows = Windows::masked(&documents, END, 5).unwrap();
+    let i = IGNORE;
+    let expected = [([1, 2, 3, 0, 4], [i, 3, i, 4, i]), ([4, 5, 6, 7, 0], [i, 6, 7, i, i])];
+    assert_eq!(rows(windows.evaluation(8)), expected.map(|(inputs, targets)| (inputs.to_vec(), targets.to_vec())));
+    assert_eq!((windows.len(), windows.tokens()), (2, 4));
+    let mut training = rows(Batches::new(windows, 2, 1).unwrap().take(1));
+    training.sort();
+    assert_eq!(training[0].1, [i, 3, i, 4, i]);
+
+    let message = |documents: &[MaskedDocument]| Windows::masked(documents, END, 5).unwrap_err().to_string();
+    assert!(message(&[document(&[1, 2], &[])]).contains("no token to learn"));
+    assert!(message(&[document(&[1, 2], &[1])]).contains("no token to learn"), "the first token is not predicted");
+    let short = MaskedDocument { ids: vec![1, 2], learned: vec![true] };
+    assert_eq!(message(&[short]), "a document of 2 tokens has a mask of 1");
 }
 
 #[test]
