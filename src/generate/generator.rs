@@ -2,13 +2,17 @@
 
 use super::sampler::{Sampler, Sampling};
 use crate::error::{Error, Result};
-use crate::layers::KvCache;
+use crate::layers::{KvCache, Mark};
 use crate::model::Transformer;
 use crate::tensor::{Tensor, array, no_grad};
 use ndarray::ArrayView2;
 
 /// Tokens of a prompt that run through the model at once: bounds the memory of a long one.
 const PREFILL: usize = 512;
+
+/// Prompts to whose ends a text can come back. One costs what the sliding layers keep and a row of logits: 7 MB for
+/// gpt-oss-20b.
+const MARKS: usize = 8;
 
 /// Why a text ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +28,23 @@ pub enum Stop {
 }
 
 /// A text in the making.
+///
+/// What was drawn last is run through the model only when the token after it is wanted: until then the cache is one
+/// token behind the text.
 pub struct Generator<'m> {
     model: &'m Transformer,
     cache: KvCache,
+    marks: Vec<Marked>,
     sampler: Sampler,
     text: Vec<u32>,
-    logits: Vec<f32>,
+    logits: Vec<f32>, // of the token after those in the cache
     known: usize,
+}
+
+/// A prompt's end, to which the text can come back.
+struct Marked {
+    cache: Mark,
+    logits: Vec<f32>,
 }
 
 impl<'m> Generator<'m> {
@@ -39,28 +53,17 @@ impl<'m> Generator<'m> {
     /// # Errors
     /// If the prompt is empty, does not fit in the context, or has a token that the model does not know.
     pub fn new(model: &'m Transformer, prompt: &[u32], sampling: Sampling) -> Result<Self> {
-        let config = &model.config;
-        if prompt.is_empty() {
-            return Err(Error::argument("the prompt has no tokens; there must be at least one to go on from"));
-        }
-        if prompt.len() > config.context {
-            let (found, context) = (prompt.len(), config.context);
-            return Err(Error::argument(format!("the prompt has {found} tokens; this model's context is {context}")));
-        }
-        check_tokens(prompt, config.vocab_size)?;
         let mut generator = Self {
             model,
-            cache: KvCache::new(config),
+            cache: KvCache::new(&model.config),
+            marks: Vec::new(),
             sampler: Sampler::new(sampling),
-            text: prompt.to_vec(),
+            text: Vec::new(),
             logits: Vec::new(),
-            known: config.vocab_size,
+            known: model.config.vocab_size,
         };
-        prompt.chunks(PREFILL).for_each(|piece| generator.feed(piece));
-        match generator.logits.iter().all(|z| z.is_finite()) {
-            true => Ok(generator),
-            false => Err(Error::argument("the logits are not finite; are the weights damaged?")),
-        }
+        generator.go_to(prompt)?;
+        Ok(generator)
     }
 
     /// Draws only ids below `ids`, the size of a tokenizer. A model may have more rows than that (gpt-oss itself has
@@ -71,10 +74,63 @@ impl<'m> Generator<'m> {
         self
     }
 
+    // ANCHOR: go_to
+    /// Makes the text equal to `prompt`, and runs through the model only what is not there already: all that follows the
+    /// cache, or, where the two part earlier, the last prompt's end before they do. Returns how many tokens were kept.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new); the text is then what it was.
+    pub fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
+        self.check_prompt(prompt)?;
+        let pairs = self.text[..self.cache.len()].iter().zip(prompt);
+        let common = pairs.take_while(|(old, new)| old == new).count();
+        self.marks.retain(|mark| mark.cache.len() <= common);
+        if self.cache.len() > common {
+            match self.marks.last() {
+                Some(mark) => {
+                    self.cache.rewind(&mark.cache);
+                    self.logits.clone_from(&mark.logits);
+                }
+                None => self.cache = KvCache::new(&self.model.config),
+            }
+        }
+        let kept = self.cache.len();
+        self.text = prompt.to_vec();
+        prompt[kept..].chunks(PREFILL).for_each(|piece| self.feed(piece));
+        if !self.logits.iter().all(|z| z.is_finite()) {
+            return Err(Error::argument("the logits are not finite; are the weights damaged?"));
+        }
+        if self.marks.len() == MARKS {
+            self.marks.remove(1); // the first prompt is what most others begin with
+        }
+        self.marks.push(Marked { cache: self.cache.mark(), logits: self.logits.clone() });
+        Ok(kept)
+    }
+    // ANCHOR_END: go_to
+
+    fn check_prompt(&self, prompt: &[u32]) -> Result<()> {
+        let (found, context) = (prompt.len(), self.model.config.context);
+        if found == 0 {
+            return Err(Error::argument("the prompt has no tokens; there must be at least one to go on from"));
+        }
+        if found > context {
+            return Err(Error::argument(format!("the prompt has {found} tokens; this model's context is {context}")));
+        }
+        check_tokens(prompt, self.model.config.vocab_size)
+    }
+
     /// Appends a token that somebody else chose.
-    pub fn push(&mut self, token: u32) {
+    ///
+    /// # Errors
+    /// If the model does not know it, or the context is full.
+    pub fn push(&mut self, token: u32) -> Result<()> {
+        check_tokens(&[token], self.model.config.vocab_size)?;
+        if self.text.len() >= self.model.config.context {
+            let context = self.model.config.context;
+            return Err(Error::argument(format!("this model's context of {context} tokens is full")));
+        }
         self.text.push(token);
-        self.feed(&[token]);
+        Ok(())
     }
 
     /// Runs tokens through the model and keeps the logits of the last.
@@ -89,35 +145,47 @@ impl<'m> Generator<'m> {
         });
     }
 
+    /// How many tokens the text may have.
+    pub fn context(&self) -> usize {
+        self.model.config.context
+    }
+
+    /// The tokens so far, the prompt's and those drawn.
+    pub fn text(&self) -> &[u32] {
+        &self.text
+    }
+
     /// The logits of the next token. (V,)
-    pub fn logits(&self) -> &[f32] {
+    pub fn logits(&mut self) -> &[f32] {
+        let waiting = self.text.split_off(self.cache.len());
+        waiting.chunks(PREFILL).for_each(|piece| self.feed(piece));
+        self.text.extend(waiting);
         &self.logits
     }
 
-    /// Draws the next token, without running it through the model.
-    fn draw(&mut self) -> u32 {
+    // ANCHOR: draw
+    /// Draws the next token; `None` if the context is full.
+    pub fn draw(&mut self) -> Option<u32> {
+        if self.text.len() > self.model.config.context {
+            return None;
+        }
+        self.logits();
         let token = self.sampler.sample(&self.logits[..self.known], &self.text);
         self.text.push(token);
-        token
+        Some(token)
     }
+    // ANCHOR_END: draw
 
     // ANCHOR: run
     /// Draws up to `max_new_tokens` tokens and hands each to `receive`, which says whether to go on. A stop token ends
     /// the text and is not handed out.
     pub fn run(&mut self, max_new_tokens: usize, stop: &[u32], mut receive: impl FnMut(u32) -> bool) -> Stop {
-        for drawn in 1..=max_new_tokens {
-            let token = self.draw();
-            if stop.contains(&token) {
-                return Stop::EndToken;
-            }
-            if !receive(token) {
-                return Stop::Receiver;
-            }
-            if self.text.len() > self.model.config.context {
-                return Stop::ContextFull;
-            }
-            if drawn < max_new_tokens {
-                self.feed(&[token]);
+        for _ in 0..max_new_tokens {
+            match self.draw() {
+                None => return Stop::ContextFull,
+                Some(token) if stop.contains(&token) => return Stop::EndToken,
+                Some(token) if !receive(token) => return Stop::Receiver,
+                Some(_) => {}
             }
         }
         Stop::Length

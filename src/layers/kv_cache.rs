@@ -37,9 +37,44 @@ impl KvCache {
         self.layers.iter().map(LayerCache::bytes).sum()
     }
 
+    /// What [`rewind`](Self::rewind) needs to come back here: of a full layer nothing, of a sliding one its ring.
+    pub fn mark(&self) -> Mark {
+        let ring = |layer: &LayerCache| layer.window.is_some().then(|| layer.clone());
+        Mark { len: self.len(), rings: self.layers.iter().map(ring).collect() }
+    }
+
+    /// Forgets all tokens since the mark, which is of this text.
+    pub fn rewind(&mut self, mark: &Mark) {
+        for (layer, ring) in self.layers.iter_mut().zip(&mark.rings) {
+            match ring {
+                Some(ring) => layer.clone_from(ring),
+                None => layer.seen = layer.seen.min(mark.len),
+            }
+        }
+    }
+
     /// The part of one layer.
     pub fn layer_mut(&mut self, layer: usize) -> &mut LayerCache {
         &mut self.layers[layer]
+    }
+}
+
+/// A place in a text to which its cache can come back.
+#[derive(Clone)]
+pub struct Mark {
+    len: usize,
+    rings: Vec<Option<LayerCache>>,
+}
+
+impl Mark {
+    /// How many tokens the cache had seen.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it had seen none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 

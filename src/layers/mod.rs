@@ -18,7 +18,7 @@ pub mod block;
 pub use attention::Attention;
 pub use block::Block;
 pub use experts::Experts;
-pub use kv_cache::{KvCache, LayerCache};
+pub use kv_cache::{KvCache, LayerCache, Mark};
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use rms_norm::RmsNorm;

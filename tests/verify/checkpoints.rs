@@ -150,7 +150,7 @@ fn checkpoints_read_far_behind_the_original_context() {
     for (row, position) in reference.ids("positions").into_iter().enumerate() {
         let expected = &slice(&expected)[row * 64..(row + 1) * 64];
         let text = &tokens[..=position as usize];
-        let prefilled = Generator::new(&model, text, Sampling::default()).unwrap();
+        let mut prefilled = Generator::new(&model, text, Sampling::default()).unwrap();
         assert_close(&format!("position {position}"), prefilled.logits(), expected, TOLERANCE);
     }
 }
@@ -161,8 +161,8 @@ fn checkpoints_decode_behind_the_original_context_as_in_one_piece() {
     let tokens: Vec<u32> = (0..8_300_u64).map(|t| ((t * t * 31 + t * 7) % 64) as u32).collect();
     for start in [100, 4_080, 8_180] {
         let mut generator = Generator::new(&model, &tokens[..start], Sampling::default()).unwrap();
-        tokens[start..start + 40].iter().for_each(|&token| generator.push(token));
-        let whole = Generator::new(&model, &tokens[..start + 40], Sampling::default()).unwrap();
+        tokens[start..start + 40].iter().for_each(|&token| generator.push(token).unwrap());
+        let mut whole = Generator::new(&model, &tokens[..start + 40], Sampling::default()).unwrap();
         assert_close(&format!("after {start}"), generator.logits(), whole.logits(), TOLERANCE);
     }
 }

@@ -158,6 +158,66 @@ fn generation_with_a_cache_takes_the_tokens_that_no_cache_would() {
     }
 }
 
+/// Whatever the text was before, after `go_to` it is the prompt: the next logits are those of a generator that never knew
+/// anything else. What is common and can be kept, is kept.
+#[test]
+fn going_to_a_prompt_forgets_what_is_not_in_it() {
+    let model = small();
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let first = [3, 1, 4, 1, 5, 9, 2, 6];
+    let mut generator = Generator::new(&model, &first, greedy.clone()).unwrap();
+    let mut check = |prompt: &[u32], expected_kept: usize, drawn: usize, what: &str| {
+        assert_eq!(generator.go_to(prompt).unwrap(), expected_kept, "{what}");
+        let mut fresh = Generator::new(&model, prompt, greedy.clone()).unwrap();
+        for _ in 0..=drawn {
+            assert_close(what, generator.logits(), fresh.logits(), 1e-5);
+            let token = fresh.draw().unwrap();
+            assert_eq!(generator.draw(), Some(token));
+        }
+        assert_eq!(generator.text(), fresh.text());
+        generator.text().to_vec()
+    };
+    // More than a window of 4 is written behind the prompt each time, so a ring alone could not go back.
+    let text = check(&first, 8, 9, "the same again");
+    let text = check(&[&text[..], &[7, 7]].concat(), text.len() - 1, 3, "more: all but the last, which never ran");
+    check(&[&first[..], &[29, 28]].concat(), 8, 6, "behind the first prompt something else");
+    check(&[&text[..12], &[1]].concat(), 8, 0, "back into what is gone");
+    check(&first[..4], 0, 2, "less than any prompt before");
+    check(&[2, 2], 0, 5, "something else");
+
+    let error = |result: ossia::error::Result<usize>| result.unwrap_err().to_string();
+    let before = generator.text().to_vec();
+    assert!(error(generator.go_to(&[])).contains("no tokens"));
+    assert!(error(generator.go_to(&[1; 41])).contains("context is 40"));
+    assert!(error(generator.go_to(&[1, 30])).contains("not in the vocabulary"));
+    assert!(generator.push(30).unwrap_err().to_string().contains("not in the vocabulary"));
+    assert_eq!(generator.text(), before);
+    (before.len()..40).for_each(|_| generator.push(5).unwrap());
+    assert!(generator.push(5).unwrap_err().to_string().contains("context of 40 tokens is full"));
+    assert!(generator.draw().is_some(), "what is drawn last needs no place");
+    assert_eq!(generator.draw(), None);
+}
+
+proptest! {
+    /// A long conversation of prompts that share beginnings: the logits are those of a fresh generator.
+    #[test]
+    fn going_from_prompt_to_prompt(
+        steps in prop::collection::vec((0usize..20, prop::collection::vec(0u32..3, 1..8), 0usize..7), 1..24),
+    ) {
+        let model = small();
+        let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+        let mut generator = Generator::new(&model, &[0], greedy.clone()).unwrap();
+        for (kept, new, drawn) in steps {
+            let text = generator.text();
+            let prompt: Vec<u32> = text[..kept.min(text.len())].iter().copied().chain(new).collect();
+            generator.go_to(&prompt).unwrap();
+            let mut fresh = Generator::new(&model, &prompt, greedy.clone()).unwrap();
+            assert_close("logits", generator.logits(), fresh.logits(), 1e-5);
+            (0..drawn).for_each(|_| _ = generator.draw());
+        }
+    }
+}
+
 /// Damaged weights: nothing that is not a number is drawn, and a model that computes only such is refused.
 #[test]
 fn what_is_not_a_number_is_never_drawn() {
