@@ -53,5 +53,7 @@ pub mod train;
 pub mod generate;
 // How one talks to it.
 pub mod harmony;
+pub mod chat;
+pub mod tasks;
 #[cfg(feature = "cli")]
 pub mod cli;

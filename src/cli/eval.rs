@@ -1,7 +1,7 @@
 //! `ossia eval`
 
 use super::arithmetic::ArithmeticArguments;
-use super::{open, open_model, print, stories, thousands, train_data};
+use super::{open, open_model, print, stories, task, thousands, train_data};
 use crate::checkpoint::Arithmetic;
 use crate::data::Corpus;
 use crate::error::{Error, Result};
@@ -20,8 +20,18 @@ pub struct Arguments {
     /// A model directory
     model: PathBuf,
     /// `builtin` for stories that no run was trained on, or text files, directories, JSONL files
-    #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
+    #[arg(long, num_args = 1.., required_unless_present = "task", value_name = "PATH")]
     data: Vec<PathBuf>,
+    /// Instead of a text: `arithmetic`, for a model of ossia train --task arithmetic. Held-out questions at each
+    /// reasoning effort, answers checked to the digit
+    #[arg(long, value_name = "NAME", value_parser = ["arithmetic"], conflicts_with = "data")]
+    task: Option<String>,
+    /// With --task: how many questions of a kind a seed asks
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    questions: usize,
+    /// With --task: from how many seeds questions are drawn
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
     /// The field of a JSONL line that holds the text
     #[arg(long, default_value = "text")]
     field: String,
@@ -44,6 +54,9 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<()> {
     let arithmetic = arguments.arithmetic.arithmetic();
     let (model, tokenizer) = open(&arguments.model, arithmetic)?;
+    if arguments.task.is_some() {
+        return task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds);
+    }
     let context = arguments.context.unwrap_or(model.config.context.min(2_048));
     if context == 0 || context > model.config.context {
         let most = model.config.context;

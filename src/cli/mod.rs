@@ -13,6 +13,7 @@ macro_rules! say {
 
 mod arithmetic;
 mod chart;
+mod chat;
 mod eval;
 mod generate;
 mod harmony;
@@ -20,6 +21,7 @@ mod inspect;
 mod progress;
 mod quantize;
 mod stories;
+mod task;
 mod tokenizer;
 mod trace;
 mod train;
@@ -56,6 +58,7 @@ struct Arguments {
 enum Command {
     Train(Box<train::Arguments>),
     Generate(generate::Arguments),
+    Chat(chat::Arguments),
     Eval(eval::Arguments),
     Inspect(inspect::Arguments),
     Quantize(quantize::Arguments),
@@ -92,6 +95,7 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Generate(arguments) => generate::run(arguments),
+        Command::Chat(arguments) => chat::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Quantize(arguments) => quantize::run(&arguments),

@@ -1,9 +1,9 @@
 //! What a training run shows while it goes on: a bar in a terminal, plain lines elsewhere.
 
 use super::chart;
-use super::stories;
 use crate::error::Result;
 use crate::files::append_line;
+use crate::model::Transformer;
 use crate::tokenizer::Tokenizer;
 use crate::train::trainer::{Monitor, Trainer};
 use crate::train::{Evaluation, Metrics, RunDirectory, metrics};
@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Tokens of a sample that is shown during training.
-const SAMPLE: usize = 120;
+/// Something that a model can do, as text.
+pub type Sample = fn(&Transformer, &Tokenizer, u64) -> Result<String>;
 
 /// Prints, and keeps the run directory.
 pub struct Progress {
     bar: Option<ProgressBar>,
     run: RunDirectory,
     tokenizer: Tokenizer,
+    sample: Sample,
     interrupted: Arc<AtomicBool>,
     started: Instant,
     first_step: u64,
@@ -29,7 +30,7 @@ pub struct Progress {
 
 impl Progress {
     /// For a run that stands at step `first_step` of `steps`. Ctrl-C asks it to stop.
-    pub fn new(run: RunDirectory, tokenizer: Tokenizer, first_step: u64, steps: u64) -> Self {
+    pub fn new(run: RunDirectory, tokenizer: Tokenizer, sample: Sample, first_step: u64, steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(steps).with_position(first_step);
             let template = "{bar:24} {pos}/{len}  {msg}  {eta} left";
@@ -45,7 +46,7 @@ impl Progress {
                 std::process::exit(130);
             }
         });
-        Self { bar, run, tokenizer, interrupted, started: Instant::now(), first_step }
+        Self { bar, run, tokenizer, sample, interrupted, started: Instant::now(), first_step }
     }
 
     /// A line above the bar.
@@ -99,7 +100,7 @@ impl Monitor for Progress {
         let star = if best { "  best so far" } else { "" };
         let step = trainer.step_count();
         self.say(&format!("step {step}  validation loss {:.4}{floor}{star}", evaluation.loss));
-        let sample = stories::one(&trainer.model, &self.tokenizer, 0.8, step, SAMPLE)?;
+        let sample = (self.sample)(&trainer.model, &self.tokenizer, step)?;
         self.say(&format!("  | {}", sample.trim().replace('\n', "\n  | ")));
         append_line(&self.run.file("samples.txt"), &format!("=== step {step}\n{}\n", sample.trim()))?;
         if best {

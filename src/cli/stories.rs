@@ -26,6 +26,11 @@ pub fn one(model: &Transformer, tokenizer: &Tokenizer, temperature: f32, seed: u
     failed.map_or(Ok(story + &text.finish()), Err)
 }
 
+/// The beginning of a story, to be shown during training.
+pub fn sample(model: &Transformer, tokenizer: &Tokenizer, seed: u64) -> Result<String> {
+    one(model, tokenizer, 0.8, seed, 120)
+}
+
 /// Many of them, on all cores.
 pub fn tell(model: &Transformer, tokenizer: &Tokenizer, count: usize, temperature: f32) -> Result<Vec<String>> {
     let longest = model.config.context;

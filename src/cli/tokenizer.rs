@@ -5,7 +5,7 @@ use crate::checkpoint::{TOKENIZER, TOKENIZER_CONFIG};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
-use crate::tokenizer::{Tokenizer, train};
+use crate::tokenizer::{END_OF_TEXT, Tokenizer, train};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -72,7 +72,7 @@ fn learn(arguments: TrainArguments) -> Result<()> {
     train_data::report_skipped(&corpus.skipped);
     let bytes: usize = corpus.documents.iter().map(String::len).sum();
     let start = Instant::now();
-    let tokenizer = train(corpus.documents.iter().map(String::as_str), arguments.vocab_size, &[train_data::END])?;
+    let tokenizer = train(corpus.documents.iter().map(String::as_str), arguments.vocab_size, &[END_OF_TEXT])?;
     let seconds = start.elapsed().as_secs_f64();
     let out = create_directory(&arguments.out)?;
     write_atomically(&out.join(TOKENIZER), tokenizer.to_json().as_bytes())?;

@@ -4,17 +4,19 @@ mod settings;
 
 use self::settings::{check, refuse_changes, run_settings};
 use super::progress::{Progress, save_tokenizer};
-use super::{print, stories, thousands, train_data};
+use super::train_data::{self, Material};
+use super::{print, stories, task, thousands};
+use crate::checkpoint;
 use crate::config::ModelConfig;
-use crate::data::{Batches, Corpus, Windows};
+use crate::data::Batches;
 use crate::error::{Error, Result};
+use crate::harmony::Harmony;
 use crate::model::Transformer;
 use crate::profile;
 use crate::tokenizer::Tokenizer;
 use crate::train::run::{RunDirectory, RunSettings};
 use crate::train::trainer::{Outcome, Settings, Trainer};
-use crate::train::{EvaluationSet, metrics};
-use crate::{checkpoint, train::AdamW};
+use crate::train::{AdamW, metrics};
 use std::path::PathBuf;
 
 /// Train a model
@@ -33,6 +35,11 @@ pub struct Arguments {
     /// An architecture of your own: a config.json
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Instead of text: conversations in which a model learns to reason. `arithmetic`: sums, worked out as the reasoning
+    /// effort asks, and Python for products; see ossia eval --task
+    #[arg(long, value_name = "NAME", value_parser = ["arithmetic"],
+          conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
+    task: Option<String>,
     /// `builtin`, or text files, directories, JSONL files [default: builtin]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     data: Vec<PathBuf>,
@@ -118,7 +125,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (mut trainer, run, tokenizer) = if arguments.resume { resume(arguments)? } else { start(arguments)? };
     trainer.model.checkpoint_activations = arguments.checkpoint_activations;
     describe(&trainer, &run, &tokenizer);
-    let mut progress = Progress::new(run.clone(), tokenizer.clone(), trainer.step_count(), trainer.settings.steps);
+    let is_task = run.read_settings()?.task.is_some();
+    let sample = if is_task { task::sample } else { stories::sample };
+    let (first, steps) = (trainer.step_count(), trainer.settings.steps);
+    let mut progress = Progress::new(run.clone(), tokenizer.clone(), sample, first, steps);
     if arguments.profile {
         profile::start();
     }
@@ -132,7 +142,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         say!("go on with: ossia train --resume --out {}", run.path().display());
         return Ok(());
     }
-    conclude(&trainer, &run, &tokenizer)
+    conclude(&trainer, &run, &tokenizer, is_task)
 }
 
 /// A new run.
@@ -144,17 +154,16 @@ fn start(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
     let settings = run_settings(arguments, &config)?;
     train_data::check_stories(settings.stories)?;
     check_memory(&config)?;
-    let (text, eval_text) = read_text(&settings)?;
-    let tokenizer = match &arguments.tokenizer {
-        Some(path) => Tokenizer::load(path)?,
-        None => crate::tokenizer::train(text.iter().map(String::as_str), config.vocab_size, &[train_data::END])?,
-    };
+    let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::load).transpose()?;
+    let Material { tokenizer, windows, evaluation } = Material::new(&settings, tokenizer, config.vocab_size)?;
     fit(&mut config, &tokenizer, &settings, arguments)?;
-    let (batches, evaluation) = windows(&settings, &tokenizer, &text, &eval_text)?;
-    let batches = Batches::new(batches, settings.settings.batch_size, settings.settings.seed)?;
-    let run = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings.preset)));
+    let batches = Batches::new(windows, settings.settings.batch_size, settings.settings.seed)?;
+    let run = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
     run.create(&settings, &config)?;
     save_tokenizer(&tokenizer, run.path(), config.context)?;
+    if settings.task.is_some() {
+        task::save_system(run.path())?;
+    }
     let model = Transformer::random(&config, settings.settings.seed);
     Ok((Trainer::new(model, settings.settings, batches, Some(evaluation)), run, tokenizer))
 }
@@ -185,10 +194,13 @@ fn fit(config: &mut ModelConfig, tokenizer: &Tokenizer, settings: &RunSettings, 
         let rows = config.vocab_size;
         return Err(Error::argument(format!("the tokenizer has {found} entries; this model has room for {rows}")));
     }
-    let end = tokenizer.end_of_text();
-    let end =
-        end.ok_or_else(|| Error::argument(format!("the tokenizer has no {}, which ends documents", train_data::END)))?;
-    config.eos_token_ids = vec![end];
+    config.eos_token_ids = tokenizer.end_of_text().into_iter().collect();
+    if settings.task.is_some() {
+        // All words of the task are known: there is nothing that further rows could stand for.
+        config.vocab_size = found;
+        let marks = Harmony::new(tokenizer)?.marks();
+        config.eos_token_ids.extend([marks.done, marks.call]);
+    }
     config.context = config.context.max(settings.settings.context);
     config.router_aux_loss_coef = arguments.balance.unwrap_or(config.router_aux_loss_coef);
     Ok(())
@@ -205,8 +217,7 @@ fn resume(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
     settings.settings.steps = arguments.steps.unwrap_or(settings.settings.steps);
     check(&settings.settings, arguments)?;
     let tokenizer = Tokenizer::load(run.file(checkpoint::TOKENIZER))?;
-    let (text, eval_text) = read_text(&settings)?;
-    let (windows, evaluation) = windows(&settings, &tokenizer, &text, &eval_text)?;
+    let Material { tokenizer, windows, evaluation } = Material::new(&settings, Some(tokenizer), 0)?;
     let saved = run.resume(settings.settings.adamw.clone())?;
     if windows.fingerprint() != saved.fingerprint {
         let data = settings.data.join(" ");
@@ -234,46 +245,10 @@ fn resume(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
     Ok((trainer, run, tokenizer))
 }
 
-/// The documents to train on, and to measure on.
-fn read_text(settings: &RunSettings) -> Result<(Vec<String>, Vec<String>)> {
-    let paths = |paths: &[String]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-    let read = |names: &[String], seed: u64| {
-        let paths = paths(names);
-        let corpus = match train_data::is_builtin(&paths) {
-            true => Corpus::builtin(settings.stories, seed),
-            false => Corpus::read(&paths, &settings.field)?,
-        };
-        train_data::report_skipped(&corpus.skipped);
-        Ok::<_, Error>(corpus)
-    };
-    let corpus = read(&settings.data, settings.settings.seed)?;
-    if !settings.eval_data.is_empty() {
-        return Ok((corpus.documents, read(&settings.eval_data, train_data::UNSEEN_SEED)?.documents));
-    }
-    if corpus.documents.len() == 1 {
-        return Err(Error::argument("found 1 document, expected 2 or more to put one aside; give --eval-data"));
-    }
-    let split = corpus.split(settings.validation_fraction, settings.settings.seed)?;
-    Ok((split.train, split.validation))
-}
-
-fn windows(
-    settings: &RunSettings,
-    tokenizer: &Tokenizer,
-    text: &[String],
-    eval_text: &[String],
-) -> Result<(Windows, EvaluationSet)> {
-    let end = tokenizer.end_of_text().unwrap_or(0);
-    let context = settings.settings.context;
-    let windows = Windows::new(&train_data::encode(text, tokenizer), end, context)?;
-    let builtin = |names: &[String]| names == ["builtin"];
-    let known = builtin(if settings.eval_data.is_empty() { &settings.data } else { &settings.eval_data });
-    Ok((windows, train_data::evaluation_set(eval_text, tokenizer, context, known)?))
-}
-
-/// `runs/nano`, or `runs/nano-2` if that is taken, and so on.
-fn free_directory(preset: &str) -> PathBuf {
-    let named = |n: u32| PathBuf::from("runs").join(if n == 1 { preset.into() } else { format!("{preset}-{n}") });
+/// `runs/nano`, or `runs/nano-2` if that is taken, and so on; a task gives its own name.
+fn free_directory(settings: &RunSettings) -> PathBuf {
+    let preset = settings.task.as_ref().unwrap_or(&settings.preset);
+    let named = |n: u32| PathBuf::from("runs").join(if n == 1 { preset.clone() } else { format!("{preset}-{n}") });
     (1..).map(named).find(|path| !path.exists()).expect("numbers do not end")
 }
 
@@ -294,15 +269,21 @@ fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
     }
 }
 
-/// The last words of a run: how good it became, and a story.
-fn conclude(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) -> Result<()> {
+/// The last words of a run: how good it became, and a sample of what it can do.
+fn conclude(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer, is_task: bool) -> Result<()> {
+    let (model, seed) = (&trainer.model, trainer.settings.seed);
     let path = run.path().display();
+    if is_task {
+        print(&format!("{}\n", task::sample(model, tokenizer, seed)?))?;
+        say!("\nmore: ossia eval {path} --task arithmetic      curves: {path}/loss.svg");
+        return Ok(());
+    }
     let set = trainer.evaluation.as_ref();
     if set.is_some_and(|set| set.entropy_floor.is_some()) {
-        let told = stories::tell(&trainer.model, tokenizer, 100, 0.7)?;
+        let told = stories::tell(model, tokenizer, 100, 0.7)?;
         say!("{}", stories::summary(&told, 0.7));
     }
-    let story = stories::one(&trainer.model, tokenizer, 0.7, trainer.settings.seed, trainer.model.config.context)?;
+    let story = stories::one(model, tokenizer, 0.7, seed, model.config.context)?;
     say!("\na story:\n");
     print(&format!("{}\n", story.trim()))?;
     say!("\nmore: ossia generate {path} --prompt \"Once upon a time\"      curves: {path}/loss.svg");

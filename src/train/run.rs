@@ -27,6 +27,9 @@ pub struct RunDirectory {
 pub struct RunSettings {
     /// The architecture's name.
     pub preset: String,
+    /// What it is trained to do, where that is not to tell what is in `data`: `arithmetic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// What it is trained on: paths, or `builtin`.
     pub data: Vec<String>,
     /// What it is measured on; empty: a part of `data`.

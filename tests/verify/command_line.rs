@@ -1,6 +1,7 @@
 //! The program as a user runs it: every command, runs that are killed and resumed, and every kind of bad input.
 
 mod bad_input;
+mod chat;
 mod harmony;
 mod profile;
 

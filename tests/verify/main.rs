@@ -32,4 +32,6 @@ mod corpus;
 mod training;
 mod generation;
 mod harmony;
+mod chat;
+mod arithmetic;
 mod command_line;

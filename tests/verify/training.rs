@@ -219,6 +219,7 @@ impl Monitor for Recorder {
 
 fn run_settings(settings: Settings) -> RunSettings {
     RunSettings {
+        task: None,
         preset: "test".into(),
         data: vec!["builtin".into()],
         eval_data: vec![],

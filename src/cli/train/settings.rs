@@ -18,6 +18,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
     let given = [
         ("--preset", a.preset.is_some()),
         ("--config", a.config.is_some()),
+        ("--task", a.task.is_some()),
         ("--data", !a.data.is_empty()),
         ("--eval-data", !a.eval_data.is_empty()),
         ("--field", a.field.is_some()),
@@ -54,6 +55,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> Result<RunSettings> 
     let preset = a.preset.clone().unwrap_or_else(|| if a.config.is_some() { "custom".into() } else { "nano".into() });
     // steps, batch size, learning rate
     let (steps, batch_size, learning_rate) = match preset.as_str() {
+        "nano" if a.task.is_some() => (2_500, 16, 2e-3),
         "nano" => (1_000, 8, 2e-3),
         "tiny" => (1_000, 16, 2e-3),
         "small" => (4_000, 4, 1e-3),
@@ -84,6 +86,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> Result<RunSettings> 
     let strings = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
     Ok(RunSettings {
         preset,
+        task: a.task.clone(),
         data: if a.data.is_empty() { vec!["builtin".into()] } else { strings(&a.data) },
         eval_data: strings(&a.eval_data),
         field: a.field.clone().unwrap_or_else(|| "text".into()),

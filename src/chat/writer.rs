@@ -1,0 +1,43 @@
+//! What writes the tokens of a reply.
+
+use crate::error::Result;
+use crate::generate::Generator;
+
+/// Goes on with a text, token by token. A model does that; so does a recording of one, to test what hears it.
+pub trait Writer {
+    /// How many tokens the text may have.
+    fn context(&self) -> usize;
+
+    /// Makes the text equal to `prompt`. Returns how many tokens of it were known from before.
+    ///
+    /// # Errors
+    /// A prompt that is empty, longer than the context, or has a token that is not in the vocabulary.
+    fn go_to(&mut self, prompt: &[u32]) -> Result<usize>;
+
+    /// Appends a token that somebody else chose.
+    ///
+    /// # Errors
+    /// If it is not in the vocabulary, or the context is full.
+    fn push(&mut self, token: u32) -> Result<()>;
+
+    /// Chooses the next token; `None` if the context is full.
+    fn draw(&mut self) -> Option<u32>;
+}
+
+impl Writer for Generator<'_> {
+    fn context(&self) -> usize {
+        Generator::context(self)
+    }
+
+    fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
+        Generator::go_to(self, prompt)
+    }
+
+    fn push(&mut self, token: u32) -> Result<()> {
+        Generator::push(self, token)
+    }
+
+    fn draw(&mut self) -> Option<u32> {
+        Generator::draw(self)
+    }
+}

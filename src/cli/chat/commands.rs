@@ -1,0 +1,129 @@
+//! What can be said to the chat itself.
+
+use super::{Session, developer, load};
+use crate::cli::print;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::harmony::{Content, Conversation, Effort, Message, Role};
+use std::path::Path;
+
+/// What follows a command.
+pub enum Next {
+    Talk,
+    Leave,
+}
+
+const HELP: &str = "\
+/effort LEVEL   think little, more, long: low, medium, high
+/system TEXT    instructions for the model; without a text, show them
+/tools          what the model can call
+/drop           forget the oldest question
+/reset          forget all questions
+/save FILE      write the conversation, as JSON
+/load FILE      go on with one that was saved
+/quit           leave, as does Ctrl-D
+Ctrl-C stops a reply. What follows a call of the model that nobody answers is the answer to it.
+";
+
+/// An effort by its name.
+pub fn effort(name: &str) -> Option<Effort> {
+    Effort::ALL.into_iter().find(|effort| effort.name() == name)
+}
+
+impl Session<'_> {
+    /// Does what a line that begins with `/` says.
+    ///
+    /// # Errors
+    /// If it is no command, or cannot be done; the conversation is then what it was.
+    pub fn command(&mut self, line: &str) -> Result<Next> {
+        let (command, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let argument = argument.trim();
+        match (command, argument) {
+            ("/help", _) => print(HELP)?,
+            ("/quit" | "/exit", _) => return Ok(Next::Leave),
+            ("/effort", "") => self.show.note(&format!("effort {}", self.chat.effort().name())),
+            ("/effort", name) => {
+                let found = effort(name);
+                let found =
+                    found.ok_or_else(|| Error::argument(format!("/effort {name}: expected low, medium or high")))?;
+                self.set_effort(found);
+            }
+            ("/system", "") => self.show.note(&instructions(&self.chat.messages)),
+            ("/system", text) => {
+                set_instructions(&mut self.first, text);
+                set_instructions(&mut self.chat.messages, text);
+            }
+            ("/tools", _) => self.show.note(&tools(&self.chat.messages)),
+            ("/drop", _) => {
+                let dropped = self.chat.drop_oldest_turn();
+                let (tokens, room) = self.chat.size()?;
+                let what = if dropped { "forgotten" } else { "there is only one question left, or none" };
+                self.show.note(&format!("{what}; {tokens} of {room} tokens in use"));
+            }
+            ("/reset", _) => {
+                let effort = self.chat.effort();
+                self.chat.messages.clone_from(&self.first);
+                self.set_effort(effort);
+            }
+            ("/save" | "/load", "") => return Err(Error::argument(format!("{command} needs a FILE"))),
+            ("/save", path) => self.save(Path::new(path))?,
+            ("/load", path) => {
+                let messages = load(Path::new(path))?;
+                let before = std::mem::replace(&mut self.chat.messages, messages);
+                if let Err(error) = self.make_room() {
+                    self.chat.messages = before;
+                    return Err(error);
+                }
+                self.set_effort(self.chat.effort());
+            }
+            _ => return Err(Error::argument(format!("there is no {command}; /help lists what there is"))),
+        }
+        Ok(Next::Talk)
+    }
+
+    /// Writes the conversation. An older one may be replaced, another file not.
+    fn save(&self, path: &Path) -> Result<()> {
+        if path.exists() && load(path).is_err() {
+            return Err(Error::file(path, "is there already, and is not a conversation"));
+        }
+        let conversation = Conversation { messages: self.chat.messages.clone() };
+        let text = serde_json::to_string_pretty(&conversation).expect("plain text");
+        write_atomically(path, format!("{text}\n").as_bytes())
+    }
+}
+
+fn instructions(messages: &[Message]) -> String {
+    let found = messages.iter().flat_map(|message| &message.content).find_map(|content| match content {
+        Content::DeveloperContent(developer) => developer.instructions.clone(),
+        _ => None,
+    });
+    found.unwrap_or_else(|| "no instructions".into())
+}
+
+/// Puts instructions in the place of the old ones, or behind the system message.
+fn set_instructions(messages: &mut Vec<Message>, text: &str) {
+    for content in messages.iter_mut().flat_map(|message| &mut message.content) {
+        if let Content::DeveloperContent(developer) = content {
+            developer.instructions = Some(text.into());
+            return;
+        }
+    }
+    let at = messages.iter().take_while(|message| message.role == Role::System).count();
+    messages.insert(at, developer(text));
+}
+
+/// What the messages offer to call.
+fn tools(messages: &[Message]) -> String {
+    let offered = messages.iter().flat_map(|message| &message.content).flat_map(|content| match content {
+        Content::SystemContent(content) => content.tools.iter().flatten().collect(),
+        Content::DeveloperContent(content) => content.tools.iter().flatten().collect::<Vec<_>>(),
+        Content::Text { .. } => Vec::new(),
+    });
+    let names: Vec<String> = offered
+        .flat_map(|(name, namespace)| match namespace.tools.is_empty() {
+            true => vec![name.clone()],
+            false => namespace.tools.iter().map(|tool| format!("{name}.{}", tool.name)).collect(),
+        })
+        .collect();
+    if names.is_empty() { "no tools".into() } else { names.join(", ") }
+}

@@ -1,0 +1,130 @@
+//! A reply on the screen.
+
+use crate::chat::Event;
+use crate::cli::print;
+use crate::error::{Error, Result};
+use crate::harmony::Header;
+use std::io::{self, IsTerminal, Write};
+
+const DIM: &str = "\x1b[2m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Shows answers on standard output, and all else on standard error.
+pub struct Show {
+    analysis: bool,
+    dims: bool,
+    to_terminal: bool,
+    place: Place,
+    failed: Option<Error>,
+}
+
+/// Where the text of the message goes that is being written.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Nowhere,
+    Answer,
+    Aside,
+}
+
+impl Show {
+    /// With or without what the model thinks.
+    pub fn new(analysis: bool) -> Self {
+        let dims = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let to_terminal = io::stdout().is_terminal();
+        Self { analysis, dims, to_terminal, place: Place::Nowhere, failed: None }
+    }
+
+    /// Shows what happens.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Begin(header) => self.begin(header),
+            Event::Text(text) => self.text(text),
+            Event::End => self.end(),
+            Event::Spent => {
+                self.end();
+                self.note("the budget for analysis is spent");
+            }
+        }
+    }
+
+    fn begin(&mut self, header: &Header) {
+        let thinks = header.channel.as_deref() == Some("analysis");
+        self.place = match &header.recipient {
+            Some(tool) => {
+                self.note(&format!("to {}:", printable(tool)));
+                Place::Aside
+            }
+            None if thinks && !self.analysis => Place::Nowhere,
+            None if thinks => Place::Aside,
+            None => Place::Answer,
+        };
+        if self.place == Place::Aside && self.dims {
+            self.aside(DIM);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        match self.place {
+            Place::Nowhere => {}
+            Place::Aside => self.aside(&printable(text)),
+            Place::Answer => {
+                let text = if self.to_terminal { printable(text) } else { text.into() };
+                self.failed = self.failed.take().or(print(&text).err());
+            }
+        }
+    }
+
+    /// Ends the message that is being written.
+    pub fn end(&mut self) {
+        match self.place {
+            Place::Nowhere => {}
+            Place::Aside => self.aside(if self.dims { "\x1b[0m\n" } else { "\n" }),
+            Place::Answer => self.failed = self.failed.take().or(print("\n").err()),
+        }
+        self.place = Place::Nowhere;
+    }
+
+    /// A line about what happens.
+    pub fn note(&self, line: &str) {
+        match self.dims {
+            true => say!("{DIM}[{line}]{PLAIN}"),
+            false => say!("[{line}]"),
+        }
+    }
+
+    /// Whoever closed standard error wants no more of this; the chat goes on.
+    fn aside(&self, text: &str) {
+        let mut out = io::stderr().lock();
+        _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Whether the answer can no longer be written.
+    pub fn is_closed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// What kept the answer from being written.
+    ///
+    /// # Errors
+    /// If something did.
+    pub fn check(&mut self) -> Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+/// A model can write anything, also what would make a terminal do things: of the control characters only line ends and
+/// tabs are let through.
+pub fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\tb\n\x1b[2Jc\r\u{9b}d"), "a\tb\n\u{FFFD}[2Jc\u{FFFD}\u{FFFD}d");
+    }
+}

@@ -1,0 +1,78 @@
+//! The arithmetic task: what is shown of it while a model learns, and how well it is done.
+
+use super::print;
+use crate::error::Result;
+use crate::files;
+use crate::harmony::Effort;
+use crate::model::Transformer;
+use crate::tasks::arithmetic::{Question, Score, Wording, ask, quiz, system};
+use crate::tokenizer::Tokenizer;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use std::path::Path;
+
+/// Beside a model: the system message that it was trained with, where that is not gpt-oss's own.
+pub const SYSTEM: &str = "system.json";
+
+/// Writes it.
+///
+/// # Errors
+/// What the system says.
+pub fn save_system(directory: &Path) -> Result<()> {
+    let text = serde_json::to_string_pretty(&system(Effort::Medium, true)).expect("plain text");
+    files::write_atomically(&directory.join(SYSTEM), format!("{text}\n").as_bytes())
+}
+
+/// A held-out question, answered at each effort.
+pub fn sample(model: &Transformer, tokenizer: &Tokenizer, seed: u64) -> Result<String> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let question = Question::draw(true, &mut rng, |rng| Question::sum(3, rng));
+    let mut text = question.text(Wording::Plain);
+    for effort in Effort::ALL {
+        let answer = ask(model, tokenizer, &question, Wording::Plain, effort)?;
+        let is_right = answer.text() == question.answer().to_string();
+        let said = answer.messages.iter().map(|message| message.text().replace('\n', "  "));
+        let said = said.collect::<Vec<_>>().join(" → ");
+        text += &format!("\n{:8}{said}  ({})", effort.name(), if is_right { "right" } else { "wrong" });
+    }
+    Ok(text)
+}
+
+/// Prints how well held-out questions are answered at each effort, and after how much analysis.
+///
+/// # Errors
+/// If the model was not made for the task.
+pub fn evaluate(model: &Transformer, tokenizer: &Tokenizer, questions: usize, seeds: u64) -> Result<()> {
+    print(&format!("{questions} held-out questions of each kind from each of {seeds} seeds\n\n"))?;
+    print("                       right answers, all seeds (lowest–highest)          tokens of analysis\n")?;
+    print("                   low                medium             high             low  medium   high\n")?;
+    let mut all = [Score::default(); 3];
+    for kind in [Some(2), Some(3), Some(4), Some(5), None] {
+        let mut row = Vec::new();
+        for (effort, all) in Effort::ALL.into_iter().zip(&mut all) {
+            let scores: Result<Vec<Score>> =
+                (0..seeds).map(|seed| quiz(model, tokenizer, kind, effort, questions, seed)).collect();
+            let scores = scores?;
+            if kind.is_some() {
+                scores.iter().for_each(|score| *all += *score);
+            }
+            row.push(scores);
+        }
+        let name = kind.map_or("products, Python".into(), |terms| format!("{terms} terms"));
+        print(&format!("{name:18} {}\n", line(&row)))?;
+    }
+    print(&format!("{:18} {}\n", "all sums", line(&all.map(|score| vec![score]))))
+}
+
+fn line(efforts: &[Vec<Score>]) -> String {
+    let sums: Vec<Score> = efforts.iter().map(|seeds| seeds.iter().copied().sum()).collect();
+    let right = efforts.iter().zip(&sums).map(|(seeds, sum)| {
+        let percent = |score: &Score| 100.0 * score.accuracy();
+        let lowest = seeds.iter().map(percent).fold(f64::INFINITY, f64::min);
+        let highest = seeds.iter().map(percent).fold(0.0, f64::max);
+        let range = if seeds.len() > 1 { format!("({lowest:.0}–{highest:.0})") } else { String::new() };
+        format!("{:5.1} % {range:10}", percent(sum))
+    });
+    let analysis = sums.iter().map(|sum| format!("{:6.1}", sum.mean_analysis()));
+    format!("{} {}", right.collect::<Vec<_>>().join(" "), analysis.collect::<Vec<_>>().join(" "))
+}

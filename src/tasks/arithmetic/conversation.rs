@@ -1,0 +1,154 @@
+//! Questions and their answers as harmony conversations, to be learned.
+
+use super::{Question, Wording, working};
+use crate::data::MaskedDocument;
+use crate::error::Result;
+use crate::harmony::{Effort, Harmony, Marks, Message, Role, SystemContent, ToolNamespace};
+use crate::kernels::parallel;
+use crate::tokenizer::{self, END_OF_TEXT, Tokenizer};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+
+/// What the model answers to a product where there is no Python.
+const BEYOND: &str = "I need python for that.";
+
+/// How often each effort occurs. What low effort asks for is mostly beyond a tiny model, and little of it is enough to
+/// show that.
+const EFFORTS: [Effort; 6] = [Effort::Low, Effort::Medium, Effort::High, Effort::Medium, Effort::High, Effort::Medium];
+
+/// The system message. It says the effort, and what there is to call; the rest of what gpt-oss is told would be longer
+/// than the conversations.
+pub fn system(effort: Effort, python: bool) -> SystemContent {
+    SystemContent {
+        model_identity: None,
+        reasoning_effort: Some(effort),
+        conversation_start_date: None,
+        knowledge_cutoff: None,
+        channel_config: None,
+        tools: python.then(|| BTreeMap::from([("python".into(), self::python())])),
+    }
+}
+
+/// Python as the model is told of it: a shorter text than gpt-oss's own.
+pub fn python() -> ToolNamespace {
+    ToolNamespace {
+        name: "python".into(),
+        description: Some("Runs a program and shows what it prints.".into()),
+        tools: Vec::new(),
+    }
+}
+
+/// What the model should do with a question: all its messages, and what Python answers in between.
+fn solution(question: &Question, effort: Effort, python: bool) -> Vec<Message> {
+    let assistant = |text: String| Message::new(Role::Assistant, text);
+    let answer = assistant(question.answer().to_string()).on("final");
+    match question {
+        Question::Sum(_) => {
+            let working = working(question, effort).map(|text| assistant(text).on("analysis"));
+            working.into_iter().chain([answer]).collect()
+        }
+        Question::Product(..) if !python => vec![assistant(BEYOND.into()).on("final")],
+        Question::Product(a, b) => vec![
+            assistant(format!("print({a}*{b})")).on("analysis").to("python").of_type("code"),
+            Message::from_tool("python", format!("{}\n", a * b)).on("analysis"),
+            answer,
+        ],
+    }
+}
+
+/// A conversation with one question, up to where the model should begin.
+pub fn conversation(text: String, effort: Effort, python: bool) -> Vec<Message> {
+    vec![Message::new(Role::System, system(effort, python)), Message::new(Role::User, text)]
+}
+
+/// A tokenizer with harmony's marks. It learns words, and no numbers: a digit stays a token, so that columns can be seen.
+///
+/// # Errors
+/// If `vocab_size` has no room for the bytes and the marks.
+pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut texts = vec!["assistant user system analysis final commentary code".repeat(8), BEYOND.into()];
+    for effort in Effort::ALL {
+        let content = system(effort, true);
+        texts.extend(content.tools.into_iter().flatten().filter_map(|(_, tool)| tool.description));
+        texts.push(format!("Reasoning: {} # Tools\n\n## python\n\n print", effort.name()));
+    }
+    texts.extend((0..512).map(|_| Question::sum(3, &mut rng).text(Wording::random(&mut rng))));
+    let words = texts.iter().map(|text| text.replace(|c: char| c.is_ascii_digit(), " "));
+    let specials: Vec<&str> = [END_OF_TEXT].into_iter().chain(Marks::NAMES).collect();
+    tokenizer::train(words, vocab_size, &specials)
+}
+
+// ANCHOR: documents
+/// Conversations to learn from or, `held_out`, to measure on. Learned is what the assistant says in the last turn; the
+/// turns before it are history, as it looks when old thoughts have been dropped.
+///
+/// # Errors
+/// If the tokenizer lacks harmony's marks.
+pub fn documents(tokenizer: &Tokenizer, count: usize, seed: u64, held_out: bool) -> Result<Vec<MaskedDocument>> {
+    let harmony = Harmony::new(tokenizer)?;
+    let one = |i: usize| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(i as u64);
+        let effort = EFFORTS[i % EFFORTS.len()];
+        let python = rng.random_range(0..4) == 0;
+        let turns = if rng.random_range(0..6) == 0 { 2 } else { 1 };
+        let mut document = Writer { harmony, document: MaskedDocument::default(), previous: Role::System };
+        document.say(&Message::new(Role::System, system(effort, python)), false)?;
+        for turn in 1..=turns {
+            let question = question(held_out, python, turns, &mut rng);
+            let wording = Wording::random(&mut rng);
+            document.say(&Message::new(Role::User, question.text(wording)), false)?;
+            let solution = solution(&question, effort, python);
+            let history = turn < turns;
+            for message in solution.iter().filter(|message| !(history && message.is_on("analysis"))) {
+                document.say(message, !history && message.role == Role::Assistant)?;
+            }
+        }
+        Ok(document.end())
+    };
+    parallel::map(count, one).into_iter().collect()
+}
+// ANCHOR_END: documents
+
+/// A document in the making.
+struct Writer<'t> {
+    harmony: Harmony<'t>,
+    document: MaskedDocument,
+    previous: Role,
+}
+
+impl Writer<'_> {
+    fn say(&mut self, message: &Message, learned: bool) -> Result<()> {
+        let MaskedDocument { ids, learned: mask } = &mut self.document;
+        let before = ids.len();
+        self.harmony.render_message(message, false, ids)?;
+        mask.resize(ids.len(), learned);
+        // The first `<|start|>assistant` of a turn is what the prompt ends with: it is given, not said.
+        if self.previous != Role::Assistant {
+            let given = 1 + self.harmony.tokenizer().encode(message.role.name()).len();
+            mask[before..].iter_mut().take(given).for_each(|learned| *learned = false);
+        }
+        self.previous = message.role;
+        Ok(())
+    }
+
+    /// The document, whose last message ends the turn.
+    fn end(mut self) -> MaskedDocument {
+        if let Some(last) = self.document.ids.last_mut() {
+            *last = self.harmony.marks().done;
+        }
+        self.document
+    }
+}
+
+/// Sums of two to five terms; one question in eight is a product, of those to a model that can call Python, every
+/// second.
+fn question(held_out: bool, python: bool, turns: usize, rng: &mut ChaCha8Rng) -> Question {
+    if rng.random_range(0..if python { 2 } else { 16 }) == 0 {
+        return Question::draw(held_out, rng, Question::product);
+    }
+    let terms = if turns == 1 { rng.random_range(2..=5) } else { rng.random_range(2..=3) };
+    Question::draw(held_out, rng, |rng| Question::sum(terms, rng))
+}

@@ -1,0 +1,127 @@
+//! Held-out questions, answered in a chat and checked exactly.
+
+use super::{Question, Wording, conversation};
+use crate::chat::{Chat, Ending};
+use crate::error::Result;
+use crate::generate::Sampling;
+use crate::harmony::{Effort, Harmony, Message};
+use crate::kernels::parallel;
+use crate::model::Transformer;
+use crate::tokenizer::Tokenizer;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use std::iter::Sum;
+use std::ops::AddAssign;
+
+/// What a model said to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// All that it wrote and was told by a tool, in order.
+    pub messages: Vec<Message>,
+    /// Tokens on the channel `analysis`.
+    pub analysis: usize,
+}
+
+impl Answer {
+    /// What stands on the channel `final`.
+    pub fn text(&self) -> String {
+        let last = self.messages.iter().rfind(|message| message.is_on("final"));
+        last.map(Message::text).unwrap_or_default()
+    }
+}
+
+/// Puts a question to a model, which always takes what it finds most probable. A product that it hands to Python is
+/// computed here if the program is the right one; any other program ends the answer.
+///
+/// # Errors
+/// If the question does not fit in the model's context.
+pub fn ask(
+    model: &Transformer,
+    tokenizer: &Tokenizer,
+    question: &Question,
+    wording: Wording,
+    effort: Effort,
+) -> Result<Answer> {
+    let is_product = matches!(question, Question::Product(..));
+    let messages = conversation(question.text(wording), effort, is_product);
+    let (asked, greedy) = (messages.len(), Sampling { temperature: 0.0, ..Sampling::default() });
+    let mut chat = Chat::new(model, Harmony::new(tokenizer)?, greedy, messages)?;
+    let mut reply = chat.reply(&mut |_| true)?;
+    let mut analysis = reply.analysis;
+    if let (Question::Product(a, b), Ending::Call(_)) = (question, &reply.ending)
+        && chat.messages.last().is_some_and(|call| call.text() == format!("print({a}*{b})"))
+    {
+        chat.messages.push(Message::from_tool("python", format!("{}\n", a * b)).on("analysis"));
+        reply = chat.reply(&mut |_| true)?;
+        analysis += reply.analysis;
+    }
+    Ok(Answer { messages: chat.messages.split_off(asked), analysis })
+}
+
+/// What a quiz found.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Score {
+    /// How many were asked.
+    pub asked: usize,
+    /// How many final answers were right, to the digit.
+    pub right: usize,
+    /// Tokens on the channel `analysis`, of all answers.
+    pub analysis: usize,
+}
+
+impl Score {
+    /// The share of right answers.
+    pub fn accuracy(&self) -> f64 {
+        self.right as f64 / self.asked.max(1) as f64
+    }
+
+    /// Tokens on the channel `analysis`, of an answer on average.
+    pub fn mean_analysis(&self) -> f64 {
+        self.analysis as f64 / self.asked.max(1) as f64
+    }
+}
+
+impl AddAssign for Score {
+    fn add_assign(&mut self, other: Self) {
+        self.asked += other.asked;
+        self.right += other.right;
+        self.analysis += other.analysis;
+    }
+}
+
+impl Sum for Score {
+    fn sum<I: Iterator<Item = Self>>(scores: I) -> Self {
+        scores.fold(Self::default(), |mut sum, score| {
+            sum += score;
+            sum
+        })
+    }
+}
+
+/// Asks `count` held-out questions, on all cores: sums of `terms` terms, or products for `None`. The questions depend on
+/// `seed` alone, and are the same at every effort.
+///
+/// # Errors
+/// If one does not fit in the model's context.
+pub fn quiz(
+    model: &Transformer,
+    tokenizer: &Tokenizer,
+    terms: Option<usize>,
+    effort: Effort,
+    count: usize,
+    seed: u64,
+) -> Result<Score> {
+    let one = |i: usize| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(i as u64);
+        let question = Question::draw(true, &mut rng, |rng| match terms {
+            Some(terms) => Question::sum(terms, rng),
+            None => Question::product(rng),
+        });
+        let answer = ask(model, tokenizer, &question, Wording::random(&mut rng), effort)?;
+        let right = answer.text() == question.answer().to_string();
+        Ok(Score { asked: 1, right: usize::from(right), analysis: answer.analysis })
+    };
+    let scores: Result<Vec<Score>> = parallel::map(count, one).into_iter().collect();
+    Ok(scores?.into_iter().sum())
+}

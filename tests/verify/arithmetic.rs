@@ -1,0 +1,158 @@
+//! The arithmetic task: what it teaches is right, and what it asks was never taught.
+
+use ossia::harmony::{Effort, Harmony, Mode, Parser};
+use ossia::tasks::arithmetic::{Question, Wording, documents, python, tokenizer, working};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use std::collections::BTreeSet;
+
+fn sums(count: usize) -> impl Iterator<Item = Vec<i32>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    (0..count).map(move |i| match Question::sum(2 + i % 4, &mut rng) {
+        Question::Sum(terms) => terms,
+        Question::Product(..) => unreachable!("a sum"),
+    })
+}
+
+#[test]
+fn arithmetic_working_of_an_example() {
+    let question = Question::Sum(vec![347, 285, -185]);
+    assert_eq!(question.answer(), 447);
+    assert_eq!(question.text(Wording::Plain), "What is 347 + 285 - 185?");
+    assert_eq!(
+        question.text(Wording::Story { who: 0, what: 0 }),
+        "Tom has 347 coins, finds 285, loses 185. How many coins?"
+    );
+    assert_eq!(working(&question, Effort::Low), None);
+    assert_eq!(working(&question, Effort::Medium).unwrap(), "347+285=632\n632-185=447");
+    let high = "347+285\n7+5=12\n4+8+1=13\n3+2+1=6\n=632\n632-185\n12-5=7\n13-8-1=4\n6-1-1=4\n=447";
+    assert_eq!(working(&question, Effort::High).unwrap(), high);
+    assert_eq!(working(&Question::Product(12, 13), Effort::High), None);
+}
+
+/// Every line of every working holds by itself, and the last is the answer.
+#[test]
+fn arithmetic_workings_are_right() {
+    let value = |text: &str| -> i32 {
+        let signed = text.replace('-', "+-");
+        signed.split('+').filter(|term| !term.is_empty()).map(|term| term.parse::<i32>().unwrap()).sum()
+    };
+    for terms in sums(3_000) {
+        let totals: Vec<i32> = terms
+            .iter()
+            .scan(0, |total, term| {
+                *total += term;
+                Some(*total)
+            })
+            .collect();
+        assert!(totals.iter().all(|total| (0..=999).contains(total)), "{terms:?}");
+        let question = Question::Sum(terms.clone());
+        for effort in [Effort::Medium, Effort::High] {
+            let working = working(&question, effort).unwrap();
+            let mut asked = 0;
+            for line in working.lines() {
+                match line.split_once('=') {
+                    None => asked = value(line),
+                    Some(("", total)) => assert_eq!(value(total), asked, "{line} in {working}"),
+                    Some((sum, total)) => assert_eq!(value(sum), value(total), "{line} in {working}"),
+                }
+            }
+            assert!(working.ends_with(&format!("={}", question.answer())), "{working}");
+        }
+    }
+}
+
+/// The columns of a high working are the digits of its total.
+#[test]
+fn arithmetic_columns_are_the_digits_of_the_total() {
+    for terms in sums(2_000) {
+        let working = working(&Question::Sum(terms), Effort::High).unwrap();
+        let mut columns: Vec<&str> = Vec::new();
+        for line in working.lines() {
+            match line.split_once('=') {
+                None => columns.clear(),
+                Some(("", total)) => {
+                    // The ones come first. Of the last column the carry is written too.
+                    let last = columns.pop().unwrap_or("0");
+                    let digits = columns.iter().rev().map(|column| &column[column.len() - 1..]);
+                    let written: String = [last].into_iter().chain(digits).collect();
+                    assert_eq!(written.parse::<i32>().unwrap().to_string(), total, "{working}");
+                }
+                Some((_, column)) => columns.push(column),
+            }
+        }
+    }
+}
+
+#[test]
+fn arithmetic_questions_are_held_out_by_their_terms() {
+    let held: Vec<bool> = sums(8_000).map(|terms| Question::Sum(terms).is_held_out()).collect();
+    let share = held.iter().filter(|held| **held).count() as f64 / held.len() as f64;
+    assert!((0.10..0.15).contains(&share), "{share} of an eighth");
+    let tokenizer = tokenizer(2_048).unwrap();
+    let asked = |held_out| -> BTreeSet<String> {
+        let documents = documents(&tokenizer, 300, 5, held_out).unwrap();
+        let texts = documents.iter().map(|document| tokenizer.decode(&document.ids).unwrap());
+        texts
+            .flat_map(|text| {
+                let parts: Vec<String> = text.split("<|start|>user<|message|>").skip(1).map(String::from).collect();
+                parts.into_iter().map(|part| part.split("<|end|>").next().unwrap().to_string()).collect::<Vec<_>>()
+            })
+            .collect()
+    };
+    for (held_out, questions) in [(true, asked(true)), (false, asked(false))] {
+        assert!(questions.len() > 250);
+        for text in &questions {
+            assert_eq!(read(text).is_held_out(), held_out, "{text}");
+        }
+    }
+}
+
+/// The question that a text puts.
+fn read(text: &str) -> Question {
+    let numbers: Vec<i32> =
+        text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
+    if text.contains('*') {
+        return Question::Product(numbers[0], numbers[1]);
+    }
+    let sign = |word| match word {
+        "+" | "finds" => Some(1),
+        "-" | "loses" => Some(-1),
+        _ => None,
+    };
+    let signs = [1].into_iter().chain(text.split(' ').filter_map(sign));
+    Question::Sum(numbers.into_iter().zip(signs).map(|(n, sign)| n * sign).collect())
+}
+
+/// Each document is a well-formed conversation. What is learned in it is what the assistant writes after its prompt, in
+/// the last turn alone; digits are tokens of their own.
+#[test]
+fn arithmetic_documents_are_conversations() {
+    let tokenizer = tokenizer(2_048).unwrap();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let mut kinds = [0; 4];
+    for document in documents(&tokenizer, 600, 9, false).unwrap() {
+        assert_eq!(document.ids.len(), document.learned.len());
+        assert!(document.ids.len() <= 256, "fits in the context of nano: {}", document.ids.len());
+        let mut parser = Parser::new(harmony, None, Mode::Strict);
+        document.ids.iter().for_each(|&id| drop(parser.push(id).unwrap()));
+        let messages = parser.into_messages();
+        let learned = document.ids.iter().zip(&document.learned).filter(|(_, learned)| **learned);
+        let learned = tokenizer.decode(&learned.map(|(id, _)| *id).collect::<Vec<_>>()).unwrap();
+        let all = tokenizer.decode(&document.ids).unwrap();
+        let last_turn = all.rsplit_once("<|start|>user").unwrap().1.split_once("<|end|>").unwrap().1;
+        // Where a tool has answered, the prompt ends with the assistant's name once more.
+        let parts = last_turn.split("<|start|>python").map(|part| part.split_once("<|start|>assistant").unwrap().1);
+        assert_eq!(learned, parts.collect::<String>());
+        assert_eq!(document.ids.last(), Some(&harmony.marks().done));
+        let text: String = messages.iter().map(|m| m.text()).collect();
+        let digits = text.chars().filter(char::is_ascii_digit).count();
+        let tokens = document.ids.iter().filter(|&&id| (48..58).contains(&id)).count();
+        assert_eq!(digits, tokens);
+        kinds[0] += usize::from(messages.iter().any(|m| m.recipient.as_deref() == Some("python")));
+        kinds[1] += usize::from(text.contains(python().description.as_deref().unwrap()));
+        kinds[2] += usize::from(text.contains("I need python"));
+        kinds[3] += usize::from(messages.iter().filter(|m| m.is_on("final")).count() == 2);
+    }
+    assert!(kinds.iter().all(|&count| count > 10), "calls, tools, refusals, two turns: {kinds:?}");
+}

@@ -1,0 +1,252 @@
+//! Chat: what a model writes becomes messages, whatever it writes, and what it has read is not read again.
+
+use ossia::chat::{Budget, Chat, Ending, Event, Reply, Writer};
+use ossia::config::ModelConfig;
+use ossia::error::Result;
+use ossia::generate::Sampling;
+use ossia::harmony::{Effort, Harmony, Message, Role, SystemContent};
+use ossia::model::Transformer;
+use ossia::tasks::arithmetic;
+use ossia::tokenizer::{Allowed, Tokenizer};
+use proptest::prelude::*;
+
+/// A recorded model: it writes the same whatever it reads, and can see what it was given.
+pub struct Script {
+    pub writes: Vec<u32>,
+    pub at: usize,
+    pub context: usize,
+    pub text: Vec<u32>,
+}
+
+impl Script {
+    pub fn new(tokenizer: &Tokenizer, text: &str) -> Self {
+        let writes = tokenizer.encode_with_special(text, Allowed::All);
+        Self { writes, at: 0, context: 1_000, text: Vec::new() }
+    }
+}
+
+impl Writer for Script {
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
+        let kept = self.text.iter().zip(prompt).take_while(|(old, new)| old == new).count();
+        self.text = prompt.to_vec();
+        Ok(kept)
+    }
+
+    fn push(&mut self, token: u32) -> Result<()> {
+        self.text.push(token);
+        Ok(())
+    }
+
+    fn draw(&mut self) -> Option<u32> {
+        if self.text.len() > self.context {
+            return None;
+        }
+        let token = self.writes[self.at];
+        self.at += 1;
+        self.text.push(token);
+        Some(token)
+    }
+}
+
+fn tokenizer() -> Tokenizer {
+    arithmetic::tokenizer(600).unwrap()
+}
+
+fn question() -> Vec<Message> {
+    let system = SystemContent { reasoning_effort: Some(Effort::High), ..SystemContent::default() };
+    vec![Message::new(Role::System, system), Message::new(Role::User, "1 + 2?")]
+}
+
+/// The reply to a recorded text, the messages that it became, and what was shown of it.
+fn reply(text: &str, change: impl Fn(&mut Chat), go_on: impl Fn(&str) -> bool) -> (Reply, Vec<Message>, String) {
+    let tokenizer = tokenizer();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, text)), harmony, question());
+    change(&mut chat);
+    let mut shown = String::new();
+    let reply = chat.reply(&mut |event| {
+        shown += &match event {
+            Event::Begin(header) => format!("[{} ", header.channel.as_deref().unwrap_or("-")),
+            Event::Text(text) => text.to_string(),
+            Event::End => "]".into(),
+            Event::Spent => "(spent)".into(),
+        };
+        go_on(&shown)
+    });
+    (reply.unwrap(), chat.messages.split_off(2), shown)
+}
+
+const ANSWER: &str =
+    "<|channel|>analysis<|message|>1+2=3<|end|><|start|>assistant<|channel|>final<|message|>3<|return|>";
+
+#[test]
+fn chat_thinks_and_answers() {
+    let (reply, messages, shown) = reply(ANSWER, |_| {}, |_| true);
+    assert_eq!(reply.ending, Ending::Answered);
+    assert_eq!(reply.flags, []);
+    assert_eq!(reply.analysis, 6, "1 + 2 = 3 and the mark that ends it");
+    let assistant = |text: &str| Message::new(Role::Assistant, text);
+    assert_eq!(messages, [assistant("1+2=3").on("analysis"), assistant("3").on("final")]);
+    assert_eq!(shown, "[analysis 1+2=3][final 3]");
+}
+
+#[test]
+fn chat_waits_for_a_tool() {
+    let text = "<|channel|>analysis to=python code<|message|>print(6*7)<|call|>";
+    let (reply, messages, _) = reply(text, |_| {}, |_| true);
+    assert_eq!(reply.ending, Ending::Call("python".into()));
+    assert_eq!(reply.analysis, 0, "a program is no thought");
+    assert_eq!(messages[0].recipient.as_deref(), Some("python"));
+    assert_eq!(messages[0].text(), "print(6*7)");
+}
+
+/// When the budget is spent, the thought ends with `<|end|>` and the answer begins: what the model writes next is on the
+/// channel final.
+#[test]
+fn chat_closes_analysis_when_its_budget_is_spent() {
+    let text = "<|channel|>analysis<|message|>123456<|return|>";
+    let set = |chat: &mut Chat| chat.budget = Budget { analysis: 4, reply: 100 };
+    let (reply, messages, shown) = reply(text, set, |_| true);
+    assert_eq!(shown, "[analysis 1234(spent)][final 56]");
+    assert_eq!((reply.ending, reply.analysis), (Ending::Answered, 5), "four, and the mark");
+    assert!(messages[0].is_on("analysis") && messages[0].text() == "1234");
+    assert!(messages[1].is_on("final") && messages[1].text() == "56");
+}
+
+/// A quarter of what is left of the context is kept for the answer.
+#[test]
+fn chat_leaves_room_for_an_answer() {
+    let tokenizer = tokenizer();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let thoughts = format!("<|channel|>analysis<|message|>{}", "7".repeat(300));
+    let mut script = Script::new(&tokenizer, &thoughts);
+    let prompt = Chat::with(Box::new(Script::new(&tokenizer, "")), harmony, question()).size().unwrap().0;
+    script.context = prompt + 80;
+    let mut chat = Chat::with(Box::new(script), harmony, question());
+    let reply = chat.reply(&mut |_| true).unwrap();
+    assert_eq!(reply.ending, Ending::ContextFull);
+    assert_eq!(reply.analysis, 61, "60 of 80, and the mark");
+    let said = chat.messages.last().unwrap();
+    assert!(said.is_on("final") && said.text().len() >= 5, "{said:?}");
+}
+
+/// What was begun of an answer is kept, and thoughts that led to none are not: the next prompt is well-formed.
+#[test]
+fn chat_keeps_of_a_stopped_reply_what_was_answered() {
+    let (stopped, messages, _) = reply(ANSWER, |_| {}, |shown| !shown.ends_with("+2"));
+    assert_eq!((stopped.ending, messages.len()), (Ending::Interrupted, 0));
+    let long = ANSWER.replace("<|message|>3<|", "<|message|>31415<|");
+    let (stopped, messages, _) = reply(&long, |_| {}, |shown| !shown.ends_with("314"));
+    assert_eq!((stopped.ending, messages.len()), (Ending::Interrupted, 2));
+    assert_eq!(messages[1].text(), "314");
+    let (cut, messages, _) = reply(ANSWER, |chat| chat.budget.reply = 4, |_| true);
+    assert_eq!((cut.ending, messages.len()), (Ending::Length, 0));
+}
+
+#[test]
+fn chat_ends_whatever_the_model_writes() {
+    let whole = |text: &str| reply(text, |_| {}, |_| true);
+    let (end, messages, _) = whole("<|channel|>final<|message|>3<|end|>");
+    assert_eq!((end.ending, messages[0].text().as_str()), (Ending::Answered, "3"), "as if another message followed");
+    let (end, messages, _) = whole("<|channel|>final<|message|>3<|endoftext|>");
+    assert_eq!((end.ending, messages[0].text().as_str()), (Ending::Answered, "3"));
+    let (end, messages, _) = whole("<|endoftext|>");
+    assert_eq!((end.ending, messages.len()), (Ending::Answered, 0));
+    // A header that does not end is ended.
+    let (end, messages, _) = whole(&format!("{}<|return|>", "x ".repeat(200)));
+    assert!(!end.flags.is_empty() && messages.len() == 1, "{end:?}");
+}
+
+/// The second prompt begins with the first; where old thoughts are dropped, with the first prompt at least.
+#[test]
+fn chat_does_not_read_again_what_it_knows() {
+    let tokenizer = tokenizer();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let model = random_model(&tokenizer, 3);
+    let mut chat = Chat::new(&model, harmony, Sampling::default(), question()).unwrap();
+    chat.budget = Budget { analysis: 8, reply: 40 };
+    let first = chat.reply(&mut |_| true).unwrap();
+    assert_eq!(first.kept, first.prompt - 1, "all but whose turn it is");
+    chat.messages.truncate(2);
+    chat.messages.push(Message::new(Role::Assistant, "3").on("final"));
+    chat.messages.push(Message::new(Role::User, "4 + 5?"));
+    let second = chat.reply(&mut |_| true).unwrap();
+    assert_eq!(second.kept, first.prompt);
+    assert!(second.prompt > first.prompt);
+}
+
+#[test]
+fn chat_forgets_the_oldest_question() {
+    let tokenizer = tokenizer();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let mut messages = question();
+    for text in ["second", "third"] {
+        messages.push(Message::new(Role::Assistant, "3").on("final"));
+        messages.push(Message::new(Role::User, text));
+    }
+    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, "")), harmony, messages.clone());
+    let size = chat.size().unwrap().0;
+    assert!(chat.drop_oldest_turn());
+    assert_eq!(chat.messages, [&messages[..1], &messages[3..]].concat());
+    assert!(chat.size().unwrap().0 < size);
+    assert!(chat.drop_oldest_turn());
+    assert!(!chat.drop_oldest_turn(), "the last question stays");
+    assert_eq!(chat.messages, [&messages[..1], &messages[5..]].concat());
+}
+
+#[test]
+fn chat_effort_is_in_the_system_message_and_sets_the_budget() {
+    let tokenizer = tokenizer();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, "")), harmony, question());
+    assert_eq!((chat.effort(), chat.budget), (Effort::High, Budget::of(Effort::High)));
+    let mut budgets = Vec::new();
+    for effort in Effort::ALL {
+        chat.set_effort(effort);
+        assert_eq!(chat.effort(), effort);
+        let rendered = harmony.render(&chat.messages, ossia::harmony::Purpose::Raw, true).unwrap();
+        assert!(tokenizer.decode(&rendered).unwrap().contains(&format!("Reasoning: {}", effort.name())));
+        budgets.push(chat.budget.analysis);
+    }
+    assert!(budgets.is_sorted_by(|a, b| a < b));
+}
+
+fn random_model(tokenizer: &Tokenizer, seed: u64) -> Transformer {
+    let vocab_size = tokenizer.vocab_size();
+    let base = ModelConfig { layers: 2, windows: vec![Some(16), None], hidden_size: 16, ..ModelConfig::nano() };
+    Transformer::random(&ModelConfig { vocab_size, context: 512, ..base }, seed)
+}
+
+proptest! {
+    /// Random models write random marks. Every reply ends, and what it leaves can be rendered and replied to again.
+    #[test]
+    fn chat_survives_random_models(seed: u64, spent in 0usize..20, length in 1usize..80) {
+        let tokenizer = tokenizer();
+        let harmony = Harmony::new(&tokenizer).unwrap();
+        let model = random_model(&tokenizer, seed);
+        let sampling = Sampling { seed, temperature: 3.0, ..Sampling::default() };
+        let mut chat = Chat::new(&model, harmony, sampling, question()).unwrap();
+        chat.budget = Budget { analysis: spent, reply: length };
+        for _ in 0..2 {
+            let reply = chat.reply(&mut |_| true).unwrap();
+            prop_assert!(reply.tokens <= length);
+            chat.messages.push(Message::new(Role::User, "and?"));
+        }
+    }
+
+    /// The same for recordings of nothing but marks and few words.
+    #[test]
+    fn chat_survives_any_recording(pieces in prop::collection::vec(0usize..12, 0..60), spent in 0usize..9) {
+        let words = ["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>", "<|constrain|>",
+            "assistant", "analysis", "final", " to=python", "\u{FFFD}"];
+        let text = pieces.iter().map(|&piece| words[piece]).collect::<String>() + "<|endoftext|>";
+        let (ended, messages, _) = reply(&text, |chat| chat.budget.analysis = spent, |_| true);
+        prop_assert!(ended.tokens <= pieces.len() * 8 + 1);
+        let tokenizer = tokenizer();
+        Harmony::new(&tokenizer).unwrap().render(&messages, ossia::harmony::Purpose::Raw, false).unwrap();
+    }
+}

@@ -1,0 +1,128 @@
+//! `ossia train --task`, `ossia eval --task` and `ossia chat`, as a user runs them.
+
+use super::{refuse, succeed, text, workplace};
+use ossia::config::ModelConfig;
+use ossia::harmony::{Conversation, Role};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A model of the arithmetic task, as `run`, that has learned nothing yet.
+fn trained() -> TempDir {
+    let place = workplace();
+    let path = place.path().join("small.json");
+    let config = ModelConfig { context: 200, vocab_size: 400, ..ModelConfig::load(&path).unwrap() };
+    fs::write(path, config.to_json()).unwrap();
+    let arguments = ["--config", "small.json", "--batch-size", "2", "--steps", "4", "--out", "run"];
+    succeed(&[&["train", "--task", "arithmetic"][..], &arguments].concat(), place.path());
+    place
+}
+
+/// The chat, with these lines typed.
+fn chat(arguments: &[&str], lines: &str, directory: &Path) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ossia"))
+        .args(["chat", "run", "--temperature", "0", "--max-new-tokens", "20"])
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn command_line_trains_and_measures_the_arithmetic_task() {
+    let place = trained();
+    let at = place.path();
+    let settings: Value = serde_json::from_str(&fs::read_to_string(at.join("run/train.json")).unwrap()).unwrap();
+    assert_eq!(settings["task"], "arithmetic");
+    assert!(fs::read_to_string(at.join("run/samples.txt")).unwrap().contains("\nmedium "), "a question at each effort");
+    let resumed = succeed(&["train", "--resume", "--steps", "6", "--out", "run"], at);
+    assert!(text(&resumed.stdout).contains("\nhigh "), "{resumed:?}");
+
+    let table = text(&succeed(&["eval", "run", "--task", "arithmetic", "--questions", "2", "--seeds", "2"], at).stdout);
+    let rows = ["2 terms", "3 terms", "4 terms", "5 terms", "products, Python", "all sums"];
+    assert!(rows.iter().all(|row| table.contains(&format!("\n{row} "))), "{table}");
+    let again = succeed(&["eval", "run", "--task", "arithmetic", "--questions", "2", "--seeds", "2"], at);
+    assert_eq!(text(&again.stdout), table, "greedy, from fixed questions");
+
+    refuse(&["train", "--task", "geometry"], at, "possible values: arithmetic");
+    refuse(&["train", "--task", "arithmetic", "--stories", "9"], at, "cannot be used with");
+    refuse(&["train", "--resume", "--out", "run", "--task", "arithmetic"], at, "--task cannot change");
+    refuse(&["eval", "run"], at, "--data");
+    refuse(&["eval", "run", "--task", "arithmetic", "--seeds", "0"], at, "0 is not in 1..=1000");
+}
+
+#[test]
+fn command_line_chats() {
+    let place = trained();
+    let at = place.path();
+    let output = chat(
+        &["--reasoning", "low", "--analysis-budget", "3"],
+        "1 + 2?\n/effort\n/tools\n/effort high\n/effort\n/help\n",
+        at,
+    );
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for part in ["[effort low]", "[effort high]", "[no tools]", "of them known]"] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    assert!(text(&output.stdout).contains("/save FILE"));
+
+    let lines = "1 + 2?\n/system Be brief.\n/system\n/save talk.json\n/reset\n/save none.json\n/load talk.json\n/save again.json\n";
+    let said = text(&chat(&[], lines, at).stderr);
+    assert!(said.contains("[Be brief.]"), "{said}");
+    let read =
+        |name: &str| -> Conversation { serde_json::from_str(&fs::read_to_string(at.join(name)).unwrap()).unwrap() };
+    let roles = |name: &str| read(name).messages.iter().map(|message| message.role).collect::<Vec<_>>();
+    assert_eq!(roles("talk.json")[..3], [Role::System, Role::Developer, Role::User]);
+    assert_eq!(roles("none.json"), [Role::System, Role::Developer], "instructions stay");
+    assert_eq!(read("again.json"), read("talk.json"));
+    // What was saved is what `ossia harmony` reads, and what the chat goes on with.
+    succeed(&["harmony", "render", "talk.json", "--tokenizer", "run"], at);
+    succeed(&["chat", "run", "--load", "talk.json", "--prompt", "3 + 4?", "--max-new-tokens", "9"], at);
+}
+
+#[test]
+fn command_line_chat_says_what_is_wrong_and_goes_on() {
+    let place = trained();
+    let at = place.path();
+    fs::write(at.join("precious.txt"), "not a conversation").unwrap();
+    let many = "7 ".repeat(120);
+    let lines = format!(
+        "/nonsense\n/effort huge\n/load nowhere.json\n/load precious.txt\n/save precious.txt\n/save\n{many}\n{many}\n/drop\n1 + 2?\n"
+    );
+    let output = chat(&[], &lines, at);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for part in [
+        "there is no /nonsense",
+        "/effort huge: expected low, medium or high",
+        "nowhere.json: ",
+        "expected a conversation",
+        "is there already, and is not a conversation",
+        "/save needs a FILE",
+        "tokens, the context holds 200: /drop forgets the oldest question",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(fs::read_to_string(at.join("precious.txt")).unwrap(), "not a conversation");
+
+    let forgetful = text(&chat(&["--drop-oldest"], &format!("1 2 3\n{}\n4\n", "7 ".repeat(60)), at).stderr);
+    assert!(forgetful.contains("the oldest question is forgotten"), "{forgetful}");
+
+    succeed(&["train", "--config", "small.json", "--steps", "1", "--stories", "60", "--out", "stories"], at);
+    refuse(&["chat", "stories"], at, "was not made for harmony conversations");
+    refuse(&["chat", "nowhere"], at, "no such directory");
+    refuse(&["chat", "run", "--reasoning", "huge"], at, "possible values: low, medium, high");
+    refuse(&["chat", "run", "--prompt", &"7 ".repeat(200)], at, "the context holds 200");
+    fs::write(at.join("run/system.json"), "{").unwrap();
+    refuse(&["chat", "run"], at, "system.json: ");
+}
