@@ -3,6 +3,7 @@
 //! Each line is the median of several runs, with the fastest and the slowest, since machines are noisy.
 
 mod limits;
+mod masks;
 
 use ndarray::Array2;
 use ossia::config::ModelConfig;
@@ -236,6 +237,7 @@ fn main() {
     println!("{} threads, {}", parallel::threads(), selected().map_or_else(|e| e, |isa| isa.name()));
     println!("at most {:.0} GFLOP/s and {:.1} GB/s read", limits::peak_flops(), limits::read_bandwidth());
     cross_entropy_memory();
+    masks::masks();
     let texts = Corpus::builtin(2_000, 0).documents;
     frozen_products();
     matrix_products();

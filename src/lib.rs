@@ -53,6 +53,7 @@ pub mod train;
 pub mod generate;
 // How one talks to it.
 pub mod harmony;
+pub mod schema;
 pub mod chat;
 pub mod tasks;
 #[cfg(feature = "cli")]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may import of the crate. Everyone may import `error`, and any module itself.
-const MAY_IMPORT: [(&str, &[&str]); 21] = [
+const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("files", &[]),
     ("profile", &[]),
@@ -23,7 +23,8 @@ const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("train", &["model", "checkpoint", "data", "layers", "ops", "tensor", "kernels", "config", "files", "profile"]),
     ("generate", &["model", "checkpoint", "tokenizer", "layers", "ops", "tensor", "kernels", "config"]),
     ("harmony", &["tokenizer"]),
-    ("chat", &["harmony", "generate", "model"]),
+    ("schema", &["tokenizer"]),
+    ("chat", &["harmony", "schema", "generate", "model", "tokenizer"]),
     ("tasks", &["chat", "harmony", "generate", "model", "data", "tokenizer", "kernels"]),
     ("cli", &["*"]),
     ("main", &["*"]),

@@ -14,12 +14,13 @@ mod writer;
 pub use budget::Budget;
 pub use writer::Writer;
 
-use turn::Turn;
+use turn::{Place, Turn};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generate::{Generator, Sampling};
 use crate::harmony::{Content, Effort, Flag, Harmony, Header, Message, Purpose, Role, SystemContent};
 use crate::model::Transformer;
+use crate::schema::{Choice, Guide};
 
 /// The longest header that a model may write. The longest that makes sense names a tool and a format.
 const LONGEST_HEADER: usize = 64;
@@ -33,6 +34,18 @@ pub struct Chat<'m> {
     pub messages: Vec<Message>,
     /// How much the model may write.
     pub budget: Budget,
+    /// The form that its answers take, where they have to take one. Its thoughts are free.
+    pub guide: Option<Guide>,
+}
+
+/// What happens next in a reply.
+enum Step {
+    /// The model has chosen this token.
+    Token(u32),
+    /// These come without asking it.
+    Given { tokens: Vec<u32>, is_spent: bool },
+    /// There is no room for more.
+    Full,
 }
 
 /// What happens while a model replies.
@@ -101,44 +114,53 @@ impl<'m> Chat<'m> {
     pub fn with(writer: Box<dyn Writer + 'm>, harmony: Harmony<'m>, messages: Vec<Message>) -> Self {
         let stop = harmony.tokenizer().end_of_text().into_iter().collect();
         let budget = Budget::of(effort(&messages));
-        Self { writer, harmony, stop, messages, budget }
+        Self { writer, harmony, stop, messages, budget, guide: None }
     }
 
     // ANCHOR: reply
     /// Lets the model write until its turn is over, and adds what it wrote to the messages.
     ///
     /// # Errors
-    /// If the conversation cannot be rendered, or does not fit in the context; nothing is added then.
+    /// If the conversation cannot be rendered, or does not fit in the context with the shortest answer that the guide
+    /// allows; nothing is added then.
     pub fn reply(&mut self, watch: &mut dyn FnMut(Event) -> bool) -> Result<Reply> {
         let prompt = self.harmony.render(&self.messages, Purpose::Completion(Role::Assistant), true)?;
+        let room = (self.writer.context() + 1).saturating_sub(prompt.len());
+        let budget = self.budget.within(room);
+        let reserve = self.reserve(room.min(budget.reply))?;
         let kept = self.writer.go_to(&prompt)?;
-        let budget = self.budget.within(self.writer.context() - prompt.len());
         let mut turn = Turn::new(self.harmony);
-        let ending = loop {
-            if turn.tokens >= budget.reply {
+        let ending = 'turn: loop {
+            if turn.written >= budget.reply {
                 break Ending::Length;
             }
-            if turn.analysis >= budget.analysis && turn.is_thinking() {
-                watch(Event::Spent);
-                for token in self.answer_now() {
-                    self.writer.push(token)?;
-                    turn.take(token, watch)?;
+            let left = room.min(budget.reply) - turn.written;
+            match self.step(&turn, left, reserve, budget.analysis) {
+                Step::Full => break Ending::ContextFull,
+                Step::Given { tokens, is_spent } => {
+                    if is_spent {
+                        watch(Event::Spent);
+                    }
+                    for token in tokens {
+                        if self.writer.push(token).is_err() {
+                            break 'turn Ending::ContextFull;
+                        }
+                        turn.take(token, watch)?;
+                    }
                 }
-            }
-            if turn.header >= LONGEST_HEADER {
-                self.writer.push(self.harmony.marks().message)?;
-                turn.take(self.harmony.marks().message, watch)?;
-            }
-            let Some(token) = self.writer.draw() else { break Ending::ContextFull };
-            turn.tokens += 1;
-            if self.stop.contains(&token) {
-                break Ending::Answered;
-            }
-            if !turn.take(token, watch)? {
-                break Ending::Interrupted;
-            }
-            if let Some(ending) = turn.ended(token) {
-                break ending;
+                Step::Token(token) => {
+                    self.writer.push(token)?;
+                    turn.tokens += 1;
+                    if self.stop.contains(&token) {
+                        break Ending::Answered;
+                    }
+                    if !turn.take(token, watch)? {
+                        break Ending::Interrupted;
+                    }
+                    if let Some(ending) = turn.ended(token) {
+                        break ending;
+                    }
+                }
             }
         };
         let (tokens, analysis) = (turn.tokens, turn.analysis);
@@ -148,12 +170,61 @@ impl<'m> Chat<'m> {
     }
     // ANCHOR_END: reply
 
-    /// What ends a thought and begins the answer.
-    fn answer_now(&self) -> Vec<u32> {
+    /// Which token comes next: the model's choice, unless its thoughts, its header or the room for its answer are spent.
+    fn step(&mut self, turn: &Turn, left: usize, reserve: usize, analysis: usize) -> Step {
+        if turn.is_thinking() && turn.analysis >= analysis {
+            return Step::Given { tokens: self.answer_now(turn), is_spent: true };
+        }
+        if turn.header >= LONGEST_HEADER {
+            return Step::Given { tokens: vec![self.harmony.marks().message], is_spent: false };
+        }
+        let writer = &mut self.writer;
+        let Some(guide) = &mut self.guide else { return writer.choose(None).map_or(Step::Full, Step::Token) };
+        if turn.is_answering() {
+            let choice = guide.choose(left, self.harmony.tokenizer(), &mut |allowed| writer.choose(Some(allowed)));
+            return match choice {
+                Choice::Token(token) => Step::Token(token),
+                Choice::End => Step::Token(self.harmony.marks().done),
+                Choice::Exhausted => Step::Full,
+            };
+        }
+        // Where an answer of a form is wanted, nothing else may end the turn or fill the context.
+        let drawn = if left > reserve { writer.choose(None) } else { None };
+        let marks = self.harmony.marks();
+        let ends = |token: u32| self.stop.contains(&token) || (marks.ends_turn(token) && !turn.is_calling());
+        match drawn.filter(|&token| !ends(token)) {
+            Some(token) => Step::Token(token),
+            None => Step::Given { tokens: self.answer_now(turn), is_spent: false },
+        }
+    }
+
+    /// What ends a thought, or whatever else is being written, and begins the answer.
+    fn answer_now(&self, turn: &Turn) -> Vec<u32> {
         let marks = self.harmony.marks();
         let text = |text: &str| self.harmony.tokenizer().encode(text);
-        let header = [vec![marks.end, marks.start], text("assistant"), vec![marks.channel], text("final")];
-        header.into_iter().flatten().chain([marks.message]).collect()
+        let start = || [vec![marks.start], text("assistant")].concat();
+        let before = match turn.place() {
+            Place::Content => [vec![marks.end], start()].concat(),
+            Place::Header => [vec![marks.message, marks.end], start()].concat(),
+            Place::Outside => start(),
+            Place::Beginning => Vec::new(),
+        };
+        [before, vec![marks.channel], text("final"), vec![marks.message]].concat()
+    }
+
+    /// Makes the guide ready, and tells how many tokens its shortest answer takes, with all that stands around it.
+    fn reserve(&mut self, room: usize) -> Result<usize> {
+        let around =
+            8 + self.harmony.tokenizer().encode("assistant").len() + self.harmony.tokenizer().encode("final").len();
+        let Some(guide) = &mut self.guide else { return Ok(0) };
+        guide.restart();
+        let needed = around + guide.shortest_tokens();
+        match needed <= room {
+            true => Ok(needed),
+            false => Err(Error::argument(format!(
+                "the shortest answer that the schema allows takes {needed} tokens; there is room for {room}"
+            ))),
+        }
     }
 
     /// How long the system message asks the model to think.

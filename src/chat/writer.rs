@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::generate::Generator;
+use crate::tokenizer::TokenSet;
 
 /// Goes on with a text, token by token. A model does that; so does a recording of one, to test what hears it.
 pub trait Writer {
@@ -14,14 +15,15 @@ pub trait Writer {
     /// A prompt that is empty, longer than the context, or has a token that is not in the vocabulary.
     fn go_to(&mut self, prompt: &[u32]) -> Result<usize>;
 
-    /// Appends a token that somebody else chose.
+    /// The next token, of those that are allowed where not all are; `None` if the context is full. It does not stand in
+    /// the text yet.
+    fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32>;
+
+    /// Appends a token, chosen by this or by somebody else.
     ///
     /// # Errors
     /// If it is not in the vocabulary, or the context is full.
     fn push(&mut self, token: u32) -> Result<()>;
-
-    /// Chooses the next token; `None` if the context is full.
-    fn draw(&mut self) -> Option<u32>;
 }
 
 impl Writer for Generator<'_> {
@@ -33,11 +35,11 @@ impl Writer for Generator<'_> {
         Generator::go_to(self, prompt)
     }
 
-    fn push(&mut self, token: u32) -> Result<()> {
-        Generator::push(self, token)
+    fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32> {
+        Generator::choose(self, allowed)
     }
 
-    fn draw(&mut self) -> Option<u32> {
-        Generator::draw(self)
+    fn push(&mut self, token: u32) -> Result<()> {
+        Generator::push(self, token)
     }
 }

@@ -6,13 +6,15 @@ mod show;
 use self::commands::Next;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
-use super::generate::SamplingArguments;
+use super::generate::{SamplingArguments, read_schema};
 use super::{open, task};
 use crate::chat::{Chat, Ending, Reply};
 use crate::error::{Error, Result};
 use crate::harmony::{Content, Conversation, DeveloperContent, Effort, Harmony, Message, Role, SystemContent};
+use crate::schema::Guide;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
+use serde_json::Value;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +50,9 @@ pub struct Arguments {
     /// Do not show what the model thinks
     #[arg(long)]
     hide_analysis: bool,
+    /// A JSON Schema that every answer follows; what the model thinks stays free
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
     /// Today, as YYYY-MM-DD, for the model to know [default: it is not told]
     #[arg(long, value_name = "DATE")]
     date: Option<String>,
@@ -86,6 +91,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
         drop_oldest: arguments.drop_oldest,
         interrupted: Arc::default(),
     };
+    if let Some(path) = &arguments.schema {
+        let guide = Guide::of(&read_schema(path)?, &tokenizer, harmony.marks().done);
+        session.chat.guide = Some(guide.map_err(|e| Error::file(path, e.to_string()))?);
+    }
     session.set_budget();
     session.chat.budget.reply = arguments.max_new_tokens.unwrap_or(usize::MAX);
     if let Some(path) = &arguments.load {
@@ -113,10 +122,20 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
     }
     system.conversation_start_date = arguments.date.clone().or(system.conversation_start_date);
     let mut messages = vec![Message::new(Role::System, system)];
-    if let Some(instructions) = &arguments.system {
-        messages.push(developer(instructions));
+    // A model with a system message of its own was never told of schemas.
+    let schema = arguments.schema.as_deref().filter(|_| !path.exists()).map(read_schema).transpose()?;
+    let instructions = [arguments.system.clone(), schema.as_ref().map(response_format)];
+    let instructions: Vec<String> = instructions.into_iter().flatten().collect();
+    if !instructions.is_empty() {
+        messages.push(developer(&instructions.join("\n\n")));
     }
     Ok(messages)
+}
+
+/// How gpt-oss is told of a schema: <https://cookbook.openai.com/articles/openai-harmony>, "Structured output".
+fn response_format(schema: &Value) -> String {
+    let name = schema["title"].as_str().unwrap_or("answer");
+    format!("# Response Formats\n\n## {name}\n\n{schema}")
 }
 
 fn developer(instructions: &str) -> Message {

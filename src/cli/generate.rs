@@ -4,8 +4,12 @@ use super::arithmetic::ArithmeticArguments;
 use super::{open, print, prompt_tokens, stop_tokens};
 use crate::error::{Error, Result};
 use crate::generate::{Generator, Sampling, Stop, TextStream};
+use crate::model::Transformer;
 use crate::profile;
-use std::path::PathBuf;
+use crate::schema::{Choice, Guide};
+use crate::tokenizer::Tokenizer;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Continue a text
@@ -27,6 +31,9 @@ pub struct Arguments {
     /// Stop before this text; may be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// A JSON Schema that the new text follows, whatever the model would rather write
+    #[arg(long, value_name = "FILE", conflicts_with = "stop")]
+    schema: Option<PathBuf>,
     /// Print what each op took, of the prompt and of the new text, to standard error
     #[arg(long)]
     profile: bool,
@@ -98,16 +105,21 @@ pub fn run(arguments: Arguments) -> Result<()> {
         say!("the prompt, {} tokens:\n{}\n", prompt.len(), profile::stop());
         profile::start();
     }
+    let schema = arguments.schema.as_ref().map(|path| guide(path, &model, &tokenizer)).transpose()?;
     let mut text = TextStream::new(&tokenizer, &arguments.stop);
     let (mut tokens, mut failed) = (0, None);
     let start = Instant::now();
-    let stop =
-        generator.run(arguments.max_new_tokens.unwrap_or(usize::MAX), &stop_tokens(&model, &tokenizer), |token| {
-            tokens += 1;
-            let printed = text.push(token).and_then(|text| print(&text));
-            failed = printed.err();
-            failed.is_none() && !text.is_stopped()
-        });
+    let most = arguments.max_new_tokens.unwrap_or(usize::MAX);
+    let receive = |token| {
+        tokens += 1;
+        let printed = text.push(token).and_then(|text| print(&text));
+        failed = printed.err();
+        failed.is_none() && !text.is_stopped()
+    };
+    let stop = match schema {
+        Some(mut guide) => structured(&mut generator, &mut guide, &tokenizer, most, receive)?,
+        None => generator.run(most, &stop_tokens(&model, &tokenizer), receive),
+    };
     if let Some(error) = failed {
         return Err(error);
     }
@@ -124,4 +136,53 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let rate = f64::from(tokens) / start.elapsed().as_secs_f64().max(1e-9);
     say!("{tokens} tokens at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {reason}", prompt.len());
     Ok(())
+}
+
+/// What leads through a text of the schema in a file.
+///
+/// # Errors
+/// If the file holds no schema, or one that cannot be kept.
+pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<Guide> {
+    let schema = read_schema(path)?;
+    let end = stop_tokens(model, tokenizer).into_iter().find(|&end| (end as usize) < tokenizer.vocab_size());
+    let end = end.ok_or_else(|| Error::argument("this model has no token that ends a text"))?;
+    Guide::of(&schema, tokenizer, end).map_err(|e| Error::file(path, e.to_string()))
+}
+
+/// A JSON file.
+///
+/// # Errors
+/// What the system says, and where it is not JSON.
+pub fn read_schema(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")))
+}
+
+/// Like [`Generator::run`], along a guide.
+fn structured(
+    generator: &mut Generator,
+    guide: &mut Guide,
+    tokenizer: &Tokenizer,
+    most: usize,
+    mut receive: impl FnMut(u32) -> bool,
+) -> Result<Stop> {
+    let mut left = most.saturating_add(1).min(generator.context() + 1 - generator.text().len());
+    if !guide.fits(left) {
+        let needed = guide.shortest_tokens();
+        let room = left.saturating_sub(1);
+        return Err(Error::argument(format!("the schema needs {needed} tokens at least; there is room for {room}")));
+    }
+    loop {
+        match guide.choose(left, tokenizer, &mut |allowed| generator.choose(Some(allowed))) {
+            Choice::Token(token) => {
+                generator.push(token)?;
+                if !receive(token) {
+                    return Ok(Stop::Receiver);
+                }
+                left = left.saturating_sub(1);
+            }
+            Choice::End => return Ok(Stop::EndToken),
+            Choice::Exhausted => return Ok(Stop::ContextFull),
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::layers::{KvCache, Mark};
 use crate::model::Transformer;
 use crate::tensor::{Tensor, array, no_grad};
+use crate::tokenizer::TokenSet;
 use ndarray::ArrayView2;
 
 /// Tokens of a prompt that run through the model at once: bounds the memory of a long one.
@@ -119,13 +120,14 @@ impl<'m> Generator<'m> {
         check_tokens(prompt, self.model.config.vocab_size)
     }
 
-    /// Appends a token that somebody else chose.
+    /// Appends a token that was chosen, by this or by somebody else. The last one may be one more than the context holds:
+    /// it is not run through the model.
     ///
     /// # Errors
     /// If the model does not know it, or the context is full.
     pub fn push(&mut self, token: u32) -> Result<()> {
         check_tokens(&[token], self.model.config.vocab_size)?;
-        if self.text.len() >= self.model.config.context {
+        if self.text.len() > self.model.config.context {
             let context = self.model.config.context;
             return Err(Error::argument(format!("this model's context of {context} tokens is full")));
         }
@@ -157,24 +159,37 @@ impl<'m> Generator<'m> {
 
     /// The logits of the next token. (V,)
     pub fn logits(&mut self) -> &[f32] {
-        let waiting = self.text.split_off(self.cache.len());
+        let mut waiting = self.text.split_off(self.cache.len());
+        let beyond = waiting.split_off(waiting.len().min(self.model.config.context - self.cache.len()));
         waiting.chunks(PREFILL).for_each(|piece| self.feed(piece));
-        self.text.extend(waiting);
+        self.text.extend(waiting.into_iter().chain(beyond));
         &self.logits
     }
 
-    // ANCHOR: draw
-    /// Draws the next token; `None` if the context is full.
-    pub fn draw(&mut self) -> Option<u32> {
+    // ANCHOR: choose
+    /// The next token, of those that are allowed where not all are; `None` if the context is full. It does not stand in
+    /// the text yet.
+    pub fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32> {
         if self.text.len() > self.model.config.context {
             return None;
         }
         self.logits();
-        let token = self.sampler.sample(&self.logits[..self.known], &self.text);
+        let logits = &self.logits[..self.known];
+        let Some(allowed) = allowed else { return Some(self.sampler.sample(logits, &self.text)) };
+        let mut logits = logits.to_vec();
+        allowed.mask(&mut logits);
+        let token = self.sampler.sample(&logits, &self.text);
+        // What is not a number is drawn only where nothing else is left.
+        if allowed.contains(token) { Some(token) } else { allowed.first() }
+    }
+    // ANCHOR_END: choose
+
+    /// Draws the next token; `None` if the context is full.
+    pub fn draw(&mut self) -> Option<u32> {
+        let token = self.choose(None)?;
         self.text.push(token);
         Some(token)
     }
-    // ANCHOR_END: draw
 
     // ANCHOR: run
     /// Draws up to `max_new_tokens` tokens and hands each to `receive`, which says whether to go on. A stop token ends

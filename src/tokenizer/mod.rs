@@ -17,6 +17,7 @@ mod bpe;
 pub mod train;
 mod specials;
 mod stream;
+mod token_set;
 mod tokenizer_json;
 #[cfg(feature = "o200k")]
 pub mod o200k_harmony;
@@ -26,6 +27,7 @@ pub use o200k_harmony::o200k_harmony;
 pub use specials::Allowed;
 pub use split::{PATTERN, split};
 pub use stream::Utf8Stream;
+pub use token_set::TokenSet;
 pub use train::train;
 
 use bpe::{Bpe, MAX_VOCAB, Merge, Scratch};

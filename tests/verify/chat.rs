@@ -6,9 +6,11 @@ use ossia::error::Result;
 use ossia::generate::Sampling;
 use ossia::harmony::{Effort, Harmony, Message, Role, SystemContent};
 use ossia::model::Transformer;
+use ossia::schema::Guide;
 use ossia::tasks::arithmetic;
-use ossia::tokenizer::{Allowed, Tokenizer};
+use ossia::tokenizer::{Allowed, TokenSet, Tokenizer};
 use proptest::prelude::*;
+use serde_json::json;
 
 /// A recorded model: it writes the same whatever it reads, and can see what it was given.
 pub struct Script {
@@ -41,13 +43,9 @@ impl Writer for Script {
         Ok(())
     }
 
-    fn draw(&mut self) -> Option<u32> {
-        if self.text.len() > self.context {
-            return None;
-        }
-        let token = self.writes[self.at];
+    fn choose(&mut self, _: Option<&TokenSet>) -> Option<u32> {
+        let token = *self.writes.get(self.at).filter(|_| self.text.len() <= self.context)?;
         self.at += 1;
-        self.text.push(token);
         Some(token)
     }
 }
@@ -129,7 +127,7 @@ fn chat_leaves_room_for_an_answer() {
     let mut chat = Chat::with(Box::new(script), harmony, question());
     let reply = chat.reply(&mut |_| true).unwrap();
     assert_eq!(reply.ending, Ending::ContextFull);
-    assert_eq!(reply.analysis, 61, "60 of 80, and the mark");
+    assert_eq!(reply.analysis, 62, "61 of 81, the last of which needs no place, and the mark");
     let said = chat.messages.last().unwrap();
     assert!(said.is_on("final") && said.text().len() >= 5, "{said:?}");
 }
@@ -248,5 +246,66 @@ proptest! {
         prop_assert!(ended.tokens <= pieces.len() * 8 + 1);
         let tokenizer = tokenizer();
         Harmony::new(&tokenizer).unwrap().render(&messages, ossia::harmony::Purpose::Raw, false).unwrap();
+    }
+}
+
+/// With a schema, whatever a random model writes around it, the reply ends with an answer that the schema accepts.
+#[test]
+fn chat_answers_in_the_form_of_a_schema() {
+    let tokenizer = tokenizer();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let schema = json!({"type": "object", "properties": {"sum": {"type": "integer"}, "sure": {"type": "boolean"}},
+        "required": ["sum", "sure"], "additionalProperties": false});
+    let judge = jsonschema::draft202012::new(&schema).unwrap();
+    let mut calls = 0;
+    for seed in 0..60 {
+        let model = random_model(&tokenizer, seed % 5);
+        let sampling = Sampling { seed, temperature: 2.0, ..Sampling::default() };
+        let mut chat = Chat::new(&model, harmony, sampling, question()).unwrap();
+        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+        chat.budget = Budget { analysis: 30, reply: [usize::MAX, 50, 120][seed as usize % 3] };
+        let reply = chat.reply(&mut |_| true).unwrap();
+        if let Ending::Call(_) = reply.ending {
+            calls += 1; // that is no answer yet
+            continue;
+        }
+        assert_eq!(reply.ending, Ending::Answered, "seed {seed}");
+        let answer = chat.messages.last().unwrap();
+        assert!(answer.is_on("final"), "{answer:?}");
+        let value = serde_json::from_str(&answer.text()).unwrap_or_else(|e| panic!("{e}: {}", answer.text()));
+        assert!(judge.is_valid(&value), "{value}");
+    }
+    assert!(calls < 30, "most are answers");
+
+    let set = |chat: &mut Chat| {
+        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+        chat.budget.reply = 10;
+    };
+    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, ANSWER)), harmony, question());
+    set(&mut chat);
+    let error = chat.reply(&mut |_| true).unwrap_err().to_string();
+    assert!(error.contains("the shortest answer that the schema allows takes"), "{error}");
+}
+
+/// A model that wants to end without an answer, or in the middle of a header, gives one nevertheless.
+#[test]
+fn chat_with_a_schema_does_not_end_without_an_answer() {
+    let tokenizer = tokenizer();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    for text in [
+        "<|return|>77",
+        "<|endoftext|>77",
+        "<|channel|>anal<|return|>77",
+        "<|channel|>analysis<|message|>so<|return|>77",
+        "<|channel|>analysis<|message|>so<|end|><|endoftext|>77",
+        "<|channel|>analysis<|message|>so<|end|><|start|>assistant<|call|>77",
+        "<|channel|>final<|message|>77",
+    ] {
+        let schema = json!({"type": "integer", "minimum": 10, "maximum": 99});
+        let mut chat = Chat::with(Box::new(Script::new(&tokenizer, text)), harmony, question());
+        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+        let reply = chat.reply(&mut |_| true).unwrap();
+        assert_eq!(reply.ending, Ending::Answered, "{text}");
+        assert_eq!(chat.messages.last().unwrap().text(), "77", "{text}");
     }
 }

@@ -4,6 +4,7 @@ mod bad_input;
 mod chat;
 mod harmony;
 mod profile;
+mod schema;
 
 use crate::common::reference_path;
 use ossia::config::ModelConfig;

@@ -32,6 +32,7 @@ mod corpus;
 mod training;
 mod generation;
 mod harmony;
+mod schema;
 mod chat;
 mod arithmetic;
 mod command_line;

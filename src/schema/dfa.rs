@@ -1,0 +1,170 @@
+//! Deterministic automata over bytes: what a regular expression accepts.
+
+use regex_automata::Anchored;
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::util::start;
+use std::collections::HashMap;
+
+/// The state from which nothing is accepted any more.
+pub const DEAD: u32 = 0;
+/// The state before the first byte, of an automaton that accepts anything at all.
+pub const START: u32 = 1;
+
+/// More states than this are refused: a kilobyte each.
+const MOST_STATES: usize = 50_000;
+
+/// States and what follows each byte. From every state but [`DEAD`] something can still be accepted.
+#[derive(Debug, Clone)]
+pub struct Dfa {
+    next: Vec<[u32; 256]>,
+    accepts: Vec<bool>,
+}
+
+impl Dfa {
+    /// What the whole of a text must be, in the syntax of the crate regex.
+    ///
+    /// # Errors
+    /// A syntax error, or too many states, in words.
+    pub fn new(regex: &str) -> Result<Self, String> {
+        let config = dense::Config::new()
+            .start_kind(StartKind::Anchored)
+            .dfa_size_limit(Some(1 << 26))
+            .determinize_size_limit(Some(1 << 27));
+        let dfa = dense::Builder::new().configure(config).build(&format!(r"\A(?:{regex})\z"));
+        let dfa = dfa.map_err(|error| reason(&error))?;
+        let first = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|e| e.to_string())?;
+        let next = |state, byte| Some(dfa.next_state(state, byte)).filter(|&next| !dfa.is_dead_state(next));
+        Self::explore(first, next, |state| dfa.is_match_state(dfa.next_eoi_state(state)))
+    }
+
+    /// What both accept.
+    ///
+    /// # Errors
+    /// Too many states.
+    pub fn and(&self, other: &Self) -> Result<Self, String> {
+        let next = |(a, b): (u32, u32), byte| {
+            let pair = (self.next(a, byte), other.next(b, byte));
+            (pair.0 != DEAD && pair.1 != DEAD).then_some(pair)
+        };
+        Self::explore((START, START), next, |(a, b)| self.accepts(a) && other.accepts(b))
+    }
+
+    /// What this accepts, but for these words.
+    ///
+    /// # Errors
+    /// Too many states.
+    pub fn without(&self, words: &[&[u8]]) -> Result<Self, String> {
+        // How much of some word has been read; `None` where it is the beginning of none.
+        let next = |(state, read): (u32, Option<Vec<u8>>), byte| {
+            let read = read.map(|mut read| {
+                read.push(byte);
+                read
+            });
+            let read = read.filter(|read| words.iter().any(|word| word.starts_with(read)));
+            Some((self.next(state, byte), read)).filter(|(state, _)| *state != DEAD)
+        };
+        let first = (START, Some(Vec::new()));
+        Self::explore(first, next, |(state, read)| {
+            self.accepts(state) && !read.is_some_and(|read| words.contains(&&read[..]))
+        })
+    }
+
+    /// Numbers the states that can be reached, and joins those from which nothing is accepted.
+    fn explore<S: Clone + Eq + std::hash::Hash>(
+        first: S,
+        next: impl Fn(S, u8) -> Option<S>,
+        accepts: impl Fn(S) -> bool,
+    ) -> Result<Self, String> {
+        let mut numbers = HashMap::from([(first.clone(), START)]);
+        let mut states = vec![first];
+        let mut dfa = Self { next: vec![[DEAD; 256]], accepts: vec![false] };
+        while let Some(state) = states.get(dfa.next.len() - 1).cloned() {
+            let mut row = [DEAD; 256];
+            for (byte, place) in (0..=255).zip(&mut row) {
+                let Some(to) = next(state.clone(), byte) else { continue };
+                *place = *numbers.entry(to.clone()).or_insert_with(|| {
+                    states.push(to);
+                    states.len() as u32
+                });
+            }
+            if states.len() > MOST_STATES {
+                return Err(format!("needs more than {MOST_STATES} states"));
+            }
+            dfa.next.push(row);
+            dfa.accepts.push(accepts(state));
+        }
+        dfa.cut_dead_ends();
+        Ok(dfa)
+    }
+
+    /// Leads every byte after which nothing can be accepted to [`DEAD`].
+    fn cut_dead_ends(&mut self) {
+        let alive: Vec<bool> = self.costs(|_| 1).into_iter().map(|cost| cost.is_some()).collect();
+        for row in &mut self.next {
+            row.iter_mut().filter(|to| !alive[**to as usize]).for_each(|to| *to = DEAD);
+        }
+        self.accepts[DEAD as usize] = false;
+        if !alive.get(START as usize).is_some_and(|&alive| alive) {
+            *self = Self { next: vec![[DEAD; 256]], accepts: vec![false] };
+        }
+    }
+
+    /// For every state the least that leads to acceptance, where a byte costs so much.
+    pub fn costs(&self, cost: impl Fn(u8) -> u32) -> Vec<Option<u32>> {
+        let mut costs: Vec<Option<u32>> = self.accepts.iter().map(|&accepts| accepts.then_some(0)).collect();
+        loop {
+            let mut changed = false;
+            for state in (0..self.next.len()).rev() {
+                let ways =
+                    (0..=255u8).filter_map(|byte| Some(costs[self.next[state][byte as usize] as usize]? + cost(byte)));
+                let best = ways.chain(costs[state]).min();
+                changed |= best != costs[state];
+                costs[state] = best;
+            }
+            if !changed {
+                return costs;
+            }
+        }
+    }
+
+    /// Whether this is accepted.
+    pub fn matches(&self, bytes: &[u8]) -> bool {
+        !self.is_empty() && self.accepts(bytes.iter().fold(START, |state, &byte| self.next(state, byte)))
+    }
+
+    /// Whether nothing is accepted.
+    pub fn is_empty(&self) -> bool {
+        self.next.len() == 1
+    }
+
+    /// How many states there are, [`DEAD`] included.
+    pub fn len(&self) -> usize {
+        self.next.len()
+    }
+
+    /// What follows.
+    pub fn next(&self, state: u32, byte: u8) -> u32 {
+        self.next[state as usize][byte as usize]
+    }
+
+    /// Whether a text may end here.
+    pub fn accepts(&self, state: u32) -> bool {
+        self.accepts[state as usize]
+    }
+
+    /// Whether more may follow.
+    pub fn goes_on(&self, state: u32) -> bool {
+        self.next[state as usize].iter().any(|&to| to != DEAD)
+    }
+}
+
+/// The last line of an error that may draw where in the regular expression it is.
+fn reason(error: &dense::BuildError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string()
+}

@@ -1,0 +1,145 @@
+//! Demands that hold together.
+
+use serde_json::{Value, json};
+
+/// The kinds of JSON values, as bits. Every integer is a number.
+pub mod kind {
+    pub const NULL: u8 = 1;
+    pub const BOOLEAN: u8 = 2;
+    pub const INTEGER: u8 = 4;
+    pub const FRACTION: u8 = 8;
+    pub const NUMBER: u8 = INTEGER | FRACTION;
+    pub const STRING: u8 = 16;
+    pub const ARRAY: u8 = 32;
+    pub const OBJECT: u8 = 64;
+    pub const ALL: u8 = 127;
+}
+
+/// Demands that hold together. Those on a kind of values hold for that kind only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// The kinds.
+    pub kinds: u8,
+    /// `enum`, `const`
+    pub values: Option<Vec<Value>>,
+    /// `minimum`, `exclusiveMinimum`, `maximum`, `exclusiveMaximum`
+    pub bounds: [Vec<String>; 4],
+    /// `minLength`, `maxLength`
+    pub length: [u32; 2],
+    /// `pattern`, `format`: regular expressions for the whole of a string.
+    pub patterns: Vec<String>,
+    /// `prefixItems`
+    pub prefix: Vec<Value>,
+    /// `items`
+    pub items: Option<Value>,
+    /// `minItems`, `maxItems`
+    pub count: [u32; 2],
+    /// `properties`
+    pub properties: Vec<(String, Value)>,
+    /// `required`
+    pub required: Vec<String>,
+    /// `additionalProperties`
+    pub additional: Option<Value>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            kinds: kind::ALL,
+            values: None,
+            bounds: Default::default(),
+            length: [0, u32::MAX],
+            patterns: Vec::new(),
+            prefix: Vec::new(),
+            items: None,
+            count: [0, u32::MAX],
+            properties: Vec::new(),
+            required: Vec::new(),
+            additional: None,
+        }
+    }
+}
+
+/// The kind of a value.
+pub fn kind_of(value: &Value) -> u8 {
+    match value {
+        Value::Null => kind::NULL,
+        Value::Bool(_) => kind::BOOLEAN,
+        Value::Number(n) if n.as_f64().is_some_and(|n| n.fract() == 0.0) => kind::INTEGER,
+        Value::Number(_) => kind::FRACTION,
+        Value::String(_) => kind::STRING,
+        Value::Array(_) => kind::ARRAY,
+        Value::Object(_) => kind::OBJECT,
+    }
+}
+
+/// Equal as JSON Schema has it: 1 is 1.0.
+fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| equal(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// Both schemas at once.
+fn both(a: &Value, b: &Value) -> Value {
+    match (a, b) {
+        (Value::Bool(true), other) | (other, Value::Bool(true)) => other.clone(),
+        (a, b) if a == b => a.clone(),
+        _ => json!({"allOf": [a, b]}),
+    }
+}
+
+impl Rules {
+    /// Both at once.
+    pub fn and(&self, other: &Self) -> Self {
+        let values = match (&self.values, &other.values) {
+            (Some(a), Some(b)) => Some(a.iter().filter(|a| b.iter().any(|b| equal(a, b))).cloned().collect()),
+            (values, None) | (None, values) => values.clone(),
+        };
+        let kinds = self.kinds & other.kinds;
+        let values = values.map(|values| values.into_iter().filter(|value| kinds & kind_of(value) != 0).collect());
+        let widest = |a: &[u32; 2], b: &[u32; 2]| [a[0].max(b[0]), a[1].min(b[1])];
+        let mut names: Vec<&String> = self.properties.iter().map(|(name, _)| name).collect();
+        names.extend(other.properties.iter().map(|(name, _)| name).filter(|name| self.own_property(name).is_none()));
+        let property = |name: &String| (name.clone(), both(self.property(name), other.property(name)));
+        let mut required = self.required.clone();
+        required.extend(other.required.iter().filter(|name| !self.required.contains(name)).cloned());
+        let longest = self.prefix.len().max(other.prefix.len());
+        let option = |a: &Option<Value>, b: &Option<Value>| match (a, b) {
+            (Some(a), Some(b)) => Some(both(a, b)),
+            (one, None) | (None, one) => one.clone(),
+        };
+        Self {
+            kinds,
+            values,
+            bounds: std::array::from_fn(|i| [&self.bounds[i][..], &other.bounds[i]].concat()),
+            length: widest(&self.length, &other.length),
+            patterns: [&self.patterns[..], &other.patterns].concat(),
+            prefix: (0..longest).map(|i| both(self.item(i), other.item(i))).collect(),
+            items: option(&self.items, &other.items),
+            count: widest(&self.count, &other.count),
+            properties: names.into_iter().map(property).collect(),
+            required,
+            additional: option(&self.additional, &other.additional),
+        }
+    }
+
+    fn own_property(&self, name: &str) -> Option<&Value> {
+        self.properties.iter().find(|(known, _)| known == name).map(|(_, schema)| schema)
+    }
+
+    /// What a member of this name must be.
+    pub fn property(&self, name: &str) -> &Value {
+        self.own_property(name).or(self.additional.as_ref()).unwrap_or(&Value::Bool(true))
+    }
+
+    /// What item number `i` must be.
+    pub fn item(&self, i: usize) -> &Value {
+        self.prefix.get(i).or(self.items.as_ref()).unwrap_or(&Value::Bool(true))
+    }
+}

@@ -1,0 +1,130 @@
+//! All tokens as a tree of their bytes, so that tokens that begin alike are looked at once.
+
+use crate::tokenizer::Tokenizer;
+
+/// A node of the tree: a byte behind those of its parents. The nodes stand in the order of a walk through the tree, so
+/// a node's children follow it, and `skip` is where they end.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    byte: u8,
+    depth: u8,
+    token: u32, // NONE where no token ends
+    skip: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// The tokens of a tokenizer, but for the special ones, which are no text.
+#[derive(Debug)]
+pub struct Vocabulary {
+    nodes: Vec<Node>,
+    size: usize,
+    longest: usize,
+    bytes: [u32; 256],
+}
+
+impl Vocabulary {
+    /// The tree of a tokenizer's tokens.
+    pub fn new(tokenizer: &Tokenizer) -> Self {
+        let is_special = |id: u32| tokenizer.specials().iter().any(|(_, special)| *special == id);
+        let first_special = tokenizer.specials().iter().map(|(_, id)| *id).min().unwrap_or(u32::MAX);
+        let ids = (0..tokenizer.vocab_size() as u32).filter(|&id| id < first_special || !is_special(id));
+        // A token of more than 255 bytes is left out: it is never needed, since all bytes are tokens.
+        let tokens = ids.filter_map(|id| Some((tokenizer.token_bytes(id)?, id)));
+        let mut tokens: Vec<(&[u8], u32)> = tokens.filter(|(bytes, _)| bytes.len() < 256).collect();
+        tokens.sort_unstable();
+        tokens.dedup_by_key(|(bytes, _)| *bytes);
+        let mut tree = Self { nodes: Vec::new(), size: tokenizer.vocab_size(), longest: 0, bytes: [NONE; 256] };
+        let mut open: Vec<usize> = Vec::new(); // the nodes above the next one
+        for (bytes, id) in tokens {
+            let close = |open: &mut Vec<usize>, nodes: &mut Vec<Node>, depth: usize| {
+                for node in open.drain(depth.min(open.len())..) {
+                    nodes[node].skip = nodes.len() as u32;
+                }
+            };
+            let common = open.iter().zip(bytes).take_while(|(node, byte)| tree.nodes[**node].byte == **byte).count();
+            close(&mut open, &mut tree.nodes, common);
+            for (depth, &byte) in bytes.iter().enumerate().skip(common) {
+                open.push(tree.nodes.len());
+                let token = if depth + 1 == bytes.len() { id } else { NONE };
+                tree.nodes.push(Node { byte, depth: depth as u8, token, skip: NONE });
+            }
+            if let &[byte] = bytes {
+                tree.bytes[byte as usize] = id;
+            }
+            tree.longest = tree.longest.max(bytes.len());
+        }
+        let end = tree.nodes.len() as u32;
+        tree.nodes.iter_mut().filter(|node| node.skip == NONE).for_each(|node| node.skip = end);
+        tree
+    }
+
+    /// How many ids there are.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The bytes of the longest token.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    // ANCHOR: walk
+    /// Walks through the tree from `start` and hands out every token whose bytes all have a next state. `step` gives the
+    /// state after one more byte, or `None`, and then no token that begins so is looked at.
+    pub fn walk<S: Copy>(&self, start: S, mut step: impl FnMut(S, u8) -> Option<S>, mut found: impl FnMut(u32)) {
+        let mut states = vec![start; self.longest + 1]; // states[d]: after the d bytes above a node of depth d
+        let mut at = 0;
+        while let Some(node) = self.nodes.get(at) {
+            let depth = usize::from(node.depth);
+            match step(states[depth], node.byte) {
+                None => at = node.skip as usize,
+                Some(next) => {
+                    states[depth + 1] = next;
+                    if node.token != NONE {
+                        found(node.token);
+                    }
+                    at += 1;
+                }
+            }
+        }
+    }
+    // ANCHOR_END: walk
+
+    /// Bytes as tokens, of which each is the longest that fits.
+    ///
+    /// `None` if there is a byte that is no token.
+    pub fn tokens(&self, mut bytes: &[u8]) -> Option<Vec<u32>> {
+        let mut tokens = Vec::new();
+        while !bytes.is_empty() {
+            let (length, token) = self.longest_prefix(bytes)?;
+            tokens.push(token);
+            bytes = &bytes[length..];
+        }
+        Some(tokens)
+    }
+
+    fn longest_prefix(&self, bytes: &[u8]) -> Option<(usize, u32)> {
+        let (mut at, mut end, mut best) = (0, self.nodes.len(), None);
+        for (depth, &byte) in bytes.iter().enumerate() {
+            // Among the children, which stand one subtree behind the other.
+            while at < end && self.nodes[at].byte != byte {
+                at = self.nodes[at].skip as usize;
+            }
+            if at >= end {
+                break;
+            }
+            let node = self.nodes[at];
+            if node.token != NONE {
+                best = Some((depth + 1, node.token));
+            }
+            (at, end) = (at + 1, node.skip as usize);
+        }
+        best
+    }
+
+    /// Whether every byte is a token, so that any text can be written.
+    pub fn has_all_bytes(&self) -> bool {
+        self.bytes.iter().all(|&id| id != NONE)
+    }
+}

@@ -1,0 +1,123 @@
+//! What cannot be kept is refused when the schema is read, with the path of the keyword.
+
+use super::SMALL;
+use ossia::schema::Guide;
+use serde_json::{Value, json};
+
+#[track_caller]
+fn refused(schema: Value, expected: &str) {
+    let error = Guide::new(&schema, SMALL.1.clone(), 0).err().unwrap_or_else(|| panic!("{schema} was accepted"));
+    let error = error.to_string();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.contains(expected), "{error}\nexpected: {expected}");
+}
+
+#[test]
+fn schema_refuses_what_it_cannot_keep() {
+    for keyword in [
+        "not",
+        "if",
+        "then",
+        "else",
+        "contains",
+        "uniqueItems",
+        "multipleOf",
+        "patternProperties",
+        "propertyNames",
+        "minProperties",
+        "maxProperties",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+        "$dynamicRef",
+        "$anchor",
+        "colour",
+    ] {
+        refused(
+            json!({"properties": {"a": {keyword: 1}}}),
+            &format!("/properties/a/{keyword}: this keyword is not supported"),
+        );
+    }
+    refused(json!({"type": "string", "format": "ipv4"}), "at /format: \"ipv4\": expected one of date, ");
+    refused(json!({"type": "decimal"}), "at /type: \"decimal\" is no type of JSON");
+    refused(json!({"items": {"type": ["string", 3]}}), "at /items/type: 3 is no type");
+    refused(json!({"minLength": -1}), "at /minLength: expected a whole number");
+    refused(json!({"maximum": "3"}), "at /maximum: expected a number");
+    refused(json!({"required": "a"}), "at /required: expected a list of names");
+    refused(json!({"enum": []}), "at /enum: expected a list");
+    refused(json!({"anyOf": []}), "at /anyOf: expected a list of schemas");
+    refused(json!({"properties": []}), "at /properties: expected an object of schemas");
+    refused(json!({"items": 3}), "at /items: expected an object, true or false");
+    refused(json!(3), "at its root: expected an object");
+    refused(json!({"$schema": "http://json-schema.org/draft-07/schema#"}), "at /$schema: ");
+    refused(json!({"type": "number", "minimum": 0.1234567}), "at /minimum: a bound with more than 6 digits");
+    refused(json!({"type": "number", "maximum": 1e300}), "at /maximum: ");
+    let listed = json!({"enum": [[1], [2]], "minItems": 1});
+    refused(listed, "listed arrays and objects beside other keywords");
+}
+
+#[test]
+fn schema_refuses_patterns_that_are_not_regular() {
+    for (pattern, expected) in [
+        ("(?=a)b", "only groups"),
+        ("(?<name>a)", "only groups"),
+        ("(a)\\1", "\\1 is not regular"),
+        ("\\bword", "\\b is not regular"),
+        ("\\p{L}", "\\p is not regular"),
+        ("a{", "write a plain { as"),
+        ("a]", "write a plain ] as"),
+        ("[", "a class without its ]"),
+        ("(", "/pattern"),
+        ("*", "/pattern"),
+        ("\\", "a backslash at the end"),
+        ("[]", "an empty class"),
+        ("\\u12", "without a character's number"),
+        ("(a{1,500}){1,500}", "/pattern"),
+    ] {
+        refused(json!({"properties": {"x": {"pattern": pattern}}}), expected);
+    }
+    refused(json!({"pattern": "(?=a)"}), "at /pattern: ");
+}
+
+#[test]
+fn schema_refuses_references_that_lead_nowhere() {
+    refused(json!({"$ref": "#/$defs/a"}), "at /$ref: there is nothing at \"/$defs/a\"");
+    refused(json!({"$ref": "https://example.org/schema"}), "at /$ref: expected a reference within the schema");
+    refused(json!({"$ref": "#"}), "without an end");
+    refused(
+        json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}),
+        "without an end",
+    );
+}
+
+#[test]
+fn schema_refuses_what_nothing_fits() {
+    refused(json!(false), "no value of finite depth");
+    refused(json!({"type": "integer", "minimum": 5, "maximum": 4}), "no value");
+    refused(json!({"type": "integer", "exclusiveMinimum": 4, "exclusiveMaximum": 5}), "no value");
+    refused(json!({"type": "string", "minLength": 5, "maxLength": 4}), "no value");
+    refused(json!({"type": "string", "pattern": "^a{5}$", "maxLength": 4}), "no value");
+    refused(json!({"allOf": [{"type": "string"}, {"type": "integer"}]}), "no value");
+    refused(json!({"allOf": [{"enum": [1, 2]}, {"enum": [3]}]}), "no value");
+    refused(json!({"items": {"type": "null"}, "minItems": 3, "maxItems": 2}), "no value");
+    refused(json!({"items": false, "minItems": 1}), "no value");
+    refused(json!({"properties": {"a": false}, "required": ["a"]}), "no value");
+    refused(json!({"required": ["a"], "properties": {"b": true}, "additionalProperties": false}), "no value");
+    refused(json!({"properties": {"a": {"$ref": "#"}}, "required": ["a"]}), "no value");
+    let deep = (0..70).fold(json!({"type": "null"}), |inner, _| json!({"items": inner, "minItems": 1}));
+    refused(deep, "nested too deep");
+}
+
+#[test]
+fn schema_refuses_branches_that_are_not_exclusive() {
+    refused(json!({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "at /oneOf: a value could fit both 0 and 1");
+    refused(
+        json!({"properties": {"x": {"oneOf": [{"type": "null"}, {"type": "string"}, {"enum": ["a"]}]}}}),
+        "/properties/x/oneOf: a value could fit both 1 and 2",
+    );
+    refused(
+        json!({"oneOf": [{"properties": {"a": {"const": 1}}}, {"properties": {"a": {"const": 2}}}]}),
+        "could fit both",
+    );
+}
