@@ -24,7 +24,7 @@ pub fn compile(schema: &Value) -> Result<(NodeId, Grammar)> {
         Ok(dfa) => grammar.regular(dfa),
         Err(what) => return refuse("", what),
     };
-    let mut compiler = Compiler { reader: Reader { root: schema }, grammar, space, known: HashMap::new() };
+    let mut compiler = Compiler { reader: Reader { root: schema }, grammar, space, known: HashMap::new(), depth: 0 };
     let root = compiler.schema(schema, "")?;
     let mut grammar = compiler.grammar;
     grammar.measure();
@@ -40,7 +40,12 @@ struct Compiler<'a> {
     space: NodeId,
     /// Schemas by what they say: the same is compiled once, also while it is being compiled.
     known: HashMap<String, NodeId>,
+    depth: usize,
 }
+
+/// Schemas within schemas, and schemas in all: more cannot be meant.
+const DEEPEST: usize = 200;
+const MOST_SCHEMAS: usize = 20_000;
 
 impl Compiler<'_> {
     fn schema(&mut self, schema: &Value, path: &str) -> Result<NodeId> {
@@ -48,12 +53,17 @@ impl Compiler<'_> {
         if let Some(&node) = self.known.get(&key) {
             return Ok(node);
         }
+        if self.depth == DEEPEST || self.known.len() == MOST_SCHEMAS {
+            return refuse(path, format!("schemas more than {DEEPEST} deep, or more than {MOST_SCHEMAS} of them"));
+        }
         let node = self.grammar.add(Node::Nothing);
         self.known.insert(key, node);
+        self.depth += 1;
         let mut choices = Vec::new();
         for rules in self.reader.alternatives(schema, path, 0)? {
             self.rules(&rules, path, &mut choices)?;
         }
+        self.depth -= 1;
         self.grammar.nodes[node] = Node::Choice(choices);
         Ok(node)
     }

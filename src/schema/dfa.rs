@@ -104,9 +104,6 @@ impl Dfa {
             row.iter_mut().filter(|to| !alive[**to as usize]).for_each(|to| *to = DEAD);
         }
         self.accepts[DEAD as usize] = false;
-        if !alive.get(START as usize).is_some_and(|&alive| alive) {
-            *self = Self { next: vec![[DEAD; 256]], accepts: vec![false] };
-        }
     }
 
     /// For every state the least that leads to acceptance, where a byte costs so much.
@@ -129,12 +126,7 @@ impl Dfa {
 
     /// Whether this is accepted.
     pub fn matches(&self, bytes: &[u8]) -> bool {
-        !self.is_empty() && self.accepts(bytes.iter().fold(START, |state, &byte| self.next(state, byte)))
-    }
-
-    /// Whether nothing is accepted.
-    pub fn is_empty(&self) -> bool {
-        self.next.len() == 1
+        self.accepts(bytes.iter().fold(START, |state, &byte| self.next(state, byte)))
     }
 
     /// How many states there are, [`DEAD`] included.

@@ -120,13 +120,12 @@ impl Grammar {
             Node::Nothing => None,
             Node::Bytes(bytes) => Some(bytes.len() as u32),
             Node::Regular(regular) => {
-                let (dfa, costs) = &self.regular[*regular];
-                if dfa.is_empty() { None } else { costs[START as usize] }
+                let (_, costs) = &self.regular[*regular];
+                costs[START as usize]
             }
             Node::Text(text) => {
                 let text = &self.texts[*text];
-                let content = || text.cost(START, text.least, text.most);
-                if text.dfa.is_empty() { None } else { content().map(|bytes| bytes + 1) }
+                text.cost(START, text.least, text.most).map(|bytes| bytes.saturating_add(1))
             }
             Node::Sequence(nodes) => sum(nodes),
             Node::Choice(nodes) => nodes.iter().filter_map(|&node| self.shortest[node]).min(),

@@ -9,6 +9,8 @@ use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+/// Bytes that are spelled out to count their tokens.
+const MOST_CLOSING: usize = 1 << 20;
 /// States whose next bytes and tokens are remembered; a kilobyte each, and the set of tokens.
 const MOST_STATES: usize = 4_096;
 
@@ -95,7 +97,12 @@ impl Guide {
     }
 
     /// The tokens of what [`closing`](Self::closing) gives: the text can be brought to its end in so many.
+    /// Of very many bytes, the least that they can be.
     pub fn shortest_tokens(&mut self) -> usize {
+        let bytes = self.shortest();
+        if bytes > MOST_CLOSING {
+            return bytes / self.vocabulary.longest().max(1);
+        }
         let closing = self.closing();
         self.vocabulary.tokens(&closing).map_or(usize::MAX, |tokens| tokens.len())
     }
@@ -173,7 +180,7 @@ impl Guide {
         if self.shortest() < budget {
             return true; // a byte is at least a token
         }
-        self.shortest_tokens() < budget
+        self.shortest() / self.vocabulary.longest().max(1) < budget && self.shortest_tokens() < budget
     }
 
     /// The tokens that may come next.

@@ -221,6 +221,9 @@ impl Reader<'_> {
                 "$schema" if !value.as_str().is_some_and(|uri| uri.contains("2020-12")) => {
                     return refuse(&path, format!("{value}: expected https://json-schema.org/draft/2020-12/schema"));
                 }
+                "$defs" | "definitions" if !value.is_object() => {
+                    return refuse(&path, "expected an object of schemas");
+                }
                 "$ref" | "anyOf" | "oneOf" | "allOf" => continue,
                 known if ANNOTATIONS.contains(&known) => continue,
                 _ => return refuse(&path, "this keyword is not supported"),

@@ -85,12 +85,22 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Both schemas at once.
+/// Both schemas at once. What is in both is there once, so that schemas that refer to themselves come to an end.
 fn both(a: &Value, b: &Value) -> Value {
-    match (a, b) {
-        (Value::Bool(true), other) | (other, Value::Bool(true)) => other.clone(),
-        (a, b) if a == b => a.clone(),
-        _ => json!({"allOf": [a, b]}),
+    let parts = |schema: &Value| match schema.get("allOf").and_then(Value::as_array) {
+        Some(parts) if schema.as_object().is_some_and(|object| object.len() == 1) => parts.clone(),
+        _ => vec![schema.clone()],
+    };
+    let mut all: Vec<Value> = Vec::new();
+    for part in parts(a).into_iter().chain(parts(b)) {
+        if part != Value::Bool(true) && !all.contains(&part) {
+            all.push(part);
+        }
+    }
+    match all.len() {
+        0 => Value::Bool(true),
+        1 => all.remove(0),
+        _ => json!({"allOf": all}),
     }
 }
 

@@ -93,7 +93,7 @@ impl Text {
         }
         if self.any {
             // Only the bytes that are missing of a character lie between a state and acceptance.
-            return Some(least + self.unfinished(state));
+            return Some(least.saturating_add(self.unfinished(state)));
         }
         let last = (most as usize).min(self.costs.len() - 1);
         (least as usize..=last).filter_map(|row| self.costs[row][state as usize]).min()
@@ -213,13 +213,13 @@ impl Text {
     /// The fewest bytes to the end of the string, its quote among them.
     pub fn shortest(&self, at: Place) -> Option<u32> {
         if at.escape == Escape::None {
-            return self.cost(at.state, at.least, at.most).map(|bytes| bytes + 1);
+            return self.cost(at.state, at.least, at.most).map(|bytes| bytes.saturating_add(1));
         }
         let lengths = (0..=255).filter_map(|byte| match self.read(at, byte)? {
             Read::More(next) => self.shortest(next),
             Read::End => Some(0),
         });
-        lengths.min().map(|bytes| bytes + 1)
+        lengths.min().map(|bytes| bytes.saturating_add(1))
     }
 
     /// The first byte on a shortest way there.

@@ -2,7 +2,8 @@
 
 use super::SMALL;
 use ossia::schema::Guide;
-use serde_json::{Value, json};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
 
 #[track_caller]
 fn refused(schema: Value, expected: &str) {
@@ -120,4 +121,91 @@ fn schema_refuses_branches_that_are_not_exclusive() {
         json!({"oneOf": [{"properties": {"a": {"const": 1}}}, {"properties": {"a": {"const": 2}}}]}),
         "could fit both",
     );
+}
+
+/// References that merge with what refers to them come to an end, one way or the other.
+#[test]
+fn schema_merges_of_references_end() {
+    let merged = json!({"$ref": "#/$defs/a", "items": {"$ref": "#"}, "$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}});
+    Guide::new(&merged, SMALL.1.clone(), 0).unwrap();
+    let growing =
+        json!({"type": "array", "items": {"allOf": [{"$ref": "#"}, {"maxItems": 3, "items": {"$ref": "#/items"}}]}});
+    Guide::new(&growing, SMALL.1.clone(), 0).unwrap();
+    let huge = json!({"type": "array", "items": {"type": "string", "minLength": 4_000_000_000u32}, "minItems": 4_000_000_000u32});
+    let mut guide = Guide::new(&huge, SMALL.1.clone(), 0).unwrap();
+    assert!(!guide.fits(100_000));
+}
+
+/// Anything where a schema should be, of the words that schemas have.
+fn nonsense() -> impl Strategy<Value = Value> {
+    let words = prop::sample::select(vec![
+        "type",
+        "enum",
+        "const",
+        "minimum",
+        "exclusiveMaximum",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "properties",
+        "required",
+        "additionalProperties",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "$ref",
+        "$defs",
+        "title",
+        "not",
+    ]);
+    let leaf = prop_oneof![
+        prop::sample::select(vec![
+            json!("string"),
+            json!("array"),
+            json!("object"),
+            json!("#"),
+            json!("#/$defs/a"),
+            json!("^a+$"),
+            json!("(("),
+            json!("uuid"),
+            json!(true),
+            json!(false),
+            json!(null),
+            json!(["a", "b"])
+        ]),
+        any::<i64>().prop_map(|n| json!(n)),
+        any::<f64>().prop_map(|n| json!(n)),
+        (0u32..9).prop_map(|n| json!(n)),
+    ];
+    leaf.prop_recursive(4, 40, 5, move |inner| {
+        let key = prop_oneof![4 => words.clone().prop_map(String::from), 1 => Just("a".to_string())];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((key, inner), 0..6)
+                .prop_map(|all| Value::from(all.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+proptest! {
+    /// A schema is refused in one line, or it works.
+    #[test]
+    fn schema_survives_nonsense(schema in nonsense()) {
+        match Guide::new(&schema, SMALL.1.clone(), 0) {
+            Err(error) => prop_assert_eq!(error.to_string().lines().count(), 1),
+            Ok(mut guide) => {
+                let closing = if guide.fits(5_000) { guide.closing() } else { return Ok(()) };
+                prop_assert!(guide.read(&closing) && guide.is_complete(), "{} {}", schema, String::from_utf8_lossy(&closing));
+                // What no rule reads (the examples' place, a definition that is not used) may be wrong; then nobody can judge.
+                if jsonschema::draft202012::new(&schema).is_ok() {
+                    super::judge(&schema, &String::from_utf8(closing).unwrap());
+                }
+            }
+        }
+    }
 }
