@@ -56,5 +56,7 @@ pub mod harmony;
 pub mod schema;
 pub mod chat;
 pub mod tasks;
+#[cfg(feature = "tools")]
+pub mod tools;
 #[cfg(feature = "cli")]
 pub mod cli;

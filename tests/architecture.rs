@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may import of the crate. Everyone may import `error`, and any module itself.
-const MAY_IMPORT: [(&str, &[&str]); 22] = [
+const MAY_IMPORT: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("files", &[]),
     ("profile", &[]),
@@ -26,6 +26,7 @@ const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ("schema", &["tokenizer"]),
     ("chat", &["harmony", "schema", "generate", "model", "tokenizer"]),
     ("tasks", &["chat", "harmony", "generate", "model", "data", "tokenizer", "kernels"]),
+    ("tools", &["harmony"]),
     ("cli", &["*"]),
     ("main", &["*"]),
 ];

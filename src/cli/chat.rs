@@ -56,6 +56,13 @@ pub struct Arguments {
     /// Today, as YYYY-MM-DD, for the model to know [default: it is not told]
     #[arg(long, value_name = "DATE")]
     date: Option<String>,
+    /// What the model may call: python, in a sandbox
+    #[cfg(feature = "tools")]
+    #[arg(long = "tool", value_name = "NAME", value_parser = ["python"])]
+    tools: Vec<String>,
+    #[cfg(feature = "tools")]
+    #[command(flatten)]
+    python: super::tool::PythonArguments,
     /// Go on with a conversation that /save wrote
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
@@ -76,13 +83,20 @@ struct Session<'m> {
     analysis_budget: Option<usize>,
     drop_oldest: bool,
     interrupted: Arc<AtomicBool>,
+    #[cfg(feature = "tools")]
+    tools: crate::tools::Toolbox,
 }
+
+/// Calls of tools that one question may lead to.
+const MOST_CALLS: usize = 32;
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
     let (model, tokenizer) = open(&arguments.model, arguments.arithmetic.arithmetic())?;
     let harmony = Harmony::new(&tokenizer).map_err(|e| Error::file(&arguments.model, e.to_string()))?;
     let first = first_messages(&arguments)?;
+    #[cfg(feature = "tools")]
+    let (tools, first) = toolbox(&arguments, first)?;
     let mut session = Session {
         chat: Chat::new(&model, harmony, sampling, first.clone())?,
         first,
@@ -90,6 +104,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         analysis_budget: arguments.analysis_budget,
         drop_oldest: arguments.drop_oldest,
         interrupted: Arc::default(),
+        #[cfg(feature = "tools")]
+        tools,
     };
     if let Some(path) = &arguments.schema {
         let guide = Guide::of(&read_schema(path)?, &tokenizer, harmony.marks().done);
@@ -108,28 +124,53 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
 /// What stands before the first question.
 fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
-    let path = arguments.model.join(task::SYSTEM);
-    let mut system = match path.exists() {
-        true => {
-            let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
-            let all: SystemContent = serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))?;
-            SystemContent { tools: None, ..all }
-        }
-        false => SystemContent::default(),
-    };
+    let own = system_of(&arguments.model)?;
+    let is_own = own.is_some();
+    let mut system = SystemContent { tools: None, ..own.unwrap_or_default() };
     if let Some(effort) = arguments.reasoning.as_deref().and_then(commands::effort) {
         system.reasoning_effort = Some(effort);
     }
     system.conversation_start_date = arguments.date.clone().or(system.conversation_start_date);
     let mut messages = vec![Message::new(Role::System, system)];
     // A model with a system message of its own was never told of schemas.
-    let schema = arguments.schema.as_deref().filter(|_| !path.exists()).map(read_schema).transpose()?;
+    let schema = arguments.schema.as_deref().filter(|_| !is_own).map(read_schema).transpose()?;
     let instructions = [arguments.system.clone(), schema.as_ref().map(response_format)];
     let instructions: Vec<String> = instructions.into_iter().flatten().collect();
     if !instructions.is_empty() {
         messages.push(developer(&instructions.join("\n\n")));
     }
     Ok(messages)
+}
+
+/// The tools that were asked for, and what the system message says of them.
+#[cfg(feature = "tools")]
+fn toolbox(arguments: &Arguments, mut messages: Vec<Message>) -> Result<(crate::tools::Toolbox, Vec<Message>)> {
+    let mut tools = crate::tools::Toolbox::default();
+    if arguments.tools.iter().any(|name| name == "python") {
+        tools.python = Some(arguments.python.start()?);
+    }
+    // As the model was told of them in its training, where it says so.
+    let known = system_of(&arguments.model)?.and_then(|system| system.tools).unwrap_or_default();
+    for content in messages.iter_mut().flat_map(|message| &mut message.content) {
+        if let Content::SystemContent(system) = content {
+            let told = tools.namespaces().into_iter().map(|namespace| {
+                let name = namespace.name.clone();
+                (name.clone(), known.get(&name).cloned().unwrap_or(namespace))
+            });
+            system.tools = Some(told.collect()).filter(|tools: &std::collections::BTreeMap<_, _>| !tools.is_empty());
+        }
+    }
+    Ok((tools, messages))
+}
+
+/// The system message that a model was trained with, where it is not gpt-oss's own.
+fn system_of(model: &Path) -> Result<Option<SystemContent>> {
+    let path = model.join(task::SYSTEM);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
+    serde_json::from_str(&text).map(Some).map_err(|e| Error::file(&path, e.to_string()))
 }
 
 /// How gpt-oss is told of a schema: <https://cookbook.openai.com/articles/openai-harmony>, "Structured output".
@@ -196,7 +237,7 @@ impl Session<'_> {
             Some(call) => answer(call, text),
             None => Message::new(Role::User, text),
         });
-        let replied = self.make_room().and_then(|()| self.reply());
+        let replied = self.make_room().and_then(|()| self.replies());
         if replied.is_err() && self.chat.messages.len() == before + 1 {
             self.chat.messages.truncate(before); // it was not read: it can be said again
         }
@@ -206,6 +247,35 @@ impl Session<'_> {
     /// The call for which the model waits.
     fn waiting_call(&self) -> Option<&Message> {
         self.chat.messages.last().filter(|last| last.role == Role::Assistant && last.recipient.is_some())
+    }
+
+    /// Lets the model reply, and its tools answer, until it is done.
+    fn replies(&mut self) -> Result<()> {
+        self.reply()?;
+        for _ in 0..MOST_CALLS {
+            let Some(answer) = self.call() else { break };
+            self.show.aside_message(&answer);
+            self.chat.messages.push(answer);
+            self.make_room()?;
+            self.reply()?;
+        }
+        if let Some(call) = self.waiting_call() {
+            let tool = call.recipient.as_deref().unwrap_or_default();
+            self.show.note(&format!("waits for {}: what you say next is its answer", show::printable(tool)));
+        }
+        Ok(())
+    }
+
+    /// What a tool answers to the call for which the model waits, if there is one for it.
+    #[cfg(feature = "tools")]
+    fn call(&mut self) -> Option<Message> {
+        let call = self.waiting_call().cloned()?;
+        self.tools.answer(&call)
+    }
+
+    #[cfg(not(feature = "tools"))]
+    fn call(&mut self) -> Option<Message> {
+        None
     }
 
     fn reply(&mut self) -> Result<()> {
@@ -230,13 +300,12 @@ impl Session<'_> {
             self.show.note(&format!("not well-formed, {flag}"));
         }
         match &reply.ending {
-            Ending::Answered => {}
+            Ending::Answered | Ending::Call(_) => {}
             Ending::Interrupted => self.show.note("stopped"),
             Ending::Length => self.show.note("--max-new-tokens reached"),
             Ending::ContextFull => {
                 self.show.note("the context is full: the reply is cut off; /drop or /reset makes room")
             }
-            Ending::Call(tool) => self.show.note(&format!("waits for {tool}: what you say next is its answer")),
         }
         self.show.note(&format!(
             "{tokens} tokens in {seconds:.1} s, {analysis} of analysis; prompt of {prompt}, {kept} of them known"

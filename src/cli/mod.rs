@@ -23,6 +23,8 @@ mod quantize;
 mod stories;
 mod task;
 mod tokenizer;
+#[cfg(feature = "tools")]
+mod tool;
 mod trace;
 mod train;
 mod train_data;
@@ -63,6 +65,14 @@ enum Command {
     Inspect(inspect::Arguments),
     Quantize(quantize::Arguments),
     Trace(trace::Arguments),
+    #[cfg(feature = "tools")]
+    #[command(subcommand)]
+    Tool(tool::Command),
+    #[cfg(all(feature = "tools", target_os = "linux"))]
+    #[command(hide = true, name = crate::tools::python::ENTER)]
+    EnterSandbox {
+        confinement: String,
+    },
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
     #[command(subcommand)]
@@ -100,6 +110,10 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Quantize(arguments) => quantize::run(&arguments),
         Command::Trace(arguments) => trace::run(arguments),
+        #[cfg(feature = "tools")]
+        Command::Tool(command) => tool::run(command),
+        #[cfg(all(feature = "tools", target_os = "linux"))]
+        Command::EnterSandbox { confinement } => tool::enter_sandbox(&confinement),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Harmony(command) => harmony::run(command),
     }

@@ -5,6 +5,8 @@ mod chat;
 mod harmony;
 mod profile;
 mod schema;
+#[cfg(feature = "tools")]
+mod tool;
 
 use crate::common::reference_path;
 use ossia::config::ModelConfig;

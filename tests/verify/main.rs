@@ -33,6 +33,8 @@ mod training;
 mod generation;
 mod harmony;
 mod schema;
+#[cfg(feature = "tools")]
+mod tools;
 mod chat;
 mod arithmetic;
 mod command_line;

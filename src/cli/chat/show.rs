@@ -3,7 +3,7 @@
 use crate::chat::Event;
 use crate::cli::print;
 use crate::error::{Error, Result};
-use crate::harmony::Header;
+use crate::harmony::{Header, Message};
 use std::io::{self, IsTerminal, Write};
 
 const DIM: &str = "\x1b[2m";
@@ -82,6 +82,13 @@ impl Show {
             Place::Answer => self.failed = self.failed.take().or(print("\n").err()),
         }
         self.place = Place::Nowhere;
+    }
+
+    /// What a tool says, whole.
+    pub fn aside_message(&self, message: &Message) {
+        self.note(&format!("{} says:", printable(message.name.as_deref().unwrap_or("the tool"))));
+        let text = printable(message.text().trim_end());
+        self.aside(&if self.dims { format!("{DIM}{text}{PLAIN}\n") } else { format!("{text}\n") });
     }
 
     /// A line about what happens.

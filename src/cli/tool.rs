@@ -1,0 +1,60 @@
+//! `ossia tool`
+
+use super::{print, standard_input};
+use crate::error::{Error, Result};
+use crate::tools::python::{Python, Settings};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Call a tool by hand, as a model's call runs
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Run the program on standard input in a sandbox, and print what the model would be told
+    Python(PythonArguments),
+}
+
+/// Where Python runs, and how far.
+#[derive(clap::Args, Clone)]
+pub struct PythonArguments {
+    /// The directory in which it may read and write [default: one of its own, removed in the end]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Seconds that a program may take
+    #[arg(long, default_value_t = 120, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    tool_timeout: u64,
+    /// Run Python with all your rights. A model can then do whatever you can
+    #[arg(long)]
+    dangerously_unsandboxed: bool,
+}
+
+impl PythonArguments {
+    /// A session.
+    ///
+    /// # Errors
+    /// If there is no interpreter, or no sandbox.
+    pub fn start(&self) -> Result<Python> {
+        let helper = std::env::current_exe().map_err(|e| Error::io("ossia", "find", e))?;
+        let timeout = Duration::from_secs(self.tool_timeout);
+        let unsandboxed = self.dangerously_unsandboxed;
+        Python::new(Settings { work: self.root.clone(), unsandboxed, timeout, ..Settings::new(helper) })
+    }
+}
+
+pub fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Python(arguments) => {
+            let program = standard_input()?;
+            let answer = arguments.start()?.run(&program);
+            print(answer.trim_end_matches('\n'))?;
+            print("\n")
+        }
+    }
+}
+
+/// Becomes the program of a confinement, which is told as JSON.
+#[cfg(target_os = "linux")]
+pub fn enter_sandbox(confinement: &str) -> Result<()> {
+    let told: crate::tools::sandbox::Confinement =
+        serde_json::from_str(confinement).map_err(|e| Error::argument(format!("no confinement: {e}")))?;
+    told.enter().map(drop)
+}

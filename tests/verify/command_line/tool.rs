@@ -1,0 +1,40 @@
+//! `ossia tool`, as a user calls it by hand.
+
+use super::{refuse, text};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn tool(arguments: &[&str], body: &str, directory: &Path) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ossia"))
+        .arg("tool")
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn command_line_runs_python_in_a_sandbox() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    let python = |more: &[&str], body: &str| {
+        let output = tool(&[&["python"], more].concat(), body, at);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(python(&[], "print(1)\n6 * 7"), "1\n42\n");
+    assert_eq!(python(&["--root", "."], "open('made', 'w').write('x')"), "1\n");
+    assert!(at.join("made").exists());
+    assert!(python(&[], "open('/etc/passwd')").contains("PermissionError"));
+    assert!(python(&["--tool-timeout", "1"], "while True: pass").contains("[stopped after 1s"));
+    assert_eq!(python(&["--dangerously-unsandboxed"], "import os; os.system('true')"), "0\n");
+    refuse(&["tool", "python", "--root", "nowhere"], at, "nowhere");
+    refuse(&["tool", "hammer"], at, "unrecognized subcommand");
+    refuse(&["enter-sandbox", "{"], at, "no confinement");
+}

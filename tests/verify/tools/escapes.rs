@@ -1,0 +1,236 @@
+//! Attempts to get out of the sandbox. Each is a program; those that get what they want print ESCAPED.
+
+use super::python::{session, settings};
+use ossia::tools::python::Python;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const SECRET: &str = "the-secret-that-must-not-be-read";
+
+/// What is tried, with `S` a file that must not be read or changed, `D` the directory around it, `PORT` a server, `VICTIM` a
+/// process and `U` a socket in the file system.
+const ATTEMPTS: &[(&str, &str)] = &[
+    // Reading.
+    ("open a file", "print(open(S).read())"),
+    ("open it by its descriptor", "print(os.read(os.open(S, os.O_RDONLY), 99))"),
+    ("by a relative path", "print(open(os.path.relpath(S)).read())"),
+    ("by a symbolic link", "os.symlink(S, 'link'); print(open('link').read())"),
+    ("by a link to its directory", "os.symlink(D, 'dir'); print(open('dir/secret').read())"),
+    ("by a hard link", "os.link(S, 'hard'); print(open('hard').read())"),
+    ("by the root of the process", "print(open('/proc/self/root' + S).read())"),
+    ("by a directory's descriptor", "d = os.open(D, os.O_PATH); print(os.read(os.open('secret', 0, dir_fd=d), 99))"),
+    ("by changing there", "os.chdir(D); print(open('secret').read())"),
+    ("mapped into memory", "import mmap; f = os.open(S, os.O_RDWR); print(mmap.mmap(f, 0)[:])"),
+    (
+        "copied by the kernel",
+        "f = os.open(S, 0); g = os.open('copy', os.O_CREAT | os.O_WRONLY); os.sendfile(g, f, 0, 99)",
+    ),
+    ("as a module", "import importlib.machinery as m; m.SourceFileLoader('s', S).load_module()"),
+    ("as a database", "import sqlite3; sqlite3.connect(S).execute('select 1 from sqlite_master').fetchall()"),
+    ("by the C library", "assert libc.open(S.encode(), 0) >= 0"),
+    ("a list of the directory", "print(os.listdir(D))"),
+    ("a list of the root", "print(os.listdir('/'))"),
+    ("a list of the processes", "print(os.listdir('/proc'))"),
+    ("the environment of the parent", "print(open(f'/proc/{os.getppid()}/environ').read())"),
+    ("the memory of the parent", "open(f'/proc/{os.getppid()}/mem', 'rb').read(1)"),
+    ("its own memory, as a file", "open('/proc/self/mem', 'r+b').read(1)"),
+    ("the users", "print(open('/etc/passwd').read())"),
+    ("the disk", "import glob; open('/dev/' + 'vda', 'rb').read(1)"),
+    ("the terminal", "open('/dev/tty')"),
+    // Writing.
+    ("write a file", "open(D + '/new', 'w').write('x')"),
+    ("overwrite the file", "open(S, 'w').write('x')"),
+    ("append to it", "open(S, 'a').write('x')"),
+    ("truncate it", "os.truncate(S, 0)"),
+    ("remove it", "os.remove(S)"),
+    ("rename it", "os.rename(S, D + '/other')"),
+    ("move it here", "os.rename(S, 'mine')"),
+    ("move something there", "open('w', 'w').close(); os.rename('w', D + '/w')"),
+    ("link something there", "open('v', 'w').close(); os.link('v', D + '/v')"),
+    ("make a link there", "os.symlink('/', D + '/root')"),
+    ("make a directory there", "os.mkdir(D + '/made')"),
+    ("remove the directory", "import shutil; shutil.rmtree(D)"),
+    ("change its mode", "os.chmod(S, 0)"),
+    ("change its mode by its descriptor", "os.fchmod(os.open(S, os.O_RDONLY), 0)"),
+    ("change its owner", "os.chown(S, 1, 1)"),
+    ("change its times", "os.utime(S, (0, 0))"),
+    ("give it an attribute", "os.setxattr(S, 'user.x', b'x')"),
+    (
+        "make a device",
+        "import stat; os.mknod('dev', 0o600 | stat.S_IFBLK, os.makedev(254, 0)); open('dev', 'rb').read(1)",
+    ),
+    ("write where libraries are", "open(os.__file__, 'a').write('x')"),
+    ("write beside them", "open(os.path.dirname(os.__file__) + '/ossia_escape.py', 'w')"),
+    // The network.
+    ("a TCP connection", "socket.create_connection(('127.0.0.1', PORT)).send(b'x')"),
+    ("a UDP packet", "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', PORT))"),
+    ("a server", "socket.create_server(('127.0.0.1', 0))"),
+    ("a socket in the file system", "socket.socket(socket.AF_UNIX).connect(U)"),
+    ("a socket with an abstract name", "socket.socket(socket.AF_UNIX).bind('\\0ossia')"),
+    ("a raw socket", "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)"),
+    ("a page", "import urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{PORT}/', timeout=5)"),
+    ("a name", "socket.getaddrinfo('localhost', 80)[0]; socket.socketpair()"),
+    // Processes.
+    ("a shell", "assert os.system('true') == 0"),
+    ("a program", "import subprocess; subprocess.run(['/bin/true'])"),
+    ("a copy of itself", "assert os.fork() >= 0"),
+    ("a spawned program", "os.posix_spawn('/bin/true', ['true'], {})"),
+    ("a pool", "import multiprocessing as m; m.get_context('spawn').Process(target=print).start()"),
+    ("to become a shell", "os.execv('/bin/sh', ['sh', '-c', 'echo ESCAPED'])"),
+    (
+        "to become a program of its own",
+        "open('p', 'w').write('#!/bin/sh\\necho ESCAPED'); os.chmod('p', 0o700); os.execv('./p', ['p'])",
+    ),
+    ("a program in memory", "f = os.memfd_create('x'); os.write(f, b'#!/bin/sh'); os.execve(f, ['x'], {})"),
+    ("to kill a process", "os.kill(VICTIM, 9)"),
+    ("to kill the parent", "os.kill(os.getppid(), 9)"),
+    ("to kill its group", "os.killpg(os.getpgid(VICTIM), 9)"),
+    ("to hold a process", "os.pidfd_open(VICTIM)"),
+    ("to leave its session", "os.setsid()"),
+    // Rights.
+    ("more memory", "import resource as r; r.setrlimit(r.RLIMIT_AS, (-1, -1))"),
+    ("larger files", "import resource as r; r.prlimit(0, r.RLIMIT_FSIZE, (-1, -1))"),
+    ("the limits of another process", "import resource as r; r.prlimit(VICTIM, r.RLIMIT_NOFILE, (0, 0))"),
+    ("another user", "os.setuid(1)"),
+    ("another root", "os.chroot('.')"),
+    ("a namespace", "assert libc.unshare(0x10000000) == 0"),
+    ("a file system", "assert libc.mount(b'none', b'.', b'tmpfs', 0, None) == 0"),
+    ("rights that were given up", "assert libc.prctl(38, 0, 0, 0, 0) == 0"),
+    ("a lower priority for another", "os.setpriority(os.PRIO_PROCESS, VICTIM, 19)"),
+    ("another name for the machine", "import socket as s; s.sethostname('x')"),
+    ("another time", "import time; time.clock_settime(time.CLOCK_REALTIME, time.time())"),
+];
+
+/// System calls that are asked for by number.
+#[cfg(target_arch = "x86_64")]
+const CALLS: &[(&str, &str)] = &[
+    ("fork", "57"),
+    ("vfork", "58"),
+    ("clone without a thread", "56, 17, 0, 0, 0, 0"),
+    ("clone3", "435, 0, 0"),
+    ("ptrace", "101, 16, VICTIM, 0, 0"),
+    ("process_vm_readv", "310, VICTIM, 0, 0, 0, 0, 0"),
+    ("pidfd_getfd", "438, 3, 0, 0"),
+    ("open_by_handle_at", "304, -100, 0, 0"),
+    ("openat2", "437, -100, S.encode(), b'\\0' * 24, 24"),
+    ("io_uring_setup", "425, 8, ctypes.create_string_buffer(120)"),
+    ("bpf", "321, 0, 0, 0"),
+    ("perf_event_open", "298, 0, 0, -1, -1, 0"),
+    ("userfaultfd", "323, 0"),
+    ("keyctl", "250, 0, 0"),
+    ("setns", "308, 3, 0"),
+    ("pivot_root", "155, b'.', b'.'"),
+    ("move_mount", "429, -100, b'.', -100, b'.', 0"),
+    ("finit_module", "313, 3, b'', 0"),
+    ("kexec_load", "246, 0, 0, 0, 0"),
+    ("swapon", "167, b'.', 0"),
+    ("execveat", "322, 3, b'', 0, 0, 4096"),
+    ("memfd_create", "319, b'x', 0"),
+    ("getpid of the x32 interface", "0x40000000 + 39"),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const CALLS: &[(&str, &str)] = &[];
+
+/// A process that must not be touched.
+struct Victim(Child);
+
+impl Victim {
+    fn new() -> Self {
+        let mut command = Command::new("sleep");
+        Self(command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn tools_python_cannot_escape() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, SECRET).unwrap();
+    let before = fs::metadata(&secret).unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let unix = UnixListener::bind(outside.path().join("socket")).unwrap();
+    unix.set_nonblocking(true).unwrap();
+    let mut victim = Victim::new();
+    let known = |python: &mut Python| {
+        let names = format!(
+            "import os, socket, ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nS = {secret:?}\nD = {:?}\nU = D + '/socket'\n\
+             PORT = {}\nVICTIM = {}",
+            outside.path(),
+            server.local_addr().unwrap().port(),
+            victim.0.id()
+        );
+        assert_eq!(python.run(&names), "[no output; print shows something]");
+    };
+    let calls = CALLS.iter().map(|(name, call)| (*name, format!("assert libc.syscall({call}) >= 0")));
+    let attempts: Vec<(&str, String)> =
+        ATTEMPTS.iter().map(|(name, code)| (*name, code.to_string())).chain(calls).collect();
+    assert!(attempts.len() >= 40);
+    let mut python = session();
+    known(&mut python);
+    for (name, code) in &attempts {
+        let program = format!(
+            "try:\n    {code}\n    print('ESCAPED')\nexcept BaseException as e: print('stopped', type(e).__name__)"
+        );
+        let answer = python.run(&program);
+        assert!(!answer.contains("ESCAPED") && !answer.contains(SECRET), "{name}: {answer}");
+        assert!(answer.contains("stopped"), "{name}: {answer}");
+        // What was stopped is the attempt, and not a mistake in it.
+        let mistaken = ["NameError", "SyntaxError", "TypeError", "AttributeError", "ModuleNotFoundError"];
+        assert!(!mistaken.iter().any(|kind| answer.contains(kind)), "{name}: {answer}");
+    }
+    // Nothing outside is other than it was.
+    assert_eq!(fs::read_to_string(&secret).unwrap(), SECRET);
+    let after = fs::metadata(&secret).unwrap();
+    assert_eq!(after.permissions(), before.permissions());
+    assert_eq!(after.modified().unwrap(), before.modified().unwrap());
+    let names: Vec<_> = fs::read_dir(outside.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(server.accept().is_err() && unix.accept().is_err(), "nobody called");
+    assert_eq!(victim.0.try_wait().unwrap(), None, "it lives");
+}
+
+/// The attempts are real: without the sandbox most of them get what they want.
+#[test]
+fn tools_python_without_the_sandbox_reads_what_it_likes() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), SECRET).unwrap();
+    let mut python = Python::new(ossia::tools::python::Settings { unsandboxed: true, ..settings() }).unwrap();
+    let read = format!("print(open({:?}).read())", outside.path().join("secret"));
+    assert_eq!(python.run(&read), format!("{SECRET}\n"));
+    assert_eq!(python.run("import os; os.system('true')"), "0\n");
+    assert_eq!(python.run("import socket; socket.socket().close(); print('ESCAPED')"), "ESCAPED\n");
+}
+
+/// To become the interpreter once more is to stay where one is.
+#[test]
+fn tools_python_stays_in_the_sandbox_when_it_starts_itself() {
+    let mut python = session();
+    let program = "import os, sys\nos.execv(sys.executable, [sys.executable, '-I', '-c', \
+        \"import os\\ntry: print(os.listdir('/'), 'ESCAPED')\\nexcept OSError: print('stopped')\"])";
+    let answer = python.run(program);
+    assert!(answer.starts_with("stopped\n[the interpreter ended"), "{answer}");
+}
+
+/// When a session is dropped its process is gone, and so is its directory.
+#[test]
+fn tools_python_leaves_nothing_behind() {
+    let mut python = session();
+    let told = python.run("import os\nopen('file', 'w').close()\nprint(os.getpid(), os.getcwd())");
+    let (pid, directory) = told.trim().split_once(' ').unwrap();
+    assert!(Path::new(&format!("/proc/{pid}")).exists() && Path::new(directory).join("file").exists());
+    let spin = python.run("import threading\ndef spin():\n    while True: pass\nthreading.Thread(target=spin).start()");
+    assert!(spin.contains("no output"), "{spin}");
+    drop(python);
+    assert!(!Path::new(&format!("/proc/{pid}")).exists() && !Path::new(directory).exists());
+}

@@ -1,0 +1,124 @@
+//! Python as a model uses it.
+
+use crate::chat::Script;
+use ossia::chat::{Chat, Ending};
+use ossia::harmony::{Effort, Harmony, Message, Purpose, Role};
+use ossia::tasks::arithmetic;
+use ossia::tools::Toolbox;
+use ossia::tools::python::{Python, Settings};
+use std::time::{Duration, Instant};
+
+pub fn settings() -> Settings {
+    Settings::new(env!("CARGO_BIN_EXE_ossia").into())
+}
+
+pub fn session() -> Python {
+    Python::new(settings()).unwrap()
+}
+
+#[test]
+fn tools_python_is_a_session() {
+    let mut python = session();
+    assert_eq!(python.run("x = 6\nprint('hello')"), "hello\n");
+    assert_eq!(python.run("x * 7"), "42\n", "names stay, and the last value is shown");
+    assert_eq!(python.run("None"), "[no output; print shows something]");
+    assert_eq!(python.run("'\u{e9}\u{1F600}'"), "'\u{e9}\u{1F600}'\n");
+    assert_eq!(
+        python.run("import sys, os\nsys.stderr.write('e'); os.write(1, b'o')"),
+        "eo1\n",
+        "everything that is written"
+    );
+    assert_eq!(python.run("print('no end', end='')"), "no end");
+    let left = python.run("import sys; sys.exit(3)");
+    assert!(left.ends_with("SystemExit: 3\n") && left.matches("File").count() == 1, "only its own lines: {left}");
+    assert!(python.run("1 +").contains("SyntaxError"));
+    assert!(python.run("def f():\n    return 1 / 0\nf()").ends_with("ZeroDivisionError: division by zero\n"));
+    assert_eq!(python.run("x"), "6\n", "after all of that");
+    assert_eq!(python.run("open('a.txt', 'w').write('kept')"), "4\n");
+    assert_eq!(python.run("open('a.txt').read()"), "'kept'\n");
+    let modules = "import json, math, random, decimal, datetime, re, itertools, threading, tempfile, statistics, sqlite3, hashlib";
+    assert_eq!(
+        python.run(&format!("{modules}\nt = threading.Thread(target=lambda: print(1)); t.start(); t.join()")),
+        "1\n"
+    );
+}
+
+#[test]
+fn tools_python_is_stopped_when_it_takes_too_long() {
+    let mut python = Python::new(Settings { timeout: Duration::from_millis(1_500), ..settings() }).unwrap();
+    let start = Instant::now();
+    let answer = python.run("x = 1\nprint('begun', flush=True)\nwhile True: pass");
+    assert!(answer.starts_with("begun\n[stopped after 1.5s"), "{answer}");
+    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(python.run("x").contains("NameError"), "a new session");
+}
+
+#[test]
+fn tools_python_keeps_a_bounded_output() {
+    let mut python = Python::new(Settings { output: 1_000, ..settings() }).unwrap();
+    let answer = python.run("print('a' * 999)\nfor i in range(200): print('b' * 100_000)");
+    assert!(answer.starts_with(&"a".repeat(999)));
+    assert!(answer.ends_with("[20000200 more bytes of output are left out]"), "{}", &answer[999..]);
+    assert_eq!(python.run("1"), "1\n");
+}
+
+#[test]
+fn tools_python_is_bounded_in_memory_and_files() {
+    let mut python = Python::new(Settings { memory: 512 << 20, ..settings() }).unwrap();
+    assert!(python.run("x = bytearray(600 << 20)").contains("MemoryError"));
+    assert!(python.run("open('large', 'wb').truncate(300 << 20)").contains("OSError"));
+    assert_eq!(python.run("1"), "1\n");
+}
+
+#[test]
+fn tools_python_that_ends_is_started_anew() {
+    let mut python = session();
+    let answer = python.run("import os\nprint('last words', flush=True)\nos._exit(0)");
+    assert_eq!(answer, "last words\n[the interpreter ended; the session was started anew, its names are gone]");
+    assert_eq!(python.run("2 + 3"), "5\n");
+    assert!(python.run("import os\nos.close(1); os.close(2)\nos.closerange(0, 128)").contains("the interpreter ended"));
+    assert_eq!(python.run("2 + 3"), "5\n");
+}
+
+#[test]
+fn tools_python_without_an_interpreter_is_refused() {
+    let message = |settings: Settings| Python::new(settings).err().unwrap().to_string();
+    let missing = message(Settings { interpreter: "no-such-python".into(), ..settings() });
+    assert!(missing.contains("no-such-python") && missing.lines().count() == 1, "{missing}");
+    assert!(message(Settings { interpreter: "true".into(), ..settings() }).contains("is no Python 3"));
+    assert!(message(Settings { work: Some("/no/such/place".into()), ..settings() }).contains("/no/such/place"));
+    // A helper that does not make a sandbox gives no session either.
+    assert!(message(Settings { helper: "true".into(), ..settings() }).contains("python does not start"));
+}
+
+#[test]
+fn tools_answer_calls_on_their_channel() {
+    let mut tools = Toolbox { python: Some(session()) };
+    let call = Message::new(Role::Assistant, "print(347*285)").on("analysis").to("python").of_type("code");
+    assert_eq!(tools.answer(&call), Some(Message::from_tool("python", "98895\n").on("analysis")));
+    assert_eq!(tools.answer(&Message::new(Role::Assistant, "{}").to("functions.weather")), None);
+    assert_eq!(tools.namespaces().len(), 1);
+    assert_eq!(Toolbox::default().answer(&call), None);
+}
+
+/// From a recorded call to a recorded answer: what the tool says stands between them, and the model reads it.
+#[test]
+fn tools_python_in_a_conversation() {
+    let tokenizer = arithmetic::tokenizer(600).unwrap();
+    let harmony = Harmony::new(&tokenizer).unwrap();
+    let recorded = "<|channel|>analysis to=python code<|message|>print(347*285)<|call|>\
+        <|channel|>final<|message|>98895<|return|>";
+    let question = arithmetic::conversation("What is 347 * 285?".into(), Effort::Low, true);
+    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, recorded)), harmony, question);
+    let mut tools = Toolbox { python: Some(session()) };
+    assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Call("python".into()));
+    let answer = tools.answer(chat.messages.last().unwrap()).unwrap();
+    chat.messages.push(answer);
+    assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Answered);
+    let said: Vec<String> = chat.messages[2..].iter().map(|message| message.text()).collect();
+    assert_eq!(said, ["print(347*285)", "98895\n", "98895"]);
+    let rendered = harmony.render(&chat.messages, Purpose::Raw, false).unwrap();
+    let call = "<|start|>assistant to=python<|channel|>analysis code<|message|>print(347*285)<|call|>\
+        <|start|>python to=assistant<|channel|>analysis<|message|>98895\n<|end|>";
+    assert!(tokenizer.decode(&rendered).unwrap().contains(call));
+}
