@@ -2,6 +2,8 @@
 
 mod commands;
 mod show;
+#[cfg(feature = "tools")]
+mod tools;
 
 use self::commands::Next;
 use self::show::Show;
@@ -56,9 +58,9 @@ pub struct Arguments {
     /// Today, as YYYY-MM-DD, for the model to know [default: it is not told]
     #[arg(long, value_name = "DATE")]
     date: Option<String>,
-    /// What the model may call: python, in a sandbox
+    /// What the model may call: python, in a sandbox; apply_patch, to change files below --root
     #[cfg(feature = "tools")]
-    #[arg(long = "tool", value_name = "NAME", value_parser = ["python"])]
+    #[arg(long = "tool", value_name = "NAME", value_parser = ["python", "apply_patch"])]
     tools: Vec<String>,
     #[cfg(feature = "tools")]
     #[command(flatten)]
@@ -96,7 +98,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let harmony = Harmony::new(&tokenizer).map_err(|e| Error::file(&arguments.model, e.to_string()))?;
     let first = first_messages(&arguments)?;
     #[cfg(feature = "tools")]
-    let (tools, first) = toolbox(&arguments, first)?;
+    let (tools, first) = tools::toolbox(&arguments, first)?;
     let mut session = Session {
         chat: Chat::new(&model, harmony, sampling, first.clone())?,
         first,
@@ -140,27 +142,6 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
         messages.push(developer(&instructions.join("\n\n")));
     }
     Ok(messages)
-}
-
-/// The tools that were asked for, and what the system message says of them.
-#[cfg(feature = "tools")]
-fn toolbox(arguments: &Arguments, mut messages: Vec<Message>) -> Result<(crate::tools::Toolbox, Vec<Message>)> {
-    let mut tools = crate::tools::Toolbox::default();
-    if arguments.tools.iter().any(|name| name == "python") {
-        tools.python = Some(arguments.python.start()?);
-    }
-    // As the model was told of them in its training, where it says so.
-    let known = system_of(&arguments.model)?.and_then(|system| system.tools).unwrap_or_default();
-    for content in messages.iter_mut().flat_map(|message| &mut message.content) {
-        if let Content::SystemContent(system) = content {
-            let told = tools.namespaces().into_iter().map(|namespace| {
-                let name = namespace.name.clone();
-                (name.clone(), known.get(&name).cloned().unwrap_or(namespace))
-            });
-            system.tools = Some(told.collect()).filter(|tools: &std::collections::BTreeMap<_, _>| !tools.is_empty());
-        }
-    }
-    Ok((tools, messages))
 }
 
 /// The system message that a model was trained with, where it is not gpt-oss's own.

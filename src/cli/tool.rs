@@ -2,15 +2,23 @@
 
 use super::{print, standard_input};
 use crate::error::{Error, Result};
+use crate::tools::apply_patch::Workspace;
 use crate::tools::python::{Python, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Call a tool by hand, as a model's call runs
 #[derive(clap::Subcommand)]
+#[command(rename_all = "snake_case")]
 pub enum Command {
     /// Run the program on standard input in a sandbox, and print what the model would be told
     Python(PythonArguments),
+    /// Apply the patch on standard input to the files of a directory, whole or not at all
+    ApplyPatch {
+        /// The directory; nothing outside of it is read or changed
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+    },
 }
 
 /// Where Python runs, and how far.
@@ -18,7 +26,7 @@ pub enum Command {
 pub struct PythonArguments {
     /// The directory in which it may read and write [default: one of its own, removed in the end]
     #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    pub root: Option<PathBuf>,
     /// Seconds that a program may take
     #[arg(long, default_value_t = 120, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     tool_timeout: u64,
@@ -47,6 +55,11 @@ pub fn run(command: Command) -> Result<()> {
             let answer = arguments.start()?.run(&program);
             print(answer.trim_end_matches('\n'))?;
             print("\n")
+        }
+        Command::ApplyPatch { root } => {
+            let workspace = Workspace::open(&root)?;
+            let answer = workspace.apply(&standard_input()?);
+            print(&answer.map_err(|what| Error::argument(format!("{what}; nothing was changed")))?)
         }
     }
 }

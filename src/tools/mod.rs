@@ -3,18 +3,23 @@
 //! What a model writes is not to be trusted, whatever it was asked: it may have read a page that asked for something
 //! else. So a program runs where it can reach nothing, and a patch changes files of one directory alone.
 
+pub mod apply_patch;
 pub mod python;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
 
-use crate::harmony::{Message, ToolNamespace, python_tool};
+use crate::harmony::{Message, Tool, ToolNamespace, python_tool};
+use apply_patch::Workspace;
 use python::Python;
+use serde_json::json;
 
 /// The tools that a model may call.
 #[derive(Default)]
 pub struct Toolbox {
     /// Runs programs.
     pub python: Option<Python>,
+    /// Where files may be changed.
+    pub workspace: Option<Workspace>,
 }
 
 impl Toolbox {
@@ -23,11 +28,24 @@ impl Toolbox {
         self.python.iter().map(|_| python_tool()).collect()
     }
 
+    /// What stands in the developer message: instructions, and functions.
+    pub fn functions(&self) -> Option<(&'static str, ToolNamespace)> {
+        self.workspace.as_ref()?;
+        let tool = Tool {
+            name: "apply_patch".into(),
+            description: "Change files of the workspace.".into(),
+            parameters: Some(json!({"type": "string", "description": "A patch"})),
+        };
+        let functions = ToolNamespace { name: "functions".into(), description: None, tools: vec![tool] };
+        Some((apply_patch::INSTRUCTIONS, functions))
+    }
+
     /// What a tool answers to a call, on the channel of the call; `None` if it is for no tool of these.
     pub fn answer(&mut self, call: &Message) -> Option<Message> {
         let name = call.recipient.as_deref()?;
-        let text = match (name, &mut self.python) {
-            ("python", Some(python)) => python.run(&call.text()),
+        let text = match (name, &mut self.python, &self.workspace) {
+            ("python", Some(python), _) => python.run(&call.text()),
+            ("functions.apply_patch" | "apply_patch", _, Some(workspace)) => workspace.answer(&call.text()),
             _ => return None,
         };
         let message = Message::from_tool(name, text);

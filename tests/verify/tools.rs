@@ -1,4 +1,5 @@
 //! Tools: what they answer, and what they cannot be made to do.
 
+mod apply_patch;
 mod escapes;
 mod python;

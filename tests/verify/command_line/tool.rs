@@ -38,3 +38,20 @@ fn command_line_runs_python_in_a_sandbox() {
     refuse(&["tool", "hammer"], at, "unrecognized subcommand");
     refuse(&["enter-sandbox", "{"], at, "no confinement");
 }
+
+#[test]
+fn command_line_applies_patches() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    std::fs::write(at.join("a.txt"), "one\n").unwrap();
+    let patch = "*** Begin Patch\n*** Update File: a.txt\n@@\n-one\n+two\n*** End Patch\n";
+    let output = tool(&["apply_patch", "--root", "."], patch, at);
+    assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("M a.txt\n", Some(0)));
+    assert_eq!(std::fs::read_to_string(at.join("a.txt")).unwrap(), "two\n");
+    let again = tool(&["apply_patch", "--root", "."], patch, at);
+    let message = text(&again.stderr);
+    assert_eq!((again.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+    assert!(message.contains("a.txt: the lines that begin with \"one\" are not there"), "{message}");
+    refuse(&["tool", "apply_patch"], at, "--root");
+    refuse(&["tool", "apply_patch", "--root", "nowhere"], at, "nowhere");
+}

@@ -93,7 +93,7 @@ fn tools_python_without_an_interpreter_is_refused() {
 
 #[test]
 fn tools_answer_calls_on_their_channel() {
-    let mut tools = Toolbox { python: Some(session()) };
+    let mut tools = Toolbox { python: Some(session()), ..Toolbox::default() };
     let call = Message::new(Role::Assistant, "print(347*285)").on("analysis").to("python").of_type("code");
     assert_eq!(tools.answer(&call), Some(Message::from_tool("python", "98895\n").on("analysis")));
     assert_eq!(tools.answer(&Message::new(Role::Assistant, "{}").to("functions.weather")), None);
@@ -110,7 +110,7 @@ fn tools_python_in_a_conversation() {
         <|channel|>final<|message|>98895<|return|>";
     let question = arithmetic::conversation("What is 347 * 285?".into(), Effort::Low, true);
     let mut chat = Chat::with(Box::new(Script::new(&tokenizer, recorded)), harmony, question);
-    let mut tools = Toolbox { python: Some(session()) };
+    let mut tools = Toolbox { python: Some(session()), ..Toolbox::default() };
     assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Call("python".into()));
     let answer = tools.answer(chat.messages.last().unwrap()).unwrap();
     chat.messages.push(answer);

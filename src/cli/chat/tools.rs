@@ -1,0 +1,52 @@
+//! The tools of a chat.
+
+use super::{Arguments, developer, system_of};
+use crate::error::{Error, Result};
+use crate::harmony::{Content, Message, Role};
+use crate::tools::Toolbox;
+use crate::tools::apply_patch::Workspace;
+use std::collections::BTreeMap;
+
+/// The tools that were asked for, and the first messages with what the model is told of them.
+///
+/// # Errors
+/// If one cannot be had.
+pub fn toolbox(arguments: &Arguments, mut messages: Vec<Message>) -> Result<(Toolbox, Vec<Message>)> {
+    let mut tools = Toolbox::default();
+    let wanted = |name: &str| arguments.tools.iter().any(|tool| tool == name);
+    if wanted("python") {
+        tools.python = Some(arguments.python.start()?);
+    }
+    if wanted("apply_patch") {
+        let root = arguments.python.root.as_ref();
+        let root =
+            root.ok_or_else(|| Error::argument("--tool apply_patch needs --root DIR, whose files it may change"))?;
+        tools.workspace = Some(Workspace::open(root)?);
+    }
+    // As the model was told of them in its training, where it says so.
+    let known = system_of(&arguments.model)?.and_then(|system| system.tools).unwrap_or_default();
+    for content in messages.iter_mut().flat_map(|message| &mut message.content) {
+        if let Content::SystemContent(system) = content {
+            let told = tools.namespaces().into_iter().map(|namespace| {
+                let name = namespace.name.clone();
+                let namespace = known.get(&name).cloned().unwrap_or(namespace);
+                (name, namespace)
+            });
+            system.tools = Some(told.collect::<BTreeMap<_, _>>()).filter(|tools| !tools.is_empty());
+        }
+    }
+    if let Some((instructions, functions)) = tools.functions() {
+        if !messages.iter().any(|message| message.role == Role::Developer) {
+            messages.push(developer(""));
+        }
+        for content in messages.iter_mut().flat_map(|message| &mut message.content) {
+            if let Content::DeveloperContent(content) = content {
+                let before = content.instructions.take().filter(|text| !text.is_empty());
+                let all: Vec<String> = before.into_iter().chain([instructions.trim_end().to_string()]).collect();
+                content.instructions = Some(all.join("\n\n"));
+                content.tools = Some(BTreeMap::from([(functions.name.clone(), functions.clone())]));
+            }
+        }
+    }
+    Ok((tools, messages))
+}
