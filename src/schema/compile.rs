@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// What may stand where JSON allows space: nothing, one space, or a new line and its indentation.
-const SPACE: &str = "(?: |\n {0,40})?";
+const SPACE: &str = "(?: |\n {0,16})?";
 
 /// Compiles a schema; the node of the whole text, and the grammar, which is measured.
 ///

@@ -23,7 +23,10 @@ pub struct Workspace {
     root: Dir,
 }
 
-/// A step of applying, and how to take it back.
+/// What a file holds, and its mode.
+type Contents = (Vec<u8>, Permissions);
+
+/// A step of applying.
 enum Step {
     Write { path: PathBuf, text: String, mode: Option<Permissions> },
     Remove { path: PathBuf },
@@ -152,7 +155,7 @@ impl Workspace {
     }
 
     /// The bytes of a plain file that has one name, and its mode.
-    fn read(&self, path: &Path) -> Result<(Vec<u8>, Permissions), String> {
+    fn read(&self, path: &Path) -> Result<Contents, String> {
         let wrong = |what: String| format!("{}: {what}", path.display());
         let found = self.root.symlink_metadata(path).map_err(|e| wrong(e.to_string()))?;
         if !found.is_file() {
@@ -170,7 +173,7 @@ impl Workspace {
 
     /// Takes the steps; if one fails, takes back those before it.
     fn carry_out(&self, steps: &[Step]) -> Result<(), String> {
-        let mut taken: Vec<(&Path, Option<(Vec<u8>, Permissions)>)> = Vec::new();
+        let mut taken: Vec<(&Path, Option<Contents>)> = Vec::new();
         for step in steps {
             let (Step::Write { path, .. } | Step::Remove { path }) = step;
             let before = self.read(path).ok();
