@@ -6,6 +6,8 @@
 pub mod apply_patch;
 pub mod python;
 #[cfg(target_os = "linux")]
+mod bubblewrap;
+#[cfg(target_os = "linux")]
 pub mod sandbox;
 
 use crate::harmony::{Message, Tool, ToolNamespace, python_tool};

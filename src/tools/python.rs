@@ -20,6 +20,8 @@ pub struct Settings {
     pub work: Option<PathBuf>,
     /// Run without any sandbox.
     pub unsandboxed: bool,
+    /// Put bubblewrap around the sandbox, where it is installed and works: then what is outside is not even seen.
+    pub bubblewrap: bool,
     /// How long a program may take.
     pub timeout: Duration,
     /// Bytes of its output that are kept.
@@ -36,6 +38,7 @@ impl Settings {
             helper,
             work: None,
             unsandboxed: false,
+            bubblewrap: true,
             timeout: Duration::from_secs(120),
             output: 32 << 10,
             memory: 4 << 30,
@@ -198,7 +201,10 @@ impl Python {
             cpu_seconds: 3_600,
         };
         let told = serde_json::to_string(&confinement).map_err(|e| Error::argument(e.to_string()))?;
-        let mut command = Command::new(&self.settings.helper);
+        let mut command = match self.settings.bubblewrap && super::bubblewrap::works() {
+            true => super::bubblewrap::around(&confinement, &self.settings.helper),
+            false => Command::new(&self.settings.helper),
+        };
         command.arg(ENTER).arg(told);
         Ok(command)
     }
