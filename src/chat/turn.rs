@@ -86,13 +86,17 @@ impl<'m> Turn<'m> {
         }
     }
 
-    /// The messages. Of a reply that was cut off, thoughts that led to nothing are forgotten.
+    /// The messages. Of a reply that was cut off, thoughts that led to nothing are forgotten, and calls that were not made.
     pub fn finish(mut self, ending: &Ending) -> Result<(Vec<Message>, Vec<Flag>)> {
         if self.header == 0 || *ending == Ending::Answered {
             self.parser.finish()?;
         }
         let flags = self.parser.flags().to_vec();
         let mut messages = self.parser.into_messages();
+        if !matches!(ending, Ending::Call(_)) {
+            // Half a program must not be run.
+            messages.retain(|message| message.recipient.as_deref().is_none_or(|recipient| recipient == "all"));
+        }
         if matches!(ending, Ending::Interrupted | Ending::Length | Ending::ContextFull) {
             let said = messages.iter().rposition(|message| !message.is_on("analysis")).map_or(0, |last| last + 1);
             messages.truncate(said);

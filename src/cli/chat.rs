@@ -66,7 +66,7 @@ pub struct Arguments {
     #[command(flatten)]
     python: super::tool::PythonArguments,
     /// Go on with a conversation that /save wrote
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = LOADED)]
     load: Option<PathBuf>,
     /// When the context is full, forget the oldest question and go on [default: say so and wait for /drop]
     #[arg(long)]
@@ -76,6 +76,12 @@ pub struct Arguments {
     #[command(flatten)]
     sampling: SamplingArguments,
 }
+
+/// What a conversation that was saved says itself.
+#[cfg(feature = "tools")]
+const LOADED: [&str; 3] = ["system", "date", "tools"];
+#[cfg(not(feature = "tools"))]
+const LOADED: [&str; 2] = ["system", "date"];
 
 /// A chat, and how it is shown.
 struct Session<'m> {
@@ -117,6 +123,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     session.chat.budget.reply = arguments.max_new_tokens.unwrap_or(usize::MAX);
     if let Some(path) = &arguments.load {
         session.chat.messages = load(path)?;
+        let asked = arguments.reasoning.as_deref().and_then(commands::effort);
+        session.set_effort(asked.unwrap_or(session.chat.effort()));
     }
     match arguments.prompt {
         Some(prompt) => session.say(&prompt),
@@ -232,12 +240,14 @@ impl Session<'_> {
 
     /// Lets the model reply, and its tools answer, until it is done.
     fn replies(&mut self) -> Result<()> {
+        self.interrupted.store(false, Ordering::Relaxed);
         self.reply()?;
         for _ in 0..MOST_CALLS {
             let Some(answer) = self.call() else { break };
             self.show.aside_message(&answer);
             self.chat.messages.push(answer);
             self.make_room()?;
+            // Ctrl-C during a call stops what would follow it.
             self.reply()?;
         }
         if let Some(call) = self.waiting_call() {
@@ -260,7 +270,6 @@ impl Session<'_> {
     }
 
     fn reply(&mut self) -> Result<()> {
-        self.interrupted.store(false, Ordering::Relaxed);
         let (start, interrupted) = (Instant::now(), self.interrupted.clone());
         let show = &mut self.show;
         let reply = self.chat.reply(&mut |event| {

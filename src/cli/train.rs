@@ -58,10 +58,10 @@ pub struct Arguments {
     /// A tokenizer.json [default: learn one from the training text]
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Optimizer steps [default: by preset, 1000 for nano]
+    /// Optimizer steps [default: by preset, 1000 for nano; 2500 with --task]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Windows in a batch [default: by preset, 8 for nano]
+    /// Windows in a batch [default: by preset, 8 for nano; 16 with --task]
     #[arg(long, value_name = "B")]
     batch_size: Option<usize>,
     /// Tokens in a window [default: the preset's context, at most 512]

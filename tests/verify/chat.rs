@@ -145,6 +145,18 @@ fn chat_keeps_of_a_stopped_reply_what_was_answered() {
     assert_eq!((cut.ending, messages.len()), (Ending::Length, 0));
 }
 
+/// Half a program is not run: a call that was cut off is no message.
+#[test]
+fn chat_forgets_a_call_that_was_not_finished() {
+    let call = "<|channel|>analysis to=python code<|message|>print(6*7)";
+    let (stopped, messages, _) = reply(&format!("{call}<|call|>"), |_| {}, |shown| !shown.ends_with("6*"));
+    assert_eq!((stopped.ending, messages), (Ending::Interrupted, vec![]));
+    let (cut, messages, _) = reply(&format!("{call}<|call|>"), |chat| chat.budget.reply = 8, |_| true);
+    assert_eq!((cut.ending, messages), (Ending::Length, vec![]));
+    let (ended, messages, _) = reply(&format!("{call}<|endoftext|>"), |_| {}, |_| true);
+    assert_eq!((ended.ending, messages), (Ending::Answered, vec![]));
+}
+
 #[test]
 fn chat_ends_whatever_the_model_writes() {
     let whole = |text: &str| reply(text, |_| {}, |_| true);

@@ -121,6 +121,7 @@ fn command_line_chat_says_what_is_wrong_and_goes_on() {
     succeed(&["train", "--config", "small.json", "--steps", "1", "--stories", "60", "--out", "stories"], at);
     refuse(&["chat", "stories"], at, "was not made for harmony conversations");
     refuse(&["chat", "nowhere"], at, "no such directory");
+    refuse(&["chat", "run", "--load", "talk.json", "--system", "Be brief."], at, "cannot be used with");
     refuse(&["chat", "run", "--reasoning", "huge"], at, "possible values: low, medium, high");
     refuse(&["chat", "run", "--prompt", &"7 ".repeat(200)], at, "the context holds 200");
     fs::write(at.join("run/system.json"), "{").unwrap();
