@@ -49,6 +49,9 @@ impl Settings {
 /// The argument that makes a helper enter the sandbox; what it is told follows as JSON.
 pub const ENTER: &str = "enter-sandbox";
 
+/// How long an interpreter may take to start.
+const START: Duration = Duration::from_secs(60);
+
 /// A session of Python.
 pub struct Python {
     settings: Settings,
@@ -166,7 +169,7 @@ impl Python {
             }
         });
         let mut running = Running { child, programs, output, count: 0 };
-        match running.until(b"ready\n", self.settings.timeout, 1 << 10).1 {
+        match running.until(b"ready\n", START, 1 << 10).1 {
             End::Done => Ok(running),
             _ => {
                 let mut said = String::new();

@@ -2,4 +2,4 @@
 
 mod apply_patch;
 mod escapes;
-mod python;
+pub mod python;

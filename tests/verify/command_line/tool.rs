@@ -23,6 +23,9 @@ fn tool(arguments: &[&str], body: &str, directory: &Path) -> Output {
 fn command_line_runs_python_in_a_sandbox() {
     let place = tempfile::tempdir().unwrap();
     let at = place.path();
+    if crate::tools::python::session().is_none() {
+        return;
+    }
     let python = |more: &[&str], body: &str| {
         let output = tool(&[&["python"], more].concat(), body, at);
         assert!(output.status.success(), "{}", text(&output.stderr));

@@ -6,19 +6,33 @@ use ossia::harmony::{Effort, Harmony, Message, Purpose, Role};
 use ossia::tasks::arithmetic;
 use ossia::tools::Toolbox;
 use ossia::tools::python::{Python, Settings};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub fn settings() -> Settings {
     Settings::new(env!("CARGO_BIN_EXE_ossia").into())
 }
 
-pub fn session() -> Python {
-    Python::new(settings()).unwrap()
+/// A session, or a word on why this machine has none; the test then ends. With `OSSIA_TEST_ALL`, as in CI, that is an error.
+pub fn session_with(settings: Settings) -> Option<Python> {
+    let error = match Python::new(settings) {
+        Ok(python) => return Some(python),
+        Err(error) => error.to_string(),
+    };
+    let can_be_missing = ["no sandbox", "python3: ", "on Linux only"].iter().any(|reason| error.contains(reason));
+    assert!(can_be_missing && std::env::var_os("OSSIA_TEST_ALL").is_none(), "{error}");
+    // Not by eprintln, which the test runner keeps to itself.
+    _ = std::io::stderr().write_all(format!("SKIPPED: the Python tool was not tested: {error}\n").as_bytes());
+    None
+}
+
+pub fn session() -> Option<Python> {
+    session_with(settings())
 }
 
 #[test]
 fn tools_python_is_a_session() {
-    let mut python = session();
+    let Some(mut python) = session() else { return };
     assert_eq!(python.run("x = 6\nprint('hello')"), "hello\n");
     assert_eq!(python.run("x * 7"), "42\n", "names stay, and the last value is shown");
     assert_eq!(python.run("None"), "[no output; print shows something]");
@@ -45,7 +59,9 @@ fn tools_python_is_a_session() {
 
 #[test]
 fn tools_python_is_stopped_when_it_takes_too_long() {
-    let mut python = Python::new(Settings { timeout: Duration::from_millis(1_500), ..settings() }).unwrap();
+    let Some(mut python) = session_with(Settings { timeout: Duration::from_millis(1_500), ..settings() }) else {
+        return;
+    };
     let start = Instant::now();
     let answer = python.run("x = 1\nprint('begun', flush=True)\nwhile True: pass");
     assert!(answer.starts_with("begun\n[stopped after 1.5s"), "{answer}");
@@ -55,7 +71,7 @@ fn tools_python_is_stopped_when_it_takes_too_long() {
 
 #[test]
 fn tools_python_keeps_a_bounded_output() {
-    let mut python = Python::new(Settings { output: 1_000, ..settings() }).unwrap();
+    let Some(mut python) = session_with(Settings { output: 1_000, ..settings() }) else { return };
     let answer = python.run("print('a' * 999)\nfor i in range(200): print('b' * 100_000)");
     assert!(answer.starts_with(&"a".repeat(999)));
     assert!(answer.ends_with("[20000200 more bytes of output are left out]"), "{}", &answer[999..]);
@@ -64,7 +80,7 @@ fn tools_python_keeps_a_bounded_output() {
 
 #[test]
 fn tools_python_is_bounded_in_memory_and_files() {
-    let mut python = Python::new(Settings { memory: 512 << 20, ..settings() }).unwrap();
+    let Some(mut python) = session_with(Settings { memory: 512 << 20, ..settings() }) else { return };
     assert!(python.run("x = bytearray(600 << 20)").contains("MemoryError"));
     assert!(python.run("open('large', 'wb').truncate(300 << 20)").contains("OSError"));
     assert_eq!(python.run("1"), "1\n");
@@ -72,7 +88,7 @@ fn tools_python_is_bounded_in_memory_and_files() {
 
 #[test]
 fn tools_python_that_ends_is_started_anew() {
-    let mut python = session();
+    let Some(mut python) = session() else { return };
     let answer = python.run("import os\nprint('last words', flush=True)\nos._exit(0)");
     assert_eq!(answer, "last words\n[the interpreter ended; the session was started anew, its names are gone]");
     assert_eq!(python.run("2 + 3"), "5\n");
@@ -87,13 +103,17 @@ fn tools_python_without_an_interpreter_is_refused() {
     assert!(missing.contains("no-such-python") && missing.lines().count() == 1, "{missing}");
     assert!(message(Settings { interpreter: "true".into(), ..settings() }).contains("is no Python 3"));
     assert!(message(Settings { work: Some("/no/such/place".into()), ..settings() }).contains("/no/such/place"));
+    if session().is_none() {
+        return;
+    }
     // A helper that does not make a sandbox gives no session either.
     assert!(message(Settings { helper: "true".into(), ..settings() }).contains("python does not start"));
 }
 
 #[test]
 fn tools_answer_calls_on_their_channel() {
-    let mut tools = Toolbox { python: Some(session()), ..Toolbox::default() };
+    let Some(python) = session() else { return };
+    let mut tools = Toolbox { python: Some(python), ..Toolbox::default() };
     let call = Message::new(Role::Assistant, "print(347*285)").on("analysis").to("python").of_type("code");
     assert_eq!(tools.answer(&call), Some(Message::from_tool("python", "98895\n").on("analysis")));
     assert_eq!(tools.answer(&Message::new(Role::Assistant, "{}").to("functions.weather")), None);
@@ -110,7 +130,8 @@ fn tools_python_in_a_conversation() {
         <|channel|>final<|message|>98895<|return|>";
     let question = arithmetic::conversation("What is 347 * 285?".into(), Effort::Low, true);
     let mut chat = Chat::with(Box::new(Script::new(&tokenizer, recorded)), harmony, question);
-    let mut tools = Toolbox { python: Some(session()), ..Toolbox::default() };
+    let Some(python) = session() else { return };
+    let mut tools = Toolbox { python: Some(python), ..Toolbox::default() };
     assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Call("python".into()));
     let answer = tools.answer(chat.messages.last().unwrap()).unwrap();
     chat.messages.push(answer);
