@@ -51,7 +51,7 @@ fn follow(guide: &mut Guide, text: &str) -> Vec<Duration> {
     tokenizer.encode(text).into_iter().map(one).collect()
 }
 
-fn examples() -> [(&'static str, Value, String); 4] {
+fn examples() -> [(&'static str, Value, String); 5] {
     let tree = json!({"$defs": {"tree": {"type": "object", "properties": {
         "value": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": "#/$defs/tree"}}},
         "required": ["value", "children"]}}, "$ref": "#/$defs/tree"});
@@ -66,6 +66,11 @@ fn examples() -> [(&'static str, Value, String); 4] {
     [
         ("anything", json!(true), format!(r#"{{"a": [1, 2.5, null, "{sentence}"], "b": {{"c": true}}}}"#)),
         ("string", json!({"type": "string", "maxLength": 1000}), format!("\"{}\"", sentence.repeat(8))),
+        (
+            "pattern",
+            json!({"pattern": "^[A-Z][A-Za-z ,.]*$", "maxLength": 1000}),
+            format!("\"{}\"", sentence.repeat(2)),
+        ),
         (
             "tree",
             tree,

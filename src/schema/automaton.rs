@@ -277,7 +277,7 @@ impl Automaton {
         };
         match &mut frame {
             Frame::Items { least, most, .. } => cut(least, most),
-            Frame::Text { text, at } if self.grammar.texts[*text].any => cut(&mut at.least, &mut at.most),
+            Frame::Text { text, at } => *at = self.grammar.texts[*text].coarse(*at, longest),
             _ => {}
         }
         self.stack(frame, below)

@@ -99,6 +99,15 @@ impl Text {
         (least as usize..=last).filter_map(|row| self.costs[row][state as usize]).min()
     }
 
+    /// Whether there is a way to the end.
+    fn can_end(&self, state: u32, least: u32, most: u32) -> bool {
+        if self.any || self.costs.len() == 1 {
+            return self.cost(state, least, most).is_some();
+        }
+        let last = (most as usize).min(self.costs.len() - 1);
+        (least as usize..=last).any(|row| self.costs[row][state as usize].is_some())
+    }
+
     fn unfinished(&self, state: u32) -> u32 {
         let (mut state, mut bytes) = (state, 0);
         while !self.dfa.accepts(state) && bytes < 4 {
@@ -184,7 +193,9 @@ impl Text {
                 most = if most == u32::MAX { most } else { most - 1 };
             }
         }
-        self.cost(state, least, most)?;
+        if !self.can_end(state, least, most) {
+            return None;
+        }
         Some(Place { state, escape: Escape::None, least, most })
     }
 
@@ -208,6 +219,18 @@ impl Text {
 
     fn can_escape(&self, at: Place) -> bool {
         SHORT.iter().any(|(_, meant)| self.content(at, &[*meant]).is_some()) || self.hex(at, 0, 0).is_some()
+    }
+
+    /// The place with smaller counters that no `longest` bytes can tell from this one. Where the characters are not all
+    /// alike, a way to the end that is longer than there are states has a shorter one beside it, which leaves a loop out:
+    /// so with that much room above `least`, more room makes no difference.
+    pub fn coarse(&self, at: Place, longest: u32) -> Place {
+        let (least, room) = match self.any {
+            true => (at.least.min(longest), longest),
+            false => (at.least, at.least.saturating_add(self.dfa.len() as u32).saturating_add(longest)),
+        };
+        let most = if at.most == u32::MAX { at.most } else { at.most.min(room) };
+        Place { least, most, ..at }
     }
 
     /// The fewest bytes to the end of the string, its quote among them.

@@ -81,6 +81,7 @@ fn schemas() -> Vec<Value> {
         json!({"type": "string", "pattern": "b\\w\\s\\S"}),
         json!({"type": "string", "pattern": "^(?:\"|\\\\|\\u00e9|\\x41|[^a-z\\D])+$", "minLength": 2}),
         json!({"type": "string", "pattern": "^.*\\.(png|jpe?g)$", "minLength": 6}),
+        json!({"type": "string", "pattern": "^(ab|cde)*d$", "minLength": 3, "maxLength": 120}),
         json!({"type": "string", "format": "date"}),
         json!({"type": "string", "format": "date-time"}),
         json!({"type": "string", "format": "time"}),
@@ -145,7 +146,7 @@ fn schema_texts_are_valid_whatever_is_drawn() {
             values.insert(serde_json::from_str::<Value>(&text).unwrap().to_string());
         }
         let only_one = values.len() == 1;
-        assert_eq!(only_one, [2, 11, 13, 25, 40, 44, 51].contains(&number), "{number}: {schema}: {values:?}");
+        assert_eq!(only_one, [2, 11, 13, 25, 41, 45, 52].contains(&number), "{number}: {schema}: {values:?}");
     }
 }
 
