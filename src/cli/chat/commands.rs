@@ -47,11 +47,13 @@ impl Session<'_> {
                 let found =
                     found.ok_or_else(|| Error::argument(format!("/effort {name}: expected low, medium or high")))?;
                 self.set_effort(found);
+                self.show.note(&format!("effort {name}"));
             }
             ("/system", "") => self.show.note(&instructions(&self.chat.messages)),
             ("/system", text) => {
                 set_instructions(&mut self.first, text);
                 set_instructions(&mut self.chat.messages, text);
+                self.show.note("instructions changed");
             }
             ("/tools", _) => self.show.note(&tools(&self.chat.messages)),
             ("/drop", _) => {
@@ -64,9 +66,13 @@ impl Session<'_> {
                 let effort = self.chat.effort();
                 self.chat.messages.clone_from(&self.first);
                 self.set_effort(effort);
+                self.show.note("all questions are forgotten");
             }
             ("/save" | "/load", "") => return Err(Error::argument(format!("{command} needs a FILE"))),
-            ("/save", path) => self.save(Path::new(path))?,
+            ("/save", path) => {
+                self.save(Path::new(path))?;
+                self.show.note(&format!("saved to {path}"));
+            }
             ("/load", path) => {
                 let messages = load(Path::new(path))?;
                 let before = std::mem::replace(&mut self.chat.messages, messages);
@@ -75,6 +81,7 @@ impl Session<'_> {
                     return Err(error);
                 }
                 self.set_effort(self.chat.effort());
+                self.show.note(&format!("{} messages, effort {}", self.chat.messages.len(), self.chat.effort().name()));
             }
             _ => return Err(Error::argument(format!("there is no {command}; /help lists what there is"))),
         }
