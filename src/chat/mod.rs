@@ -134,7 +134,7 @@ impl<'m> Chat<'m> {
             if turn.written >= budget.reply {
                 break Ending::Length;
             }
-            let left = room.min(budget.reply) - turn.written;
+            let left = room.min(budget.reply).saturating_sub(turn.written);
             match self.step(&turn, left, reserve, budget.analysis) {
                 Step::Full => break Ending::ContextFull,
                 Step::Given { tokens, is_spent } => {

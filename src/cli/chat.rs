@@ -86,7 +86,8 @@ const LOADED: [&str; 2] = ["system", "date"];
 /// A chat, and how it is shown.
 struct Session<'m> {
     chat: Chat<'m>,
-    first: Vec<Message>, // what /reset leaves
+    first: Vec<Message>,  // what /reset leaves
+    told: Option<String>, // what the instructions say of a schema and of tools, whatever else they say
     show: Show,
     analysis_budget: Option<usize>,
     drop_oldest: bool,
@@ -105,7 +106,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let first = first_messages(&arguments)?;
     #[cfg(feature = "tools")]
     let (tools, first) = tools::toolbox(&arguments, first)?;
+    let written = commands::instructions(&first).unwrap_or_default();
+    let told =
+        written.strip_prefix(arguments.system.as_deref().unwrap_or_default()).map(|told| told.trim_start().into());
     let mut session = Session {
+        told: told.filter(|told: &String| !told.is_empty()),
         chat: Chat::new(&model, harmony, sampling, first.clone())?,
         first,
         show: Show::new(!arguments.hide_analysis),
@@ -223,7 +228,7 @@ impl Session<'_> {
     fn say(&mut self, text: &str) -> Result<()> {
         let before = self.chat.messages.len();
         self.chat.messages.push(match self.waiting_call() {
-            Some(call) => answer(call, text),
+            Some(call) => Message::answering(call, text),
             None => Message::new(Role::User, text),
         });
         let replied = self.make_room().and_then(|()| self.replies());
@@ -331,14 +336,5 @@ impl Session<'_> {
         self.chat.set_effort(effort);
         self.chat.budget.reply = reply;
         self.set_budget();
-    }
-}
-
-/// What a tool answers to a call, on the channel of the call.
-fn answer(call: &Message, text: &str) -> Message {
-    let message = Message::from_tool(call.recipient.clone().unwrap_or_default(), text);
-    match &call.channel {
-        Some(channel) => message.on(channel),
-        None => message,
     }
 }

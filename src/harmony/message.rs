@@ -76,6 +76,12 @@ impl Message {
         Self { name: Some(name.into()), ..Self::new(Role::Tool, text.into()) }.to("assistant")
     }
 
+    /// What the tool that a message calls answers to it, on the channel of the call.
+    pub fn answering(call: &Message, text: impl Into<String>) -> Self {
+        let name = call.recipient.clone().unwrap_or_default();
+        Self { channel: call.channel.clone(), ..Self::from_tool(name, text) }
+    }
+
     /// The same on a channel.
     #[must_use]
     pub fn on(self, channel: impl Into<String>) -> Self {

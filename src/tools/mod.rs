@@ -50,10 +50,6 @@ impl Toolbox {
             ("functions.apply_patch" | "apply_patch", _, Some(workspace)) => workspace.answer(&call.text()),
             _ => return None,
         };
-        let message = Message::from_tool(name, text);
-        Some(match &call.channel {
-            Some(channel) => message.on(channel),
-            None => message,
-        })
+        Some(Message::answering(call, text))
     }
 }

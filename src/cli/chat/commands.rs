@@ -49,10 +49,13 @@ impl Session<'_> {
                 self.set_effort(found);
                 self.show.note(&format!("effort {name}"));
             }
-            ("/system", "") => self.show.note(&instructions(&self.chat.messages)),
+            ("/system", "") => {
+                self.show.note(&instructions(&self.chat.messages).unwrap_or_else(|| "no instructions".into()));
+            }
             ("/system", text) => {
-                set_instructions(&mut self.first, text);
-                set_instructions(&mut self.chat.messages, text);
+                let all: Vec<&str> = [text].into_iter().chain(self.told.as_deref()).collect();
+                set_instructions(&mut self.first, &all.join("\n\n"));
+                set_instructions(&mut self.chat.messages, &all.join("\n\n"));
                 self.show.note("instructions changed");
             }
             ("/tools", _) => self.show.note(&tools(&self.chat.messages)),
@@ -99,12 +102,12 @@ impl Session<'_> {
     }
 }
 
-fn instructions(messages: &[Message]) -> String {
-    let found = messages.iter().flat_map(|message| &message.content).find_map(|content| match content {
+/// What the developer message says.
+pub fn instructions(messages: &[Message]) -> Option<String> {
+    messages.iter().flat_map(|message| &message.content).find_map(|content| match content {
         Content::DeveloperContent(developer) => developer.instructions.clone(),
         _ => None,
-    });
-    found.unwrap_or_else(|| "no instructions".into())
+    })
 }
 
 /// Puts instructions in the place of the old ones, or behind the system message.

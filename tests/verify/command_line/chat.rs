@@ -21,10 +21,9 @@ fn trained() -> TempDir {
     place
 }
 
-/// The chat, with these lines typed.
-fn chat(arguments: &[&str], lines: &str, directory: &Path) -> Output {
+/// The program, with this on its standard input.
+pub fn typed(arguments: &[&str], input: &str, directory: &Path) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ossia"))
-        .args(["chat", "run", "--temperature", "0", "--max-new-tokens", "20"])
         .args(arguments)
         .current_dir(directory)
         .stdin(Stdio::piped())
@@ -32,8 +31,14 @@ fn chat(arguments: &[&str], lines: &str, directory: &Path) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
+}
+
+/// The chat, with these lines typed.
+fn chat(arguments: &[&str], lines: &str, directory: &Path) -> Output {
+    let all = [&["chat", "run", "--temperature", "0", "--max-new-tokens", "20"], arguments].concat();
+    typed(&all, lines, directory)
 }
 
 #[test]
@@ -87,6 +92,22 @@ fn command_line_chats() {
     // What was saved is what `ossia harmony` reads, and what the chat goes on with.
     succeed(&["harmony", "render", "talk.json", "--tokenizer", "run"], at);
     succeed(&["chat", "run", "--load", "talk.json", "--prompt", "3 + 4?", "--max-new-tokens", "9"], at);
+}
+
+/// New instructions do not take from the model what it was told of its tools.
+#[test]
+#[cfg(feature = "tools")]
+fn command_line_chat_keeps_what_is_said_of_tools() {
+    let place = trained();
+    let at = place.path();
+    let config = at.join("run/config.json");
+    let larger = ModelConfig { context: 4_000, ..ModelConfig::load(&config).unwrap() };
+    fs::write(&config, larger.to_json()).unwrap();
+    let arguments = ["--tool", "apply_patch", "--root", ".", "--system", "Be kind."];
+    let said = text(&chat(&arguments, "/system Be brief.\n/system\n/tools\n", at).stderr);
+    assert!(said.contains("[Be brief.\n\n# Changing files") && !said.contains("Be kind."), "{said}");
+    assert!(said.contains("[functions.apply_patch]"), "{said}");
+    refuse(&["chat", "run", "--tool", "apply_patch"], at, "needs --root DIR");
 }
 
 #[test]

@@ -1,22 +1,12 @@
 //! `ossia tool`, as a user calls it by hand.
 
+use super::chat::typed;
 use super::{refuse, text};
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 fn tool(arguments: &[&str], body: &str, directory: &Path) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ossia"))
-        .arg("tool")
-        .args(arguments)
-        .current_dir(directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+    typed(&[&["tool"], arguments].concat(), body, directory)
 }
 
 #[test]
