@@ -26,7 +26,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
     ("schema", &["tokenizer"]),
     ("chat", &["harmony", "schema", "generate", "model", "tokenizer"]),
     ("tasks", &["chat", "harmony", "generate", "model", "data", "tokenizer", "kernels"]),
-    ("tools", &["harmony"]),
+    ("tools", &["harmony", "tokenizer"]),
     ("cli", &["*"]),
     ("main", &["*"]),
 ];

@@ -58,13 +58,16 @@ pub struct Arguments {
     /// Today, as YYYY-MM-DD, for the model to know [default: it is not told]
     #[arg(long, value_name = "DATE")]
     date: Option<String>,
-    /// What the model may call: python, in a sandbox; apply_patch, to change files below --root
+    /// What the model may call: python, in a sandbox; browser; apply_patch, to change files below --root
     #[cfg(feature = "tools")]
-    #[arg(long = "tool", value_name = "NAME", value_parser = ["python", "apply_patch"])]
+    #[arg(long = "tool", value_name = "NAME", value_parser = ["python", "browser", "apply_patch"])]
     tools: Vec<String>,
     #[cfg(feature = "tools")]
     #[command(flatten)]
     python: super::tool::PythonArguments,
+    #[cfg(feature = "tools")]
+    #[command(flatten)]
+    browser: super::tool::BrowserArguments,
     /// Go on with a conversation that /save wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = LOADED)]
     load: Option<PathBuf>,
@@ -93,7 +96,7 @@ struct Session<'m> {
     drop_oldest: bool,
     interrupted: Arc<AtomicBool>,
     #[cfg(feature = "tools")]
-    tools: crate::tools::Toolbox,
+    tools: crate::tools::Toolbox<'m>,
 }
 
 /// Calls of tools that one question may lead to.
@@ -105,7 +108,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let harmony = Harmony::new(&tokenizer).map_err(|e| Error::file(&arguments.model, e.to_string()))?;
     let first = first_messages(&arguments)?;
     #[cfg(feature = "tools")]
-    let (tools, first) = tools::toolbox(&arguments, first)?;
+    let (tools, first) = tools::toolbox(&arguments, first, &tokenizer, model.config.context)?;
     let written = commands::instructions(&first).unwrap_or_default();
     let told =
         written.strip_prefix(arguments.system.as_deref().unwrap_or_default()).map(|told| told.trim_start().into());
@@ -255,6 +258,8 @@ impl Session<'_> {
             // Ctrl-C during a call stops what would follow it.
             self.reply()?;
         }
+        #[cfg(feature = "tools")]
+        self.show_citations();
         if let Some(call) = self.waiting_call() {
             let tool = call.recipient.as_deref().unwrap_or_default();
             self.show.note(&format!("waits for {}: what you say next is its answer", show::printable(tool)));

@@ -60,7 +60,7 @@ struct Arguments {
 enum Command {
     Train(Box<train::Arguments>),
     Generate(generate::Arguments),
-    Chat(chat::Arguments),
+    Chat(Box<chat::Arguments>),
     Eval(eval::Arguments),
     Inspect(inspect::Arguments),
     Quantize(quantize::Arguments),
@@ -105,7 +105,7 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Generate(arguments) => generate::run(arguments),
-        Command::Chat(arguments) => chat::run(arguments),
+        Command::Chat(arguments) => chat::run(*arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Quantize(arguments) => quantize::run(&arguments),

@@ -1,5 +1,8 @@
 //! `ossia tool`
 
+mod browser;
+
+pub use self::browser::BrowserArguments;
 use super::{print, standard_input};
 use crate::error::{Error, Result};
 use crate::tools::apply_patch::Workspace;
@@ -13,6 +16,8 @@ use std::time::Duration;
 pub enum Command {
     /// Run the program on standard input in a sandbox, and print what the model would be told
     Python(PythonArguments),
+    /// Search and read pages: a call a line, such as `search {"query": "fox"}` or `open {"id": 0}`
+    Browser(BrowserArguments),
     /// Apply the patch on standard input to the files of a directory, whole or not at all
     ApplyPatch {
         /// The directory; nothing outside of it is read or changed
@@ -56,6 +61,7 @@ pub fn run(command: Command) -> Result<()> {
             print(answer.trim_end_matches('\n'))?;
             print("\n")
         }
+        Command::Browser(arguments) => arguments.run(),
         Command::ApplyPatch { root } => {
             let workspace = Workspace::open(&root)?;
             let answer = workspace.apply(&standard_input()?);

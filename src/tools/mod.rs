@@ -1,9 +1,11 @@
 //! Tools that a model calls by recipient, and what they answer.       Book: chapter 25
 //!
 //! What a model writes is not to be trusted, whatever it was asked: it may have read a page that asked for something
-//! else. So a program runs where it can reach nothing, and a patch changes files of one directory alone.
+//! else. So a program runs where it can reach nothing, a patch changes files of one directory alone, and pages come from
+//! the public internet.
 
 pub mod apply_patch;
+pub mod browser;
 pub mod python;
 #[cfg(target_os = "linux")]
 mod bubblewrap;
@@ -12,22 +14,26 @@ pub mod sandbox;
 
 use crate::harmony::{Message, Tool, ToolNamespace, python_tool};
 use apply_patch::Workspace;
+use browser::Browser;
 use python::Python;
 use serde_json::json;
 
 /// The tools that a model may call.
 #[derive(Default)]
-pub struct Toolbox {
+pub struct Toolbox<'t> {
     /// Runs programs.
     pub python: Option<Python>,
     /// Where files may be changed.
     pub workspace: Option<Workspace>,
+    /// Searches and reads.
+    pub browser: Option<Browser<'t>>,
 }
 
-impl Toolbox {
+impl Toolbox<'_> {
     /// What stands in the system message.
     pub fn namespaces(&self) -> Vec<ToolNamespace> {
-        self.python.iter().map(|_| python_tool()).collect()
+        let browser = self.browser.iter().map(Browser::namespace);
+        browser.chain(self.python.iter().map(|_| python_tool())).collect()
     }
 
     /// What stands in the developer message: instructions, and functions.
@@ -45,9 +51,10 @@ impl Toolbox {
     /// What a tool answers to a call, on the channel of the call; `None` if it is for no tool of these.
     pub fn answer(&mut self, call: &Message) -> Option<Message> {
         let name = call.recipient.as_deref()?;
-        let text = match (name, &mut self.python, &self.workspace) {
-            ("python", Some(python), _) => python.run(&call.text()),
-            ("functions.apply_patch" | "apply_patch", _, Some(workspace)) => workspace.answer(&call.text()),
+        let text = match name {
+            "python" => self.python.as_mut()?.run(&call.text()),
+            "functions.apply_patch" | "apply_patch" => self.workspace.as_ref()?.answer(&call.text()),
+            _ if name.starts_with("browser.") => self.browser.as_mut()?.answer(call),
             _ => return None,
         };
         Some(Message::answering(call, text))

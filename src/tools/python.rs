@@ -5,8 +5,8 @@ use serde::Deserialize;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Where programs run, and how far.
@@ -63,7 +63,7 @@ pub struct Python {
 /// An interpreter that runs.
 struct Running {
     child: Child,
-    programs: ChildStdin,
+    programs: Sender<String>,
     output: Receiver<Vec<u8>>,
     count: u64,
 }
@@ -156,7 +156,7 @@ impl Python {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // Ctrl-C is for the chat
         let mut child = command.spawn().map_err(|e| Error::io(command.get_program(), "run", e))?;
-        let (Some(programs), Some(mut from)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(mut to), Some(mut from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::argument("the interpreter has no pipes"));
         };
         let (send, output) = sync_channel(16); // who writes faster than is read waits
@@ -168,6 +168,9 @@ impl Python {
                 }
             }
         });
+        // An interpreter that does not read must not keep us from looking at the clock.
+        let (programs, sent) = channel::<String>();
+        std::thread::spawn(move || while sent.recv().is_ok_and(|program| to.write_all(program.as_bytes()).is_ok()) {});
         let mut running = Running { child, programs, output, count: 0 };
         match running.until(b"ready\n", START, 1 << 10).1 {
             End::Done => Ok(running),
@@ -230,8 +233,7 @@ impl Running {
         self.count += 1;
         // A program could find the mark and write it; then its own output is cut, and that of the next begins with it.
         let mark = format!("\0{:016x}{:08x}\0", RandomState::new().hash_one(self.count), self.count);
-        let sent = write!(self.programs, "{} {mark}\n{program}", program.len()).and_then(|()| self.programs.flush());
-        match sent {
+        match self.programs.send(format!("{} {mark}\n{program}", program.len())) {
             Ok(()) => self.until(mark.as_bytes(), timeout, most),
             Err(_) => (String::new(), End::Gone),
         }

@@ -1,21 +1,45 @@
 //! The tools of a chat.
 
+use super::show::printable;
 use super::{Arguments, developer, system_of};
 use crate::error::{Error, Result};
 use crate::harmony::{Content, Message, Role};
+use crate::tokenizer::Tokenizer;
 use crate::tools::Toolbox;
 use crate::tools::apply_patch::Workspace;
+use crate::tools::browser::Citation;
 use std::collections::BTreeMap;
+
+impl super::Session<'_> {
+    /// Says where the pages stand that an answer cites.
+    pub fn show_citations(&self) {
+        let answer = self.chat.messages.last().filter(|last| last.role == Role::Assistant && last.recipient.is_none());
+        let (Some(answer), Some(browser)) = (answer, &self.tools.browser) else { return };
+        for Citation { cursor, lines, title, url } in browser.citations(&answer.text()) {
+            self.show.note(&printable(&format!("{cursor}, {lines}: {title} {url}")));
+        }
+    }
+}
 
 /// The tools that were asked for, and the first messages with what the model is told of them.
 ///
 /// # Errors
 /// If one cannot be had.
-pub fn toolbox(arguments: &Arguments, mut messages: Vec<Message>) -> Result<(Toolbox, Vec<Message>)> {
+pub fn toolbox<'t>(
+    arguments: &Arguments,
+    mut messages: Vec<Message>,
+    tokenizer: &'t Tokenizer,
+    context: usize,
+) -> Result<(Toolbox<'t>, Vec<Message>)> {
     let mut tools = Toolbox::default();
     let wanted = |name: &str| arguments.tools.iter().any(|tool| tool == name);
     if wanted("python") {
         tools.python = Some(arguments.python.start()?);
+    }
+    if wanted("browser") {
+        let mut browser = arguments.browser.start(tokenizer)?;
+        browser.view_tokens = browser.view_tokens.min(context / 4);
+        tools.browser = Some(browser);
     }
     if wanted("apply_patch") {
         let root = arguments.python.root.as_ref();

@@ -49,3 +49,33 @@ fn command_line_applies_patches() {
     refuse(&["tool", "apply_patch"], at, "--root");
     refuse(&["tool", "apply_patch", "--root", "nowhere"], at, "nowhere");
 }
+
+#[test]
+fn command_line_browses_documents() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    std::fs::create_dir(at.join("tales")).unwrap();
+    std::fs::write(at.join("tales/fox.txt"), "A fox met a raven.\nIt was late.").unwrap();
+    let calls = "search {\"query\": \"raven\"}\n\nopen {\"id\": 0}\nfind {\"pattern\": \"late\"}\nopen [\n";
+    let output = tool(&["browser", "--documents", "tales"], calls, at);
+    let shown = "[0] raven\n**viewing lines [0 - 4] of 4**\n\nL0: \nL1: URL: \nL2: # Search Results\nL3: \n\
+        L4:   * 【0†fox.txt】 A fox met a raven. It was late.\n\
+        [1] fox.txt (document:///fox.txt)\n**viewing lines [0 - 3] of 3**\n\nL0: \nL1: URL: document:///fox.txt\n\
+        L2: A fox met a raven.\nL3: It was late.\n\
+        [2] Find results for text: `late` in `fox.txt` (document:///fox.txt/find?pattern=late)\n\
+        **viewing lines [0 - 1] of 1**\n\nL0: # 【0†match at L3】\nL1: It was late.\n\
+        {\"error\": \"Invalid function arguments\"}\n";
+    assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).trim()), (shown, "documents: 1"));
+    let web = tool(&["browser", "--web"], "open {\"id\": \"http://127.0.0.1:9/\"}\nsearch {\"query\": \"x\"}", at);
+    let answers = text(&web.stdout);
+    assert!(
+        answers.contains("127.0.0.1, which is not of the public internet\nThere is nothing to search"),
+        "{answers}"
+    );
+    refuse(&["tool", "browser"], at, "--documents DIR, --search-url URL or --web");
+    refuse(&["tool", "browser", "--documents", "nowhere"], at, "nowhere");
+    refuse(&["tool", "browser", "--search-header", "a: b"], at, "--search-url");
+    refuse(&["tool", "browser", "--search-url", "http://x.example/"], at, "{query}");
+    let key = ["tool", "browser", "--search-url", "http://x.example/{query}", "--search-header", "a: {key}"];
+    refuse(&key, at, "OSSIA_SEARCH_KEY is not set");
+}

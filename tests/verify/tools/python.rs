@@ -96,6 +96,18 @@ fn tools_python_that_ends_is_started_anew() {
     assert_eq!(python.run("2 + 3"), "5\n");
 }
 
+/// A program that takes the place of what reads programs, and does not read: the next is longer than a pipe holds.
+#[test]
+fn tools_python_is_stopped_before_it_reads() {
+    let Some(mut python) = session_with(Settings { timeout: Duration::from_secs(2), ..settings() }) else { return };
+    let program = "import os, __main__\nreads = __main__.programs.fileno()\nunread = os.dup(reads)\n\
+        empty, kept = os.pipe()\nos.dup2(empty, reads)";
+    assert_eq!(python.run(program), "3\n");
+    let answer = python.run(&format!("'{}'", "x".repeat(1 << 20)));
+    assert_eq!(answer, "[stopped after 2s; the session was started anew, its names are gone]");
+    assert_eq!(python.run("2 + 3"), "5\n");
+}
+
 #[test]
 fn tools_python_without_an_interpreter_is_refused() {
     let message = |settings: Settings| Python::new(settings).err().unwrap().to_string();
