@@ -60,3 +60,5 @@ pub mod tasks;
 pub mod tools;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(doctest)]
+mod book;

@@ -1,4 +1,4 @@
-//! The whole model: embedding, L blocks, a norm, and the projection back to the vocabulary.       Book: chapter 11
+//! The whole model: embedding, L blocks, a norm, and the projection back to the vocabulary.       Book: model.md
 //!
 //! Training, prefill, decoding and tracing run the same [`Transformer::forward`].
 

@@ -1,4 +1,4 @@
-//! MXFP4: 32 numbers in 17 bytes.       Book: chapter 14
+//! MXFP4: 32 numbers in 17 bytes.       Book: mxfp4.md
 //!
 //! A block of 32 shares one scale, a power of two in a byte (E8M0: 2^(byte − 127), 255 is NaN). Each number is four
 //! bits (E2M1: a sign, two bits of exponent, one of mantissa): ±0, ½, 1, 1½, 2, 3, 4, 6. Two of them make a byte, the

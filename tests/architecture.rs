@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may import of the crate. Everyone may import `error`, and any module itself.
-const MAY_IMPORT: [(&str, &[&str]); 23] = [
+const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("error", &[]),
     ("files", &[]),
     ("profile", &[]),
@@ -28,6 +28,7 @@ const MAY_IMPORT: [(&str, &[&str]); 23] = [
     ("tasks", &["chat", "harmony", "generate", "model", "data", "tokenizer", "kernels"]),
     ("tools", &["harmony", "tokenizer"]),
     ("cli", &["*"]),
+    ("book", &[]),
     ("main", &["*"]),
 ];
 

@@ -1,4 +1,4 @@
-//! A conversation with a model: its messages, and the one text that the model reads.       Book: chapter 23
+//! A conversation with a model: its messages, and the one text that the model reads.       Book: effort.md
 //!
 //! ```text
 //! messages ──render──▶ prompt ──go_to──▶ model ──draw──▶ token ──parse──▶ messages, and so on

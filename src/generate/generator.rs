@@ -1,4 +1,4 @@
-//! Prefill, then one token after another.       Book: chapter 17
+//! Prefill, then one token after another.       Book: kv_cache.md
 
 use super::sampler::{Sampler, Sampling};
 use crate::error::{Error, Result};

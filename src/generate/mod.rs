@@ -1,4 +1,4 @@
-//! Text from a model.       Book: chapters 17 and 18
+//! Text from a model.       Book: sampling.md
 
 pub mod sampler;
 pub mod generator;

@@ -1,4 +1,4 @@
-//! One token out of V logits.       Book: chapter 18
+//! One token out of V logits.       Book: sampling.md
 //!
 //! In this order, as in transformers: repetition penalty, temperature, top-k, top-p, min-p, then a draw.
 

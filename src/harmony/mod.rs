@@ -1,4 +1,4 @@
-//! Harmony: the language in which gpt-oss is spoken to.       Book: chapter 22
+//! Harmony: the language in which gpt-oss is spoken to.       Book: harmony.md
 //!
 //! A conversation is messages, and a message is a header and content between marks, which are special tokens. The model
 //! thinks on the channel `analysis`, calls tools on `commentary`, and answers on `final`. [`Harmony::render`] makes tokens

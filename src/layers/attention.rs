@@ -1,4 +1,4 @@
-//! Grouped-query attention with rotary positions, sinks, and a window on even layers.       Book: chapter 7
+//! Grouped-query attention with rotary positions, sinks, and a window on even layers.       Book: attention.md
 
 use super::{Init, LayerCache, Linear, Parameter, Source, Visitor};
 use crate::config::ModelConfig;

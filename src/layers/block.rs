@@ -1,4 +1,4 @@
-//! One layer: attention, then experts, each behind a norm and beside a residual connection.       Book: chapter 11
+//! One layer: attention, then experts, each behind a norm and beside a residual connection.       Book: model.md
 
 use super::router::Routing;
 use super::{Attention, Experts, LayerCache, Mlp, RmsNorm, Router, Source, Visitor};

@@ -1,4 +1,4 @@
-//! The experts of one layer: E small SwiGLU networks, of which a token sees A.       Book: chapter 10
+//! The experts of one layer: E small SwiGLU networks, of which a token sees A.       Book: experts.md
 
 use super::router::Routing;
 use super::{Init, Parameter, Source, Visitor, Weight};

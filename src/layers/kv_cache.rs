@@ -1,4 +1,4 @@
-//! Keys and values of the tokens so far.       Book: chapter 17
+//! Keys and values of the tokens so far.       Book: kv_cache.md
 //!
 //! A full layer keeps all of them, in one growing run. A sliding layer keeps a ring of W: position p lies in slot
 //! p mod W, where it overwrites position p − W, which no later query can see. New tokens attend to what is in the

@@ -1,4 +1,4 @@
-//! One SwiGLU network for every token: what a layer without experts has in their place.       Book: chapter 8
+//! One SwiGLU network for every token: what a layer without experts has in their place.       Book: swiglu.md
 
 use super::{Linear, Source, Visitor};
 use crate::config::ModelConfig;

@@ -1,4 +1,4 @@
-//! The angles of RoPE, and YaRN.       Book: chapter 6
+//! The angles of RoPE, and YaRN.       Book: rotary.md
 //!
 //! Pair i of a head turns by position·θᵢ with θᵢ = θ^(−2i/D): the first pairs spin fast, the last ones hardly.
 //! YaRN makes a model trained on 4,096 positions read 131,072: pairs that turn often within the old context are left

@@ -1,4 +1,4 @@
-//! Which experts a token goes to, and how much each counts.       Book: chapter 9
+//! Which experts a token goes to, and how much each counts.       Book: routing.md
 
 use super::{Linear, Source, Visitor};
 use crate::config::ModelConfig;

@@ -1,4 +1,4 @@
-//! A weight: trained in memory, or frozen in its file.       Book: chapter 14
+//! A weight: trained in memory, or frozen in its file.       Book: mxfp4.md
 
 use crate::ops::cross_entropy::{cross_entropy, cross_entropy_frozen};
 use crate::ops::{embedding, frozen, grouped_matmul, matmul};

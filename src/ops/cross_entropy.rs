@@ -1,4 +1,4 @@
-//! Cross-entropy, fused with the output projection.   loss = mean over t of  ln Σᵥ e^zₜᵥ − zₜ,target       Book: chapter 12
+//! Cross-entropy, fused with the output projection.   loss = mean over t of  ln Σᵥ e^zₜᵥ − zₜ,target       Book: loss.md
 //!
 //! h (T, H), W (V, H), targets (T,) → one number, with the logits z = h·Wᵀ.  With V = 201,088 the logits of one
 //! batch would be gigabytes, so they exist for one block of tokens at a time. The gradient of a block needs nothing

@@ -1,4 +1,4 @@
-//! Tokens to their experts and back.       Book: chapter 10
+//! Tokens to their experts and back.       Book: experts.md
 //!
 //! Each of T tokens goes to A experts. [`Dispatch`] lists the T·A visits sorted by expert, so that an expert's
 //! tokens lie together and its work is one matrix product; nothing is dropped, nothing is padded.

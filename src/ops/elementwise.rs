@@ -1,4 +1,4 @@
-//! Operations on numbers side by side: y = f(x), and z = a ∘ b with broadcasting.       Book: chapter 2
+//! Operations on numbers side by side: y = f(x), and z = a ∘ b with broadcasting.       Book: tensor.md
 //!
 //! Shapes broadcast as in NumPy: aligned at the last dimension, a length of 1 is repeated. The gradient of a
 //! repeated number is the sum over its copies.

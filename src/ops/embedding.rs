@@ -1,4 +1,4 @@
-//! Embedding.   `y = W[id]`       Book: chapter 4
+//! Embedding.   `y = W[id]`       Book: embedding.md
 //!
 //! ids (T,), W (V, H) → y (T, H).  The way back adds each row of dy to the row of dW that it came from.
 

@@ -1,4 +1,4 @@
-//! Layers whose weights are frozen and stay in their file: linear, grouped, embedding.       Book: chapter 14
+//! Layers whose weights are frozen and stay in their file: linear, grouped, embedding.       Book: mxfp4.md
 //!
 //! The same maths as [`matmul`](super::matmul), [`grouped_matmul`](super::grouped_matmul) and
 //! [`embedding`](super::embedding), with a [`Stored`] in the place of W. The gradient flows through to the input, and to

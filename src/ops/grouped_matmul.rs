@@ -1,4 +1,4 @@
-//! One matrix product per expert:  y = x·Wₑ + bₑ  for the rows of expert e.       Book: chapter 10
+//! One matrix product per expert:  y = x·Wₑ + bₑ  for the rows of expert e.       Book: experts.md
 //!
 //! x (R, In) sorted by expert, W (E, In, Out), b (E, Out) → y (R, Out).  `offsets` (E + 1,) says where each
 //! expert's rows begin. The weights lie as in the Hugging Face checkpoint: one row per input, so no transpose.

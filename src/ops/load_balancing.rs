@@ -1,4 +1,4 @@
-//! Load-balancing loss.   E · Σₐ Σₑ fₐₑ · Pₑ       Book: chapter 9
+//! Load-balancing loss.   E · Σₐ Σₑ fₐₑ · Pₑ       Book: routing.md
 //!
 //! logits (T, E) of each layer → one number.  fₐₑ is the share of tokens whose choice a is expert e, Pₑ the mean
 //! router probability of e (softmax over all experts); both over the tokens of all layers together. It is A where

@@ -1,4 +1,4 @@
-//! Matrix product, and the linear layer  y = x·Wᵀ + b.       Book: chapter 2
+//! Matrix product, and the linear layer  y = x·Wᵀ + b.       Book: tensor.md
 //!
 //! x (T, H), W (O, H), b (O,) → y (T, O).  A weight has one row per output, as in PyTorch and in every checkpoint.
 //! The way back:  dx = dy·W,  dW = dyᵀ·x,  db = Σₜ dyₜ.  Nothing is saved but the inputs.

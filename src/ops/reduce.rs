@@ -1,4 +1,4 @@
-//! Many numbers to one: sums, means and maxima, of everything or along one dimension.       Book: chapter 2
+//! Many numbers to one: sums, means and maxima, of everything or along one dimension.       Book: tensor.md
 
 use crate::tensor::{Tensor, array};
 use ndarray::{Axis, Zip};

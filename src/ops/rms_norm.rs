@@ -1,4 +1,4 @@
-//! RMSNorm.   y = x · r · w,   r = 1/√(mean(x²) + ε)       Book: chapter 5
+//! RMSNorm.   y = x · r · w,   r = 1/√(mean(x²) + ε)       Book: rms_norm.md
 //!
 //! x (T, H), w (H,) → y (T, H).  Saves r (T,) for the way back.
 //! Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467>

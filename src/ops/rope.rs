@@ -1,4 +1,4 @@
-//! Rotary position embedding.   (a, b) → (a·cos − b·sin, b·cos + a·sin)       Book: chapter 6
+//! Rotary position embedding.   (a, b) → (a·cos − b·sin, b·cos + a·sin)       Book: rotary.md
 //!
 //! x (B·T, heads·D) → the same shape.  In each head, number i of the first half and number i of the second half are
 //! the two coordinates of a point, which turns by the angle position·θᵢ (gpt-oss pairs halves, not neighbours).

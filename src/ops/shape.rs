@@ -1,4 +1,4 @@
-//! The same numbers in another arrangement.       Book: chapter 2
+//! The same numbers in another arrangement.       Book: tensor.md
 
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};

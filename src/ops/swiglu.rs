@@ -1,4 +1,4 @@
-//! Clamped SwiGLU.   y = (u + 1) · g · σ(α·g),   g = min(gate, limit),   u = clamp(up, ±limit)       Book: chapter 8
+//! Clamped SwiGLU.   y = (u + 1) · g · σ(α·g),   g = min(gate, limit),   u = clamp(up, ±limit)       Book: swiglu.md
 //!
 //! gate_up (T, 2I) holds gates and ups in turns: g₀ u₀ g₁ u₁ … → y (T, I).  gpt-oss: α = 1.702, limit = 7.
 //! The way back, with s = σ(αg):  dgate = dy·(u + 1)·s·(1 + αg(1 − s)) where gate < limit,  dup = dy·g·s where

@@ -1,4 +1,4 @@
-//! The k largest router logits of a token, and the softmax over just those.       Book: chapter 9
+//! The k largest router logits of a token, and the softmax over just those.       Book: routing.md
 //!
 //! logits (T, E) → indices (T, A) and weights (T, A).  Indices stand from the largest logit to the smallest; of
 //! equal logits the lower index wins. (PyTorch promises no order: its 2.15 takes 6, 5, 4 of eight equal logits.)

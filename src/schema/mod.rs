@@ -1,4 +1,4 @@
-//! Structured output: a model writes what a JSON Schema accepts, and nothing else.       Book: chapter 24
+//! Structured output: a model writes what a JSON Schema accepts, and nothing else.       Book: structured_output.md
 //!
 //! ```text
 //! schema ──compile──▶ grammar ──automaton──▶ which bytes may follow ──vocabulary──▶ which tokens may be drawn

@@ -1,4 +1,4 @@
-//! Weights as they lie in a file.       Book: chapter 14
+//! Weights as they lie in a file.       Book: mxfp4.md
 //!
 //! A checkpoint of 13 GB is not read, it is mapped: the system brings in the pages that are touched, when they are
 //! touched. A [`Stored`] is a matrix, or a stack of them, somewhere in such a file, in f32, bf16 or MXFP4; or in memory,

@@ -1,4 +1,4 @@
-//! Text ↔ token ids: byte-level BPE with the pieces of o200k.                                    Book: chapter 2
+//! Text ↔ token ids: byte-level BPE with the pieces of o200k.                                    Book: tokens.md
 //!
 //! ```text
 //! "Once upon 1234 times"

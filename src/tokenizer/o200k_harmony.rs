@@ -1,4 +1,4 @@
-//! o200k_harmony: the vocabulary of gpt-oss, 201,088 ids.       Book: chapter 2
+//! o200k_harmony: the vocabulary of gpt-oss, 201,088 ids.       Book: tokens.md
 //!
 //! The first 199,998 are the byte strings of o200k_base, in the order in which their merges were learned; behind them
 //! stand the special tokens that structure a harmony conversation, and names that are reserved. The byte strings come

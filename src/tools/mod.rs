@@ -1,4 +1,4 @@
-//! Tools that a model calls by recipient, and what they answer.       Book: chapter 25
+//! Tools that a model calls by recipient, and what they answer.       Book: tools.md
 //!
 //! What a model writes is not to be trusted, whatever it was asked: it may have read a page that asked for something
 //! else. So a program runs where it can reach nothing, a patch changes files of one directory alone, and pages come from

@@ -1,4 +1,4 @@
-//! AdamW, and clipping.       Book: chapter 13
+//! AdamW, and clipping.       Book: adamw.md
 //!
 //! Each weight moves against a running mean of its gradient, divided by the root of a running mean of its square, so
 //! that all weights move at a similar pace. Decay pulls weights towards zero directly ("decoupled"), not through
@@ -27,6 +27,13 @@ pub struct Hyperparameters {
     pub weight_decay: f64,
     /// The gradient of all parameters together is scaled down to this length.
     pub clip: f64,
+}
+
+impl Default for Hyperparameters {
+    /// What language models are usually trained with.
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 }
+    }
 }
 
 /// The running means of one parameter, as long as it.

@@ -1,4 +1,4 @@
-//! Training: batches in, a better model out.       Book: chapters 13 to 16
+//! Training: batches in, a better model out.       Book: training.md
 //!
 //! [`Trainer`] owns the model, the optimizer and the data, and takes one step at a time; [`run`] keeps all of it in a
 //! directory, so that a run that was stopped goes on as if nothing had happened. Nothing here prints: a [`Monitor`]

@@ -1,4 +1,4 @@
-//! The learning rate over time.       Book: chapter 13
+//! The learning rate over time.       Book: adamw.md
 
 use serde::{Deserialize, Serialize};
 

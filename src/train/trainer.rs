@@ -1,4 +1,4 @@
-//! The training loop.       Book: chapter 16
+//! The training loop.       Book: training.md
 
 use super::adamw::{AdamW, Hyperparameters};
 use super::evaluate::{Evaluation, EvaluationSet, evaluate};

@@ -61,7 +61,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> Result<RunSettings> 
         "small" => (4_000, 4, 1e-3),
         _ => (4_000, 4, 5e-4),
     };
-    let steps = a.steps.unwrap_or(steps);
+    let (steps, usual) = (a.steps.unwrap_or(steps), Hyperparameters::default());
     let settings = Settings {
         steps,
         batch_size: a.batch_size.unwrap_or(batch_size),
@@ -71,11 +71,11 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> Result<RunSettings> 
         warmup: a.warmup.unwrap_or((steps / 20).max(1)),
         schedule: if a.schedule.as_deref() == Some("constant") { Schedule::Constant } else { Schedule::Cosine },
         adamw: Hyperparameters {
-            beta1: a.beta1.unwrap_or(0.9),
-            beta2: a.beta2.unwrap_or(0.95),
-            epsilon: 1e-8,
-            weight_decay: a.weight_decay.unwrap_or(0.1),
-            clip: a.clip.unwrap_or(1.0),
+            beta1: a.beta1.unwrap_or(usual.beta1),
+            beta2: a.beta2.unwrap_or(usual.beta2),
+            weight_decay: a.weight_decay.unwrap_or(usual.weight_decay),
+            clip: a.clip.unwrap_or(usual.clip),
+            ..usual
         },
         seed: a.seed.unwrap_or(0),
         log_every: a.log_every.unwrap_or(10),

@@ -1,4 +1,4 @@
-//! Attention: causal, grouped queries, sliding window, learned sinks.       Book: chapter 7
+//! Attention: causal, grouped queries, sliding window, learned sinks.       Book: attention.md
 //!
 //! For query t of head h, which shares key/value head h·K/N with its group:
 //!   sⱼ = ⟨qₜ, kⱼ⟩/√D for the keys j that t may see: j ≤ t, and t − j < W with a window (W keys, itself included)

@@ -1,0 +1,45 @@
+//! Draws the figures of the book, each from numbers that the engine computes here.
+//!
+//! cargo run --release --example figures [-- DIR]    (DIR: where to, else book/src/pictures)
+//!
+//! A figure is a function that gets a [`Paper`]; where it needs a model that has learned something, it asks for the
+//! [`Storyteller`], which is trained once, in about a minute.
+
+mod paper;
+mod storyteller;
+
+mod normalisation;
+
+use paper::{Drawing, Paper};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use storyteller::Storyteller;
+
+/// What a figure is drawn from.
+enum Figure {
+    /// The engine alone.
+    Of(fn(Paper) -> Drawing),
+    /// A model that tells stories.
+    OfStoryteller(fn(Paper, &Storyteller) -> Drawing),
+}
+
+/// All figures, by the name of their file.
+const FIGURES: &[(&str, Figure)] = &[("rms-norm", Figure::OfStoryteller(normalisation::residual_stream))];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/pictures");
+    let directory = std::env::args().nth(1).map_or(default, PathBuf::from);
+    std::fs::create_dir_all(&directory)?;
+    let storyteller = Storyteller::trained()?;
+    for (name, figure) in FIGURES {
+        let mut svg = String::new();
+        match figure {
+            Figure::Of(draw) => draw(Paper::new(&mut svg))?,
+            Figure::OfStoryteller(draw) => draw(Paper::new(&mut svg), &storyteller)?,
+        }
+        let path = directory.join(format!("{name}.svg"));
+        std::fs::write(&path, paper::on_the_page(name, &svg))?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! What figures are drawn on: they stand in the page itself, so they take its colours, light or dark.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use std::error::Error;
+
+/// How drawing ends.
+pub type Drawing = Result<(), Box<dyn Error>>;
+
+/// Colours that can be told apart on white and on black, also by those who do not see red and green.
+pub const BLUE: RGBColor = RGBColor(74, 144, 217);
+pub const ORANGE: RGBColor = RGBColor(230, 126, 34);
+pub const GREEN: RGBColor = RGBColor(39, 160, 110);
+pub const PURPLE: RGBColor = RGBColor(165, 105, 200);
+/// Lines that help the eye.
+pub const FAINT: RGBColor = RGBColor(136, 136, 136);
+/// The colour of the page's text: see [`on_the_page`].
+pub const INK: RGBColor = RGBColor(1, 2, 3);
+
+/// An empty figure.
+pub struct Paper<'a>(&'a mut String);
+
+impl<'a> Paper<'a> {
+    pub fn new(svg: &'a mut String) -> Self {
+        Self(svg)
+    }
+
+    /// So many points wide and high.
+    pub fn area(self, width: u32, height: u32) -> DrawingArea<SVGBackend<'a>, Shift> {
+        SVGBackend::with_string(self.0, (width, height)).into_drawing_area()
+    }
+}
+
+/// Text in the colour of the page.
+pub fn text(size: i32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&INK)
+}
+
+/// The same figure as a part of a page: it is as wide as it may be, its ink has the colour of the text, and no line of it
+/// is empty, which would end it for Markdown.
+pub fn on_the_page(name: &str, svg: &str) -> String {
+    let figure = svg.replace("#010203", "currentColor");
+    let figure = figure.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{name}\" "), 1);
+    figure.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n") + "\n"
+}

@@ -1,0 +1,70 @@
+//! The model that the figures look into: `nano`, after 400 steps on the built-in stories.
+
+use ndarray::Array2;
+use ossia::config::ModelConfig;
+use ossia::data::{Batches, Corpus, Windows};
+use ossia::error::Result;
+use ossia::model::Transformer;
+use ossia::tensor::{Array, slice};
+use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
+use ossia::train::schedule::Schedule;
+use ossia::train::trainer::{Settings, StepReport, Trainer};
+use std::collections::HashMap;
+
+/// A model that learned to tell stories, and how it did.
+pub struct Storyteller {
+    pub model: Transformer,
+    pub tokenizer: Tokenizer,
+    /// What every step found out.
+    pub steps: Vec<StepReport>,
+}
+
+/// A story that the model was not trained on, for figures to show.
+pub const STORY: &str = "Once upon a time, there was a boy named Tom. Tom had a red ball. He loved the ball.";
+
+impl Storyteller {
+    /// Trains it. The same on every run.
+    pub fn trained() -> Result<Self> {
+        let corpus = Corpus::builtin(6_000, 0);
+        let texts = || corpus.documents.iter().map(String::as_str);
+        let config = ModelConfig { context: 256, ..ModelConfig::nano() };
+        let tokenizer = tokenizer::train(texts(), config.vocab_size, &[END_OF_TEXT])?;
+        let documents: Vec<Vec<u32>> = texts().map(|text| tokenizer.encode(text)).collect();
+        let windows = Windows::new(&documents, tokenizer.end_of_text().unwrap_or(0), config.context)?;
+        let settings = Settings {
+            steps: 400,
+            batch_size: 8,
+            context: config.context,
+            accumulate: 1,
+            learning_rate: 2e-3,
+            warmup: 20,
+            schedule: Schedule::Cosine,
+            adamw: Default::default(),
+            seed: 0,
+            log_every: 0,
+            eval_every: 0,
+            save_every: 0,
+        };
+        let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
+        let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
+        let steps = (0..trainer.settings.steps).map(|_| trainer.step()).collect::<Result<_>>()?;
+        Ok(Self { model: trainer.model, tokenizer, steps })
+    }
+
+    /// Every tensor on the way of a text through the model, by the names of `ossia trace`.
+    pub fn observe(&self, text: &str) -> HashMap<String, Array> {
+        let ids = self.tokenizer.encode(text);
+        let tokens = Array2::from_shape_fn((1, ids.len()), |(_, t)| ids[t]);
+        let mut seen = HashMap::new();
+        self.model.forward_observed(tokens.view(), None, &mut |name, tensor| {
+            seen.insert(name, tensor.value().clone());
+        });
+        seen
+    }
+}
+
+/// The rows of a tensor.
+pub fn rows(x: &Array) -> impl Iterator<Item = &[f32]> {
+    let columns = x.shape().last().copied().unwrap_or(1);
+    slice(x).chunks_exact(columns)
+}

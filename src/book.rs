@@ -1,0 +1,11 @@
+//! The snippets of the book, as tests: `cargo test --doc`.
+
+macro_rules! chapters {
+    ($($name:ident)*) => { $(#[doc = include_str!(concat!("../book/src/", stringify!($name), ".md"))] mod $name {})* };
+}
+
+chapters! {
+    cover
+    rms_norm
+    speed
+}

@@ -1,0 +1,113 @@
+//! Every command that the book shows with what it prints: is that what it prints?
+//!
+//! A block ```console has commands, on lines that begin with `$ `, and below each what it prints on either output. The
+//! blocks of a chapter run in order in a directory of their own. Three things may differ: numbers with a unit of time or
+//! speed behind them, the last digits of other numbers with a point (by 1 %), and what a line `…` stands for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Shown {
+    command: String,
+    output: Vec<String>,
+}
+
+/// The commands of a chapter, and what they are said to print.
+fn commands(text: &str) -> Vec<Shown> {
+    let mut all: Vec<Shown> = Vec::new();
+    for block in text.split("```console\n").skip(1) {
+        for line in block.split("```").next().unwrap_or_default().lines() {
+            match (line.strip_prefix("$ "), all.last_mut()) {
+                (Some(command), _) => all.push(Shown { command: command.into(), output: Vec::new() }),
+                (None, Some(last)) => last.output.push(line.into()),
+                (None, None) => panic!("{line}: what printed this?"),
+            }
+        }
+    }
+    all
+}
+
+fn run(command: &str, directory: &Path) -> Vec<String> {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_ossia"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1; {command}")])
+        .current_dir(directory)
+        .env("PATH", path)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| line.trim_end().to_string()).collect()
+}
+
+const UNITS: [&str; 12] =
+    ["s", "ms", "µs", "tokens/s", "GB/s", "GFLOP/s", "s,", "tokens/s,", "GB/s,", "GFLOP/s,", "ms,", "min"];
+
+/// Whether two lines say the same, but for times.
+fn agree(said: &str, printed: &str) -> bool {
+    let (said, printed): (Vec<&str>, Vec<&str>) =
+        (said.split_whitespace().collect(), printed.split_whitespace().collect());
+    let bare = |word: &str| word.trim_matches(|c: char| !c.is_ascii_digit()).replace(',', "").parse::<f64>().ok();
+    said.len() == printed.len()
+        && said.iter().zip(&printed).enumerate().all(|(i, (a, b))| {
+            let is_measured = printed.get(i + 1).is_some_and(|unit| UNITS.contains(unit));
+            match (bare(a), bare(b)) {
+                _ if a == b => true,
+                (Some(_), Some(_)) if is_measured => true,
+                (Some(x), Some(y)) if a.contains('.') && b.contains('.') => {
+                    (x - y).abs() <= 0.01 * x.abs().max(y.abs())
+                }
+                _ => false,
+            }
+        })
+}
+
+/// The first line that is not printed as it is said.
+fn difference(said: &[String], printed: &[String]) -> Option<String> {
+    match (said.first().map(String::as_str), printed.first()) {
+        (None, None) => None,
+        (Some("…"), _) => (0..=printed.len())
+            .find(|&skip| difference(&said[1..], &printed[skip..]).is_none())
+            .map_or_else(|| Some("what follows … is not printed".into()), |_| None),
+        (Some(a), Some(b)) if agree(a, b) => difference(&said[1..], &printed[1..]),
+        (a, b) => {
+            Some(format!("said:    {}\nprinted: {}", a.unwrap_or("nothing more"), b.map_or("nothing more", |b| b)))
+        }
+    }
+}
+
+#[test]
+fn book_commands_print_what_the_book_says() {
+    let only = std::env::var("CHAPTER").ok(); // CHAPTER=training.md: that one alone
+    let mut wrong = Vec::new();
+    let mut chapters: Vec<PathBuf> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    chapters.sort();
+    for chapter in chapters.iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        let name = chapter.file_name().unwrap().to_str().unwrap();
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let place = tempfile::tempdir().unwrap();
+        for Shown { command, output } in commands(&fs::read_to_string(chapter).unwrap()) {
+            let said: Vec<String> = output.iter().map(|line| line.trim_end().into()).collect();
+            let printed = run(&command, place.path());
+            if let Some(difference) = difference(&said, &printed) {
+                wrong.push(format!("{name}: $ {command}\n{difference}\n--- all of it:\n{}", printed.join("\n")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn book_commands_are_compared_with_a_tolerance_for_times_alone() {
+    assert!(agree("3 tokens in 0.5 s", "3 tokens in 12.7 s") && agree("loss 2.513", "loss 2.514"));
+    assert!(!agree("3 tokens", "4 tokens") && !agree("loss 2.5", "loss 2.6") && !agree("a b", "a"));
+    let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
+    assert_eq!(difference(&lines("a\n…\nd"), &lines("a\nb\nc\nd")), None);
+    assert!(difference(&lines("a\n…\ne"), &lines("a\nb")).is_some() && difference(&[], &lines("x")).is_some());
+}

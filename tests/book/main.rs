@@ -1,0 +1,191 @@
+//! The book says what is there: chapters, anchors, links, tests, and what every chapter has to have.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The chapters, by the names of their files, with their text.
+fn chapters() -> Vec<(String, String)> {
+    let mut chapters: Vec<(String, String)> = fs::read_dir(root().join("book/src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md") && !path.ends_with("SUMMARY.md"))
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_string(), read(&path)))
+        .collect();
+    chapters.sort();
+    chapters
+}
+
+/// Chapters that `WRITING.md` announces and that are still to be written. Says so aloud: the book is not done.
+fn announced() -> Vec<String> {
+    let writing = read(&root().join("book/WRITING.md"));
+    let list = writing.split("## Chapters").nth(1).unwrap_or_default();
+    let all = list.split([',', '\n', ' ']).filter(|name| !name.is_empty()).map(|name| format!("{name}.md"));
+    let all: Vec<String> = all.filter(|name| !root().join("book/src").join(name).exists()).collect();
+    if !all.is_empty() {
+        _ = std::io::stderr().write_all(format!("chapters still to come: {}\n", all.join(", ")).as_bytes());
+    }
+    all
+}
+
+/// Lines outside of fenced code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    text.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    })
+}
+
+/// What stands between `open` and `close`, wherever that is.
+fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(open).skip(1).filter_map(move |rest| rest.split_once(close).map(|(inside, _)| inside))
+}
+
+/// What the chapter `name` links to.
+fn links(text: &str) -> Vec<String> {
+    prose(text).flat_map(|line| between(line, "](", ")")).map(Into::into).collect()
+}
+
+/// As mdBook writes the id of a heading.
+fn heading_ids(text: &str) -> BTreeSet<String> {
+    let id = |line: &str| {
+        let kept = line.trim_start_matches('#').trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    prose(text).filter(|line| line.starts_with('#')).map(id).collect()
+}
+
+#[test]
+fn book_lists_every_chapter_once() {
+    let summary = read(&root().join("book/src/SUMMARY.md"));
+    let mut listed = links(&summary);
+    listed.sort();
+    let files: Vec<String> = chapters().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(listed, files, "SUMMARY.md and the files");
+    let tested = read(&root().join("src/book.rs"));
+    let tested: BTreeSet<&str> = between(&tested, "chapters! {", "}").flat_map(str::split_whitespace).collect();
+    let names: BTreeSet<&str> = files.iter().map(|file| file.trim_end_matches(".md")).collect();
+    assert_eq!(tested, names, "src/book.rs, which makes tests of snippets, and the files");
+}
+
+/// A quotation is never a copy: it is taken from the file when the book is built.
+#[test]
+fn book_quotes_what_is_there() {
+    for (chapter, text) in chapters() {
+        for include in between(&text, "{{#include ", "}}") {
+            let (file, anchor) = include.split_once(':').unwrap_or((include, ""));
+            let source = read(&root().join("book/src").join(file));
+            let marked =
+                |mark: &str| source.lines().any(|line| line.trim_end().ends_with(&format!("{mark}: {anchor}")));
+            assert!(anchor.is_empty() || marked("ANCHOR") && marked("ANCHOR_END"), "{chapter}: {include} is not there");
+        }
+    }
+}
+
+#[test]
+fn book_links_lead_somewhere() {
+    let (chapters, announced) = (chapters(), announced());
+    for (chapter, text) in &chapters {
+        for link in links(text).iter().filter(|link| !link.starts_with("https://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = if file.is_empty() { chapter } else { file };
+            let target = chapters.iter().find(|(name, _)| name == file);
+            let exists = target.is_some()
+                || announced.iter().any(|name| name == file)
+                || root().join("book/src").join(file).exists();
+            assert!(exists, "{chapter}: {link} is not there");
+            let found = target.is_none_or(|(_, text)| heading_ids(text).contains(heading));
+            assert!(heading.is_empty() || found, "{chapter}: {link}: there is no such heading");
+        }
+    }
+}
+
+/// Every source of the crate says in which chapter it is explained; that chapter exists.
+#[test]
+fn book_has_the_chapters_that_the_code_names() {
+    let names: BTreeSet<String> = chapters().into_iter().map(|(name, _)| name).chain(announced()).collect();
+    for path in sources(&root().join("src")) {
+        for line in read(&path).lines().filter(|line| line.starts_with("//!")) {
+            if let Some((_, chapter)) = line.split_once("Book: ") {
+                assert!(names.contains(chapter.trim()), "{}: there is no chapter {chapter}", path.display());
+            }
+        }
+    }
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => files.extend(sources(&path)),
+            false if path.extension().is_some_and(|e| e == "rs") => files.push(path),
+            false => {}
+        }
+    }
+    files
+}
+
+/// What a chapter says catches a bug, catches something: a name of three words or more in code is a function.
+#[test]
+fn book_names_tests_that_exist() {
+    let code: Vec<String> = ["src", "tests", "benches"]
+        .iter()
+        .flat_map(|part| sources(&root().join(part)))
+        .map(|path| read(&path))
+        .collect();
+    let functions: BTreeSet<&str> = code.iter().flat_map(|text| between(text, "fn ", "(")).collect();
+    for (chapter, text) in chapters() {
+        for name in prose(&text).flat_map(|line| between(line, "`", "`")) {
+            let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if name.chars().all(word) && name.matches('_').count() >= 3 {
+                assert!(functions.contains(name), "{chapter}: there is no function {name}");
+            }
+            if let Some(filter) = name.strip_prefix("cargo test ").filter(|filter| !filter.starts_with('-')) {
+                assert!(functions.iter().any(|f| f.contains(filter)), "{chapter}: `{name}` runs no test");
+            }
+        }
+    }
+}
+
+/// What a chapter about a part of the engine has, in this order.
+const SECTIONS: [&str; 4] = ["## What goes wrong", "## Exercises", "## Quiz", "## Further reading"];
+
+/// Chapters that explain no part of the engine.
+const OTHERS: [&str; 9] = [
+    "cover.md",
+    "why.md",
+    "speed.md",
+    "bug_hunt.md",
+    "next.md",
+    "glossary.md",
+    "bibliography.md",
+    "notation.md",
+    "exercises.md",
+];
+
+#[test]
+fn book_chapters_have_all_their_parts() {
+    for (chapter, text) in chapters().iter().filter(|(name, _)| !OTHERS.contains(&name.as_str())) {
+        let sections: Vec<&str> = prose(text).filter(|line| SECTIONS.contains(line)).collect();
+        assert_eq!(sections, SECTIONS, "{chapter}");
+        let question = text.lines().filter(|line| !line.is_empty()).nth(1).unwrap_or_default();
+        assert!(question.starts_with('*'), "{chapter}: begins with the question that it answers, in italics");
+        assert!(text.contains("<figure>"), "{chapter}: has no picture");
+        assert!(text.contains("{{#include ../../src/"), "{chapter}: quotes no code");
+        let exercises = text.split("## Exercises").nth(1).unwrap_or_default().split("\n## ").next().unwrap_or_default();
+        let count = exercises.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count();
+        assert!((3..=5).contains(&count), "{chapter}: {count} exercises, expected 3 to 5");
+        assert!(text.matches("<details>").count() >= 3, "{chapter}: a quiz has three questions at least");
+    }
+}
