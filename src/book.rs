@@ -7,5 +7,8 @@ macro_rules! chapters {
 chapters! {
     cover
     rms_norm
+    mxfp4
     speed
+    exercises
+    bug_hunt
 }

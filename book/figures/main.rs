@@ -2,12 +2,12 @@
 //!
 //! cargo run --release --example figures [-- DIR]    (DIR: where to, else book/src/pictures)
 //!
-//! A figure is a function that gets a [`Paper`]; where it needs a model that has learned something, it asks for the
-//! [`Storyteller`], which is trained once, in about a minute.
+//! A figure is a function that gets a [`Paper`] and the [`Storyteller`], a model that is trained once, in about a minute.
 
 mod paper;
 mod storyteller;
 
+mod mxfp4;
 mod normalisation;
 
 use paper::{Drawing, Paper};
@@ -15,16 +15,11 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use storyteller::Storyteller;
 
-/// What a figure is drawn from.
-enum Figure {
-    /// The engine alone.
-    Of(fn(Paper) -> Drawing),
-    /// A model that tells stories.
-    OfStoryteller(fn(Paper, &Storyteller) -> Drawing),
-}
+/// What draws a figure.
+type Figure = fn(Paper, &Storyteller) -> Drawing;
 
 /// All figures, by the name of their file.
-const FIGURES: &[(&str, Figure)] = &[("rms-norm", Figure::OfStoryteller(normalisation::residual_stream))];
+const FIGURES: &[(&str, Figure)] = &[("rms-norm", normalisation::residual_stream), ("mxfp4", mxfp4::number_line)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/pictures");
@@ -33,10 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let storyteller = Storyteller::trained()?;
     for (name, figure) in FIGURES {
         let mut svg = String::new();
-        match figure {
-            Figure::Of(draw) => draw(Paper::new(&mut svg))?,
-            Figure::OfStoryteller(draw) => draw(Paper::new(&mut svg), &storyteller)?,
-        }
+        figure(Paper::new(&mut svg), &storyteller)?;
         let path = directory.join(format!("{name}.svg"));
         std::fs::write(&path, paper::on_the_page(name, &svg))?;
         println!("{}", path.display());

@@ -11,7 +11,6 @@ pub type Drawing = Result<(), Box<dyn Error>>;
 pub const BLUE: RGBColor = RGBColor(74, 144, 217);
 pub const ORANGE: RGBColor = RGBColor(230, 126, 34);
 pub const GREEN: RGBColor = RGBColor(39, 160, 110);
-pub const PURPLE: RGBColor = RGBColor(165, 105, 200);
 /// Lines that help the eye.
 pub const FAINT: RGBColor = RGBColor(136, 136, 136);
 /// The colour of the page's text: see [`on_the_page`].

@@ -8,15 +8,13 @@ use ossia::model::Transformer;
 use ossia::tensor::{Array, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::schedule::Schedule;
-use ossia::train::trainer::{Settings, StepReport, Trainer};
+use ossia::train::trainer::{Settings, Trainer};
 use std::collections::HashMap;
 
-/// A model that learned to tell stories, and how it did.
+/// A model that learned to tell stories.
 pub struct Storyteller {
     pub model: Transformer,
     pub tokenizer: Tokenizer,
-    /// What every step found out.
-    pub steps: Vec<StepReport>,
 }
 
 /// A story that the model was not trained on, for figures to show.
@@ -47,8 +45,10 @@ impl Storyteller {
         };
         let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
         let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
-        let steps = (0..trainer.settings.steps).map(|_| trainer.step()).collect::<Result<_>>()?;
-        Ok(Self { model: trainer.model, tokenizer, steps })
+        for _ in 0..trainer.settings.steps {
+            trainer.step()?;
+        }
+        Ok(Self { model: trainer.model, tokenizer })
     }
 
     /// Every tensor on the way of a text through the model, by the names of `ossia trace`.

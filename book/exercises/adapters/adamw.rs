@@ -1,0 +1,18 @@
+
+/// A step of one parameter, by yours.
+fn yours_step(
+    settings: &Hyperparameters,
+    step: &kernels::AdamW,
+    name: &str,
+    t: i32,
+    lr: f64,
+    gradient: &crate::tensor::Array,
+    w: &mut [f32],
+    m: &mut [f32],
+    v: &mut [f32],
+) {
+    let weight_decay = if decays(name) { settings.weight_decay } else { 0.0 };
+    let settings = Hyperparameters { weight_decay, ..settings.clone() };
+    let clipped: Vec<f32> = crate::tensor::slice(gradient).iter().map(|g| g * step.gradient_scale).collect();
+    yours::step(&settings, t, lr, &clipped, w, m, v);
+}

@@ -1,0 +1,233 @@
+//! Puts a layer that you wrote in place of the engine's, and trains with it:
+//! `cargo run --release -p exercises --bin train_with rms_norm [-- --solution]`.
+//!
+//! The engine is not asked to be able to do this: its source is copied, the layer's functions are cut out of the copy, yours
+//! are put in, and the copy is built. So nothing of it costs the engine a branch.
+
+use plotters::prelude::*;
+use serde_json::Value;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+type Done<T> = Result<T, Box<dyn Error>>;
+
+/// What is changed in the copy of the engine.
+enum Edit {
+    /// A function of this name is cut out.
+    Cut(&'static str),
+    /// A line is exchanged.
+    Exchange(&'static str, &'static str),
+}
+use Edit::{Cut, Exchange};
+
+/// A layer's place in the engine.
+struct Place {
+    name: &'static str,
+    file: &'static str,
+    edits: &'static [Edit],
+    /// What is written below: yours is a module of that name.
+    adapter: &'static str,
+}
+
+const FUNCTIONS: &str = "pub use yours::{backward, forward};\n";
+
+const PLACES: [Place; 8] = [
+    Place {
+        name: "embedding",
+        file: "ops/embedding.rs",
+        edits: &[Cut("forward"), Cut("backward")],
+        adapter: FUNCTIONS,
+    },
+    Place { name: "rms_norm", file: "ops/rms_norm.rs", edits: &[Cut("forward"), Cut("backward")], adapter: FUNCTIONS },
+    Place { name: "rope", file: "ops/rope.rs", edits: &[Cut("forward"), Cut("backward")], adapter: FUNCTIONS },
+    Place { name: "swiglu", file: "ops/swiglu.rs", edits: &[Cut("forward"), Cut("backward")], adapter: FUNCTIONS },
+    Place { name: "top_k", file: "ops/top_k.rs", edits: &[Cut("forward"), Cut("backward")], adapter: FUNCTIONS },
+    Place {
+        name: "attention",
+        file: "ops/attention/tiled.rs",
+        edits: &[Cut("forward_batch"), Cut("backward")],
+        adapter: include_str!("../../adapters/attention.rs"),
+    },
+    Place {
+        name: "cross_entropy",
+        file: "ops/cross_entropy.rs",
+        edits: &[Cut("row_losses")],
+        adapter: include_str!("../../adapters/cross_entropy.rs"),
+    },
+    Place {
+        name: "adamw",
+        file: "train/adamw.rs",
+        edits: &[Exchange(
+            "update(&step, crate::tensor::slice(gradient), parameter.data_mut(), m, v);",
+            "yours_step(&self.hyperparameters, &step, &name, exponent, lr, gradient, parameter.data_mut(), m, v);",
+        )],
+        adapter: include_str!("../../adapters/adamw.rs"),
+    },
+];
+
+const STEPS: &str = "200";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Done<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let name = arguments.iter().find(|a| !a.starts_with('-')).ok_or("which layer? For example: train_with rms_norm")?;
+    let place = PLACES.iter().find(|place| place.name == name);
+    let place = place.ok_or_else(|| {
+        let names: Vec<&str> = PLACES.iter().map(|place| place.name).collect();
+        format!("{name} takes no part in training; these do: {}", names.join(", "))
+    })?;
+    let exercises = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let engine = exercises.join("../..").canonicalize()?;
+    let yours = match arguments.iter().any(|a| a == "--solution") {
+        true => exercises.join(format!("solutions/{name}.rs")),
+        false => exercises.join(format!("src/{name}.rs")),
+    };
+    let written = fs::read_to_string(&yours)?;
+    if written.contains("todo!(") {
+        return Err(format!("{} is not written yet", yours.display()).into());
+    }
+    let work = engine.join("target/train_with").join(name);
+    copy_engine(&engine, &work, place, &written)?;
+    let runs = work.join("runs");
+    _ = fs::remove_dir_all(&runs);
+    println!("Building the engine with your {name}, and training {STEPS} steps with it.");
+    train(&work, &engine, &runs.join("yours"))?;
+    println!("The same with the engine's own.");
+    train(&engine, &engine, &runs.join("own"))?;
+    let (yours, own) = (losses(&runs.join("yours"))?, losses(&runs.join("own"))?);
+    println!("\n step   with yours   with the engine's");
+    for ((step, a), (_, b)) in
+        yours.iter().zip(&own).filter(|((step, _), _)| (*step as u64).is_multiple_of(40) || *step == 1.0)
+    {
+        println!("{step:5}   {a:10.4}   {b:10.4}");
+    }
+    let picture = work.join("loss.svg");
+    draw(&yours, &own, &picture)?;
+    println!("\nThe curves: {}", picture.display());
+    Ok(())
+}
+
+/// The engine with another layer, as a package of its own.
+fn copy_engine(engine: &Path, work: &Path, place: &Place, yours: &str) -> Done<()> {
+    _ = fs::remove_dir_all(work.join("src"));
+    copy(&engine.join("src"), &work.join("src"))?;
+    // What is cut out leaves imports behind that nothing uses.
+    let root = work.join("src/lib.rs");
+    fs::write(&root, fs::read_to_string(&root)?.replace("#![warn(missing_docs)]", "#![allow(warnings)]"))?;
+    fs::copy(engine.join("Cargo.lock"), work.join("Cargo.lock"))?;
+    fs::write(work.join("Cargo.toml"), manifest(&fs::read_to_string(engine.join("Cargo.toml"))?, place.name))?;
+    let file = work.join("src").join(place.file);
+    let mut source = fs::read_to_string(&file)?;
+    for edit in place.edits {
+        source = match edit {
+            Cut(function) => cut(&source, function).ok_or_else(|| format!("{} has no {function}", place.file))?,
+            Exchange(old, _) if !source.contains(old) => return Err(format!("{} has no {old}", place.file).into()),
+            Exchange(old, new) => source.replace(old, new),
+        };
+    }
+    let module =
+        format!("\n#[path = \"yours_{0}.rs\"]\n#[allow(missing_docs)]\nmod yours;\n{1}", place.name, place.adapter);
+    fs::write(&file, source + &module)?;
+    let beside = file.with_file_name(format!("yours_{}.rs", place.name));
+    Ok(fs::write(beside, yours.replace("ossia::", "crate::"))?)
+}
+
+/// Without what is not copied: tests, benches, examples, members.
+fn manifest(text: &str, layer: &str) -> String {
+    let left_out = ["[[test]]", "[[bench]]", "[[example]]", "[workspace]", "[dev-dependencies]"];
+    let mut keep = true;
+    let kept = text.lines().filter(|line| {
+        if line.starts_with('[') {
+            keep = !left_out.contains(&line.trim());
+        }
+        keep
+    });
+    let text = kept.collect::<Vec<_>>().join("\n");
+    // A program of another name, and a version of its own: for cargo, two packages that differ in their place alone are
+    // the same, and it would take the one for the other.
+    let text = text.replacen("[[bin]]\nname = \"ossia\"", "[[bin]]\nname = \"ossia-with-yours\"", 1);
+    let version = text.lines().find(|line| line.starts_with("version = ")).unwrap_or_default();
+    let text = text.replacen(version, &format!("version = \"0.0.0-{}\"", layer.replace('_', "-")), 1);
+    text + "\n\n[workspace]\n"
+}
+
+/// A source without one of its functions, and what it says of it.
+fn cut(source: &str, function: &str) -> Option<String> {
+    let start = source.find(&format!("\npub fn {function}(")).or_else(|| source.find(&format!("\nfn {function}(")))?;
+    let end = start + source[start..].find("\n}\n")? + 3;
+    let mut before = &source[..start];
+    while let Some((rest, _)) = before.rsplit_once('\n').filter(|(_, line)| line.starts_with("///")) {
+        before = rest;
+    }
+    Some(format!("{before}\n{}", &source[end..]))
+}
+
+fn copy(from: &Path, to: &Path) -> Done<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+fn train(package: &Path, engine: &Path, out: &Path) -> Done<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["run", "--quiet", "--release", "--manifest-path"])
+        .arg(package.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(engine.join("target"))
+        .args(["--", "train", "--steps", STEPS, "--eval-every", "0", "--out"])
+        .arg(out)
+        .status()?;
+    if status.success() { Ok(()) } else { Err("the run did not end well".into()) }
+}
+
+/// Steps and training losses of a run.
+fn losses(run: &Path) -> Done<Vec<(f64, f64)>> {
+    let text = fs::read_to_string(run.join("metrics.jsonl"))?;
+    let point = |line: &str| {
+        let json: Value = serde_json::from_str(line).ok()?;
+        Some((json["step"].as_f64()?, json["loss"].as_f64()?))
+    };
+    Ok(text.lines().filter_map(point).collect())
+}
+
+fn draw(yours: &[(f64, f64)], own: &[(f64, f64)], path: &PathBuf) -> Done<()> {
+    let root = SVGBackend::new(path, (800, 420)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let highest = yours.iter().chain(own).map(|p| p.1).fold(1.0, f64::max);
+    let last = yours.last().map_or(1.0, |p| p.0);
+    let mut chart = ChartBuilder::on(&root)
+        .margin(16)
+        .x_label_area_size(36)
+        .y_label_area_size(48)
+        .build_cartesian_2d(0.0..last, 0.0..highest)?;
+    chart.configure_mesh().x_desc("step").y_desc("nats per token").draw()?;
+    for (name, points, colour) in
+        [("the engine's", own, RGBColor(74, 144, 217)), ("yours", yours, RGBColor(230, 126, 34))]
+    {
+        let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2));
+        chart.draw_series(line)?.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
+    }
+    chart.configure_series_labels().border_style(BLACK.mix(0.2)).background_style(WHITE).draw()?;
+    root.present()?;
+    Ok(())
+}

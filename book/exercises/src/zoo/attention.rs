@@ -1,0 +1,70 @@
+//! Attention.
+
+use super::{EDGES, REFERENCE};
+use crate::proofs::{Attention, Layer, Mutant};
+use crate::solutions::attention as right;
+use ossia::ops::attention::Shape;
+
+/// The same with other queries: scaled.
+fn scaled(q: &[f32], by: f32) -> Vec<f32> {
+    q.iter().map(|q| q * by).collect()
+}
+
+/// With the heads of K and V in another order: head h of the queries gets the one that `choose` names.
+fn with_heads(x: &[f32], shape: Shape, choose: fn(usize, Shape) -> usize) -> Vec<f32> {
+    let rows = x.chunks_exact(shape.kv_width());
+    let heads = |row: &[f32]| -> Vec<f32> {
+        (0..shape.heads).flat_map(|h| row[choose(h, shape) * shape.head_dim..][..shape.head_dim].to_vec()).collect()
+    };
+    rows.flat_map(heads).collect()
+}
+
+pub fn attention() -> Vec<Mutant<Attention>> {
+    let forward = |forward| Attention { forward, ..Attention::solution() };
+    vec![
+        Mutant {
+            says: "the window holds W + 1 keys: W before the query, and its own (129 in place of 128)",
+            layer: forward(|q, k, v, sinks, shape| {
+                right::forward(q, k, v, sinks, Shape { window: shape.window.map(|w| w + 1), ..shape })
+            }),
+            caught_by: EDGES,
+        },
+        Mutant {
+            says: "the window is forgotten: every layer sees everything",
+            layer: forward(|q, k, v, sinks, shape| right::forward(q, k, v, sinks, Shape { window: None, ..shape })),
+            caught_by: EDGES,
+        },
+        Mutant {
+            says: "the sink is added to the scores; a softmax does not notice, so there is no sink at all",
+            layer: forward(|q, k, v, sinks, shape| {
+                right::forward(q, k, v, &vec![f32::NEG_INFINITY; sinks.len()], shape)
+            }),
+            caught_by: EDGES,
+        },
+        Mutant {
+            says: "the scores are not divided by √D",
+            layer: forward(|q, k, v, sinks, shape| right::forward(&scaled(q, 1.0 / shape.scale()), k, v, sinks, shape)),
+            caught_by: REFERENCE,
+        },
+        Mutant {
+            says: "query head h takes key head h mod K; it is h · K / N, neighbours share one",
+            layer: forward(|q, k, v, sinks, shape| {
+                let choose = |h: usize, shape: Shape| h % shape.kv_heads;
+                let (k, v) = (with_heads(k, shape, choose), with_heads(v, shape, choose));
+                right::forward(q, &k, &v, sinks, Shape { kv_heads: shape.heads, ..shape })
+            }),
+            caught_by: REFERENCE,
+        },
+        Mutant {
+            says: "the sink gets no gradient: it never learns",
+            layer: Attention {
+                backward: |d_o, q, k, v, sinks, shape| {
+                    let [dq, dk, dv, _] = right::backward(d_o, q, k, v, sinks, shape);
+                    [dq, dk, dv, vec![0.0; sinks.len()]]
+                },
+                ..Attention::solution()
+            },
+            caught_by: REFERENCE,
+        },
+    ]
+}
