@@ -4,8 +4,12 @@
     if (typeof katex === "undefined") return; // not built by book/build: the source of the formulas is shown
     const render = (code, target, displayMode) => {
         const place = document.createElement(displayMode ? "div" : "span");
-        katex.render(code.textContent, place, { displayMode, throwOnError: true, strict: "error" });
-        target.replaceWith(place);
+        try {
+            katex.render(code.textContent, place, { displayMode, strict: "error" });
+            target.replaceWith(place);
+        } catch (error) {
+            console.error(error.message); // the source stays where it is
+        }
     };
     for (const code of document.querySelectorAll("pre > code.language-math")) render(code, code.parentElement, true);
     for (const code of document.querySelectorAll("main :not(pre) > code")) {

@@ -181,6 +181,7 @@ fn book_chapters_have_all_their_parts() {
         assert_eq!(sections, SECTIONS, "{chapter}");
         let question = text.lines().filter(|line| !line.is_empty()).nth(1).unwrap_or_default();
         assert!(question.starts_with('*'), "{chapter}: begins with the question that it answers, in italics");
+        assert!(!text.contains("`$`"), "{chapter}: maths in a line is written $`x`$");
         assert!(text.contains("<figure>"), "{chapter}: has no picture");
         assert!(text.contains("{{#include ../../src/"), "{chapter}: quotes no code");
         let exercises = text.split("## Exercises").nth(1).unwrap_or_default().split("\n## ").next().unwrap_or_default();
