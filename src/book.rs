@@ -9,6 +9,7 @@ chapters! {
     rms_norm
     mxfp4
     speed
+    harmony
     exercises
     bug_hunt
 }

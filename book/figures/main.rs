@@ -7,6 +7,7 @@
 mod paper;
 mod storyteller;
 
+mod harmony;
 mod mxfp4;
 mod normalisation;
 
@@ -19,7 +20,8 @@ use storyteller::Storyteller;
 type Figure = fn(Paper, &Storyteller) -> Drawing;
 
 /// All figures, by the name of their file.
-const FIGURES: &[(&str, Figure)] = &[("rms-norm", normalisation::residual_stream), ("mxfp4", mxfp4::number_line)];
+const FIGURES: &[(&str, Figure)] =
+    &[("rms-norm", normalisation::residual_stream), ("mxfp4", mxfp4::number_line), ("harmony", harmony::tokens)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/pictures");
