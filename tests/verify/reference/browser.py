@@ -16,7 +16,7 @@ from pathlib import Path
 import chz
 from gpt_oss.tools.simple_browser.backend import Backend
 from gpt_oss.tools.simple_browser.page_contents import PageContents, process_html
-from gpt_oss.tools.simple_browser.simple_browser_tool import SimpleBrowserTool, wrap_lines
+from gpt_oss.tools.simple_browser.simple_browser_tool import SimpleBrowserTool
 from openai_harmony import Author, Message, Role, TextContent
 
 LONG = "\n\n".join(
@@ -134,7 +134,6 @@ async def main():
         "pages": [{"url": url, "title": title, "text": text, "links": links} for url, (title, text, links) in PAGES.items()],
         "hits": {query: [{"title": t, "url": u, "summary": s} for t, u, s in hits] for query, hits in HITS.items()},
         "calls": calls,
-        "wrapped": [{"text": text, "lines": wrap_lines(text)} for text in (EDGES, LINKED, LONG)],
         "cited": {"answer": answer, "urls": [a["url"] for a in tool.normalize_citations(answer)[1]]},
     }
     path = Path(__file__).parent / "browser.json"
