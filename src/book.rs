@@ -6,6 +6,10 @@ macro_rules! chapters {
 
 chapters! {
     cover
+    tensor
+    grad_check
+    tokens
+    embedding
     rms_norm
     mxfp4
     speed

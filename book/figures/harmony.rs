@@ -1,14 +1,14 @@
 //! Harmony.
 
 use super::paper::{BLUE, Drawing, FAINT, INK, ORANGE, Paper, text};
-use super::storyteller::Storyteller;
+use super::storyteller::Lazy;
 use ossia::harmony::{Effort, Harmony, Message, Purpose, Role, SystemContent};
 use ossia::tokenizer::o200k_harmony;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// The tokens of a conversation, one box each: marks, headers, and what is said.
-pub fn tokens(paper: Paper, _: &Storyteller) -> Drawing {
+pub fn tokens(paper: Paper, _: &Lazy) -> Drawing {
     let tokenizer = o200k_harmony();
     let harmony = Harmony::new(tokenizer)?;
     let system = SystemContent {

@@ -1,34 +1,49 @@
 //! Draws the figures of the book, each from numbers that the engine computes here.
 //!
-//! cargo run --release --example figures [-- DIR]    (DIR: where to, else book/src/pictures)
+//! cargo run --release --example figures [-- DIR [NAME…]]    (DIR: where to, else book/src/pictures; NAME: these alone)
 //!
-//! A figure is a function that gets a [`Paper`] and the [`Storyteller`], a model that is trained once, in about a minute.
+//! A figure is a function that gets a [`Paper`] and the [`Storyteller`], a model that is trained in about a minute if a
+//! figure asks for it.
 
 mod paper;
 mod storyteller;
 
+mod embedding;
+mod grad_check;
 mod harmony;
 mod mxfp4;
 mod normalisation;
+mod tensor;
+mod tokens;
 
 use paper::{Drawing, Paper};
+use std::cell::LazyCell;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use storyteller::Storyteller;
+use storyteller::{Lazy, Storyteller};
 
 /// What draws a figure.
-type Figure = fn(Paper, &Storyteller) -> Drawing;
+type Figure = fn(Paper, &Lazy) -> Drawing;
 
 /// All figures, by the name of their file.
-const FIGURES: &[(&str, Figure)] =
-    &[("rms-norm", normalisation::residual_stream), ("mxfp4", mxfp4::number_line), ("harmony", harmony::tokens)];
+const FIGURES: &[(&str, Figure)] = &[
+    ("tensor", tensor::graph),
+    ("grad-check", grad_check::steps),
+    ("tokens", tokens::merges),
+    ("embedding", embedding::cosines),
+    ("rms-norm", normalisation::residual_stream),
+    ("mxfp4", mxfp4::number_line),
+    ("harmony", harmony::tokens),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/pictures");
-    let directory = std::env::args().nth(1).map_or(default, PathBuf::from);
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().map_or(default, PathBuf::from);
+    let only: Vec<String> = arguments.collect();
     std::fs::create_dir_all(&directory)?;
-    let storyteller = Storyteller::trained()?;
-    for (name, figure) in FIGURES {
+    let storyteller: Lazy = LazyCell::new(|| Storyteller::trained().expect("nothing of it comes from outside"));
+    for (name, figure) in FIGURES.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|n| n == name)) {
         let mut svg = String::new();
         figure(Paper::new(&mut svg), &storyteller)?;
         let path = directory.join(format!("{name}.svg"));

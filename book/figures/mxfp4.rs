@@ -1,13 +1,13 @@
 //! MXFP4.
 
 use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
-use super::storyteller::Storyteller;
+use super::storyteller::Lazy;
 use ossia::mxfp4::{BLOCK, SCALES, VALUES, decode, encode};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Weights of an expert of the trained model: what one of its gates takes from the first 32 inputs.
-fn block(storyteller: &Storyteller) -> [f32; BLOCK] {
+fn block(storyteller: &Lazy) -> [f32; BLOCK] {
     let parameters = storyteller.model.parameters();
     let (_, gate_up) = parameters.iter().find(|(name, _)| name.ends_with("experts.gate_up.weight")).expect("experts");
     let outputs = gate_up.shape().last().copied().unwrap_or(1);
@@ -15,7 +15,7 @@ fn block(storyteller: &Storyteller) -> [f32; BLOCK] {
 }
 
 /// The sixteen values on a line, and a real block between them: where each number is, and where it is put.
-pub fn number_line(paper: Paper, storyteller: &Storyteller) -> Drawing {
+pub fn number_line(paper: Paper, storyteller: &Lazy) -> Drawing {
     let numbers = block(storyteller);
     let (codes, scale) = encode(&numbers);
     let unit = SCALES[usize::from(scale)];

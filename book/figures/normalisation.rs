@@ -5,7 +5,7 @@ use super::storyteller::{STORY, Storyteller, rows};
 use plotters::prelude::*;
 
 /// How large the numbers of the residual stream are after each layer, and after the last norm.
-pub fn residual_stream(paper: Paper, storyteller: &Storyteller) -> Drawing {
+pub fn residual_stream(paper: Paper, storyteller: &Lazy) -> Drawing {
     let seen = storyteller.observe(STORY);
     let layers = storyteller.model.config.layers;
     let names = ["embed".to_string()].into_iter().chain((0..layers).map(|i| format!("layers.{i}.output")));

@@ -9,6 +9,7 @@ use ossia::tensor::{Array, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::schedule::Schedule;
 use ossia::train::trainer::{Settings, Trainer};
+use std::cell::LazyCell;
 use std::collections::HashMap;
 
 /// A model that learned to tell stories.
@@ -16,6 +17,9 @@ pub struct Storyteller {
     pub model: Transformer,
     pub tokenizer: Tokenizer,
 }
+
+/// Trained when it is first looked into.
+pub type Lazy = LazyCell<Storyteller>;
 
 /// A story that the model was not trained on, for figures to show.
 pub const STORY: &str = "Once upon a time, there was a boy named Tom. Tom had a red ball. He loved the ball.";

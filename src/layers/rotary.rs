@@ -58,6 +58,7 @@ impl Rotary {
         self.concentration
     }
 
+    // ANCHOR: tables
     /// cos and sin, (T, D/2) each, of the positions `start .. start + tokens`.
     pub fn tables(&self, start: usize, tokens: usize) -> (Array, Array) {
         // The angle is rounded to f32 before its cosine is taken, as PyTorch does: at position 100,000 that
@@ -70,4 +71,5 @@ impl Rotary {
         let shape = [tokens, self.inverse_frequencies.len()];
         (array(&shape, cos), array(&shape, sin))
     }
+    // ANCHOR_END: tables
 }

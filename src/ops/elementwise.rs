@@ -74,6 +74,7 @@ fn unary(x: &Tensor, f: impl Fn(f32) -> f32, slope: impl Fn(f32, f32) -> f32 + S
     })
 }
 
+// ANCHOR: binary
 /// z = f(a, b); `slopes(a, b)` is (dz/da, dz/db).
 fn binary(
     a: &Tensor,
@@ -92,6 +93,7 @@ fn binary(
         })
     })
 }
+// ANCHOR_END: binary
 
 /// Both arrays, stretched to the shape in which they meet.
 fn broadcast(a: &Array, b: &Array) -> (Array, Array) {
@@ -108,6 +110,7 @@ fn broadcast(a: &Array, b: &Array) -> (Array, Array) {
     (stretch(a), stretch(b))
 }
 
+// ANCHOR: sum_to
 /// The way back of stretching: sums over the dimensions that were repeated.
 fn sum_to(mut gradient: Array, shape: &[usize]) -> Array {
     while gradient.ndim() > shape.len() {
@@ -120,6 +123,7 @@ fn sum_to(mut gradient: Array, shape: &[usize]) -> Array {
     }
     if gradient.is_standard_layout() { gradient } else { gradient.as_standard_layout().to_shared() }
 }
+// ANCHOR_END: sum_to
 
 /// The residual connection: no stretching, on all cores, and both gradients are dy itself.
 fn add_same_shape(a: &Tensor, b: &Tensor) -> Tensor {

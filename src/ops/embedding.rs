@@ -6,6 +6,7 @@ use crate::kernels::axpy;
 use crate::profile;
 use crate::tensor::{Tensor, array, slice};
 
+// ANCHOR: forward
 /// The rows of `w` (V, H) that `ids` name.
 pub fn forward(ids: &[u32], w: &[f32], hidden: usize) -> Vec<f32> {
     let _timer = profile::op("embedding", 0, 8 * ids.len() * hidden);
@@ -15,7 +16,9 @@ pub fn forward(ids: &[u32], w: &[f32], hidden: usize) -> Vec<f32> {
     }
     y
 }
+// ANCHOR_END: forward
 
+// ANCHOR: backward
 /// dW, from dy (T, H): rows of equal ids are added in the order of the text.
 pub fn backward(dy: &[f32], ids: &[u32], vocabulary: usize, hidden: usize) -> Vec<f32> {
     let _timer = profile::op("embedding ′", dy.len(), 4 * (dy.len() + vocabulary * hidden));
@@ -25,6 +28,7 @@ pub fn backward(dy: &[f32], ids: &[u32], vocabulary: usize, hidden: usize) -> Ve
     }
     dw
 }
+// ANCHOR_END: backward
 
 /// `y = W[ids]` on tensors. Panics if an id is not below V: whoever takes ids from outside checks them.
 pub fn embedding(ids: &[u32], w: &Tensor) -> Tensor {

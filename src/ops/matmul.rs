@@ -60,6 +60,7 @@ pub fn column_sums(x: ArrayView2<f32>) -> Vec<f32> {
     total
 }
 
+// ANCHOR: linear
 /// y = x·Wᵀ + b on tensors; x may have any number of leading dimensions.
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Tensor {
     let y = forward(x.matrix(), w.matrix(), b.map(Tensor::data));
@@ -78,6 +79,7 @@ pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Tensor {
         })
     })
 }
+// ANCHOR_END: linear
 
 /// The plain product a·b of two matrices: (M, K)·(K, N) → (M, N).
 pub fn matmul(a: &Tensor, b: &Tensor) -> Tensor {

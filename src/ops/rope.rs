@@ -10,6 +10,7 @@ use crate::kernels::parallel;
 use crate::profile;
 use crate::tensor::{Array, Tensor, array, slice};
 
+// ANCHOR: forward
 /// Turns every head of every row. Row t of `x` stands at row t mod `positions` of the tables; `direction` is 1 or −1.
 pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, direction: f32) -> Vec<f32> {
     let _timer = profile::op(if direction > 0.0 { "rope" } else { "rope ′" }, 3 * x.len(), 8 * x.len());
@@ -33,6 +34,7 @@ pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, d
 pub fn backward(dy: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize) -> Vec<f32> {
     forward(dy, width, cos, sin, half, -1.0)
 }
+// ANCHOR_END: forward
 
 /// RoPE on tensors: `x` (B·T, heads·D), tables (T, D/2) for the T positions of each of the B sequences.
 pub fn rope(x: &Tensor, cos: &Array, sin: &Array) -> Tensor {

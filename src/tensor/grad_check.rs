@@ -21,6 +21,7 @@ pub struct GradCheck {
     pub relative_error: f32,
 }
 
+// ANCHOR: grad_check
 /// Compares the gradients of `f` (tensors of the given values in, one number out) with central differences of step
 /// `h`, for every number of every input, and returns the worst disagreement.
 pub fn grad_check(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Array], h: f32) -> GradCheck {
@@ -50,3 +51,4 @@ pub fn grad_check(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Array], h: f32) -> 
     }
     worst
 }
+// ANCHOR_END: grad_check
