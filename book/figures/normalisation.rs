@@ -1,7 +1,7 @@
 //! RMSNorm.
 
 use super::paper::{BLUE, Drawing, FAINT, ORANGE, Paper, text};
-use super::storyteller::{STORY, Storyteller, rows};
+use super::storyteller::{Lazy, STORY, rows};
 use plotters::prelude::*;
 
 /// How large the numbers of the residual stream are after each layer, and after the last norm.
