@@ -6,6 +6,7 @@ macro_rules! chapters {
 
 chapters! {
     cover
+    why
     tensor
     grad_check
     tokens
@@ -16,4 +17,7 @@ chapters! {
     harmony
     exercises
     bug_hunt
+    next
+    notation
+    glossary
 }

@@ -1,6 +1,6 @@
 //! Draws the figures of the book, each from numbers that the engine computes here.
 //!
-//! cargo run --release --example figures [-- DIR [NAME…]]    (DIR: where to, else book/src/pictures; NAME: these alone)
+//! cargo run --release --example figures [-- DIR [NAME…]]    (DIR: where to, else book/src/pictures; NAME: these)
 //!
 //! A figure is a function that gets a [`Paper`] and the [`Storyteller`], a model that is trained in about a minute if a
 //! figure asks for it.
@@ -8,6 +8,7 @@
 mod paper;
 mod storyteller;
 
+mod cover;
 mod embedding;
 mod grad_check;
 mod harmony;
@@ -15,6 +16,7 @@ mod mxfp4;
 mod normalisation;
 mod tensor;
 mod tokens;
+mod why;
 
 use paper::{Drawing, Paper};
 use std::cell::LazyCell;
@@ -27,13 +29,15 @@ type Figure = fn(Paper, &Lazy) -> Drawing;
 
 /// All figures, by the name of their file.
 const FIGURES: &[(&str, Figure)] = &[
-    ("tensor", tensor::graph),
-    ("grad-check", grad_check::steps),
-    ("tokens", tokens::merges),
-    ("embedding", embedding::cosines),
-    ("rms-norm", normalisation::residual_stream),
-    ("mxfp4", mxfp4::number_line),
-    ("harmony", harmony::tokens),
+    ("story.html", cover::story),
+    ("why.svg", why::parameters),
+    ("tensor.svg", tensor::graph),
+    ("grad-check.svg", grad_check::steps),
+    ("tokens.svg", tokens::merges),
+    ("embedding.svg", embedding::cosines),
+    ("rms-norm.svg", normalisation::residual_stream),
+    ("mxfp4.svg", mxfp4::number_line),
+    ("harmony.svg", harmony::tokens),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -43,10 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let only: Vec<String> = arguments.collect();
     std::fs::create_dir_all(&directory)?;
     let storyteller: Lazy = LazyCell::new(|| Storyteller::trained().expect("nothing of it comes from outside"));
-    for (name, figure) in FIGURES.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|n| n == name)) {
+    for (name, figure) in
+        FIGURES.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|n| name.starts_with(n.as_str())))
+    {
         let mut svg = String::new();
         figure(Paper::new(&mut svg), &storyteller)?;
-        let path = directory.join(format!("{name}.svg"));
+        let path = directory.join(name);
         std::fs::write(&path, paper::on_the_page(name, &svg))?;
         println!("{}", path.display());
     }

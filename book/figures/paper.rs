@@ -24,6 +24,11 @@ impl<'a> Paper<'a> {
         Self(svg)
     }
 
+    /// To be written on.
+    pub fn text(&mut self) -> &mut String {
+        self.0
+    }
+
     /// So many points wide and high.
     pub fn area(self, width: u32, height: u32) -> DrawingArea<SVGBackend<'a>, Shift> {
         SVGBackend::with_string(self.0, (width, height)).into_drawing_area()
@@ -38,6 +43,7 @@ pub fn text(size: i32) -> TextStyle<'static> {
 /// The same figure as a part of a page: it is as wide as it may be, its ink has the colour of the text, and no line of it
 /// is empty, which would end it for Markdown.
 pub fn on_the_page(name: &str, svg: &str) -> String {
+    let name = name.trim_end_matches(".svg");
     let figure = svg.replace("#010203", "currentColor");
     let figure = figure.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{name}\" "), 1);
     figure.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n") + "\n"
