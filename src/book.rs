@@ -11,6 +11,7 @@ chapters! {
     tokens
     embedding
     rms_norm
+    rotary
     mxfp4
     speed
     harmony

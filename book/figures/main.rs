@@ -13,6 +13,7 @@ mod grad_check;
 mod harmony;
 mod mxfp4;
 mod normalisation;
+mod rotary;
 mod tensor;
 mod tokens;
 
@@ -32,6 +33,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("tokens", tokens::merges),
     ("embedding", embedding::cosines),
     ("rms-norm", normalisation::residual_stream),
+    ("rotary", rotary::turns),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
