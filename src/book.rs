@@ -12,6 +12,7 @@ chapters! {
     embedding
     rms_norm
     rotary
+    attention
     mxfp4
     speed
     harmony

@@ -8,6 +8,7 @@
 mod paper;
 mod storyteller;
 
+mod attention;
 mod embedding;
 mod grad_check;
 mod harmony;
@@ -34,6 +35,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("embedding", embedding::cosines),
     ("rms-norm", normalisation::residual_stream),
     ("rotary", rotary::turns),
+    ("attention", attention::maps),
+    ("attention-window", attention::windows),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
