@@ -13,6 +13,7 @@ chapters! {
     rms_norm
     rotary
     attention
+    tiles
     mxfp4
     speed
     harmony

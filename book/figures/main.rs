@@ -16,6 +16,7 @@ mod mxfp4;
 mod normalisation;
 mod rotary;
 mod tensor;
+mod tiles;
 mod tokens;
 
 use paper::{Drawing, Paper};
@@ -37,6 +38,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("rotary", rotary::turns),
     ("attention", attention::maps),
     ("attention-window", attention::windows),
+    ("tiles", tiles::touched),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
