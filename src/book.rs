@@ -14,6 +14,7 @@ chapters! {
     rotary
     attention
     tiles
+    swiglu
     mxfp4
     speed
     harmony

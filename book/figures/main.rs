@@ -15,6 +15,7 @@ mod harmony;
 mod mxfp4;
 mod normalisation;
 mod rotary;
+mod swiglu;
 mod tensor;
 mod tiles;
 mod tokens;
@@ -39,6 +40,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("attention", attention::maps),
     ("attention-window", attention::windows),
     ("tiles", tiles::touched),
+    ("swiglu", swiglu::curves),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
