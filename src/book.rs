@@ -15,6 +15,7 @@ chapters! {
     attention
     tiles
     swiglu
+    routing
     mxfp4
     speed
     harmony

@@ -15,6 +15,7 @@ mod harmony;
 mod mxfp4;
 mod normalisation;
 mod rotary;
+mod routing;
 mod swiglu;
 mod tensor;
 mod tiles;
@@ -41,6 +42,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("attention-window", attention::windows),
     ("tiles", tiles::touched),
     ("swiglu", swiglu::curves),
+    ("routing", routing::load),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
