@@ -16,6 +16,7 @@ chapters! {
     tiles
     swiglu
     routing
+    experts
     mxfp4
     speed
     harmony

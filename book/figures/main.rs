@@ -10,6 +10,7 @@ mod storyteller;
 
 mod attention;
 mod embedding;
+mod experts;
 mod grad_check;
 mod harmony;
 mod mxfp4;
@@ -43,6 +44,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("tiles", tiles::touched),
     ("swiglu", swiglu::curves),
     ("routing", routing::load),
+    ("experts", experts::dispatch),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
