@@ -17,6 +17,7 @@ chapters! {
     swiglu
     routing
     experts
+    model
     mxfp4
     speed
     harmony

@@ -13,6 +13,7 @@ mod embedding;
 mod experts;
 mod grad_check;
 mod harmony;
+mod model;
 mod mxfp4;
 mod normalisation;
 mod rotary;
@@ -45,6 +46,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("swiglu", swiglu::curves),
     ("routing", routing::load),
     ("experts", experts::dispatch),
+    ("model", model::predictions),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
