@@ -18,6 +18,7 @@ chapters! {
     routing
     experts
     model
+    kv_cache
     mxfp4
     speed
     harmony

@@ -13,6 +13,7 @@ mod embedding;
 mod experts;
 mod grad_check;
 mod harmony;
+mod kv_cache;
 mod model;
 mod mxfp4;
 mod normalisation;
@@ -47,6 +48,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("routing", routing::load),
     ("experts", experts::dispatch),
     ("model", model::predictions),
+    ("kv-cache", kv_cache::ring),
+    ("kv-cache-memory", kv_cache::memory),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
