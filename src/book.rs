@@ -19,6 +19,7 @@ chapters! {
     experts
     model
     kv_cache
+    sampling
     mxfp4
     speed
     harmony

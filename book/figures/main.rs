@@ -19,6 +19,7 @@ mod mxfp4;
 mod normalisation;
 mod rotary;
 mod routing;
+mod sampling;
 mod swiglu;
 mod tensor;
 mod tiles;
@@ -50,6 +51,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("model", model::predictions),
     ("kv-cache", kv_cache::ring),
     ("kv-cache-memory", kv_cache::memory),
+    ("sampling", sampling::settings),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
