@@ -21,6 +21,7 @@ chapters! {
     kv_cache
     sampling
     mxfp4
+    simd
     speed
     harmony
     exercises

@@ -20,6 +20,7 @@ mod normalisation;
 mod rotary;
 mod routing;
 mod sampling;
+mod simd;
 mod swiglu;
 mod tensor;
 mod tiles;
@@ -52,6 +53,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("kv-cache", kv_cache::ring),
     ("kv-cache-memory", kv_cache::memory),
     ("sampling", sampling::settings),
+    ("simd", simd::exp_error),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
