@@ -12,7 +12,17 @@ chapters! {
     tokens
     embedding
     rms_norm
+    rotary
+    attention
+    tiles
+    swiglu
+    routing
+    experts
+    model
+    kv_cache
+    sampling
     mxfp4
+    simd
     speed
     harmony
     exercises

@@ -9,12 +9,22 @@ mod paper;
 mod storyteller;
 
 mod cover;
+mod attention;
 mod embedding;
+mod experts;
 mod grad_check;
 mod harmony;
+mod kv_cache;
+mod model;
 mod mxfp4;
 mod normalisation;
+mod rotary;
+mod routing;
+mod sampling;
+mod simd;
+mod swiglu;
 mod tensor;
+mod tiles;
 mod tokens;
 mod why;
 
@@ -36,7 +46,19 @@ const FIGURES: &[(&str, Figure)] = &[
     ("tokens.svg", tokens::merges),
     ("embedding.svg", embedding::cosines),
     ("rms-norm.svg", normalisation::residual_stream),
+    ("rotary.svg", rotary::turns),
+    ("attention.svg", attention::maps),
+    ("attention-window.svg", attention::windows),
+    ("tiles.svg", tiles::touched),
+    ("swiglu.svg", swiglu::curves),
+    ("routing.svg", routing::load),
+    ("experts.svg", experts::dispatch),
+    ("model.svg", model::predictions),
+    ("kv-cache.svg", kv_cache::ring),
+    ("kv-cache-memory.svg", kv_cache::memory),
+    ("sampling.svg", sampling::settings),
     ("mxfp4.svg", mxfp4::number_line),
+    ("simd.svg", simd::exp_error),
     ("harmony.svg", harmony::tokens),
 ];
 

@@ -5,7 +5,7 @@ use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus, Windows};
 use ossia::error::Result;
 use ossia::model::Transformer;
-use ossia::tensor::{Array, slice};
+use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::schedule::Schedule;
 use ossia::train::trainer::{Settings, Trainer};
@@ -16,6 +16,8 @@ use std::collections::HashMap;
 pub struct Storyteller {
     pub model: Transformer,
     pub tokenizer: Tokenizer,
+    /// Visits per expert, of all layers together, in each step of training.
+    pub loads: Vec<Vec<usize>>,
 }
 
 /// Trained when it is first looked into.
@@ -49,10 +51,24 @@ impl Storyteller {
         };
         let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
         let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
+        let mut loads = Vec::new();
         for _ in 0..trainer.settings.steps {
-            trainer.step()?;
+            loads.push(trainer.step()?.expert_load);
         }
-        Ok(Self { model: trainer.model, tokenizer })
+        Ok(Self { model: trainer.model, tokenizer, loads })
+    }
+
+    /// A parameter by its name, as a constant.
+    pub fn parameter(&self, name: &str) -> Tensor {
+        let parameters = self.model.parameters();
+        let found = parameters.iter().find(|(other, _)| other == name);
+        found.unwrap_or_else(|| panic!("no parameter {name}")).1.detach()
+    }
+
+    /// The tokens of a text, spelled.
+    pub fn spelled(&self, text: &str) -> Vec<String> {
+        let ids = self.tokenizer.encode(text);
+        ids.iter().map(|&id| self.tokenizer.decode(&[id]).unwrap_or_default()).collect()
     }
 
     /// Every tensor on the way of a text through the model, by the names of `ossia trace`.

@@ -97,6 +97,7 @@ pub fn published(config: &ModelConfig) -> Report {
     let inner = config.dense_intermediate_size;
     let expert_weights = sparse * e * (h * 2 * i + i * h);
     let experts = sparse * e * (linear(h, 2 * i) + linear(i, h));
+    // ANCHOR: counts
     let counts = [
         ("embedding", config.vocab_size * h),
         ("norms", (2 * config.layers + 1) * h),
@@ -106,6 +107,7 @@ pub fn published(config: &ModelConfig) -> Report {
         ("dense", dense * (linear(h, 2 * inner) + linear(inner, h))),
         ("head", if config.tied { 0 } else { config.vocab_size * h }),
     ];
+    // ANCHOR_END: counts
     let whole_blocks = h.is_multiple_of(BLOCK) && i.is_multiple_of(BLOCK);
     let bytes = |name: &str, parameters: usize| match name {
         "experts" if whole_blocks => expert_weights / BLOCK * (BLOCK / 2 + 1) + 2 * (parameters - expert_weights),

@@ -218,6 +218,7 @@ impl ModelConfig {
         openai::render(self).map_err(Error::argument)
     }
 
+    // ANCHOR: initial_std
     /// Standard deviation of the random start of a weight with `inputs` inputs, so that a sum over them neither grows
     /// nor fades.
     pub fn initial_std(&self, inputs: usize) -> f32 {
@@ -235,6 +236,7 @@ impl ModelConfig {
     pub fn embedding_std(&self) -> f32 {
         self.initial_std(self.hidden_size)
     }
+    // ANCHOR_END: initial_std
 
     /// Whether the layer has one dense SwiGLU in place of experts.
     pub fn is_dense(&self, layer: usize) -> bool {

@@ -44,6 +44,7 @@ impl Sampler {
         Self { rng: ChaCha8Rng::seed_from_u64(sampling.seed), sampling }
     }
 
+    // ANCHOR: sample
     /// A token, given the logits (V,) and the text so far.
     pub fn sample(&mut self, logits: &[f32], text: &[u32]) -> u32 {
         let candidates = distribution(logits, text, &self.sampling);
@@ -58,6 +59,7 @@ impl Sampler {
         // Rounding left a crumb: the most probable one takes it.
         candidates.into_iter().min_by(most_probable_first).map_or(0, |(token, _)| token)
     }
+    // ANCHOR_END: sample
 }
 
 // ANCHOR: distribution
@@ -103,6 +105,7 @@ fn most_probable_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
+// ANCHOR: penalize
 fn penalize(logits: &mut [f32], text: &[u32], penalty: f32) {
     if penalty == 1.0 {
         return;
@@ -115,3 +118,4 @@ fn penalize(logits: &mut [f32], text: &[u32], penalty: f32) {
         }
     }
 }
+// ANCHOR_END: penalize

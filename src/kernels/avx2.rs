@@ -67,6 +67,7 @@ const E2M1_DOUBLED_PLUS_12: [u8; 16] = {
     bytes
 };
 
+// ANCHOR: lanes
 // SAFETY: (of every block below) values of this type are only handled inside `kernels::with_avx2`, which is entered
 // only after the processor was found to have avx2 and fma. Loads and stores go through references to as many bytes
 // as they touch, and are the unaligned ones, except for those of Int8Pair, which lies at a multiple of 32.
@@ -83,6 +84,7 @@ impl Lanes for F32x8 {
     fn store(self, x: &mut [f32; 8]) {
         unsafe { _mm256_storeu_ps(x.as_mut_ptr(), self.0) }
     }
+    // ANCHOR_END: lanes
     #[inline(always)]
     fn prefetch<T>(x: &T) {
         // A hint, which any address may be given.

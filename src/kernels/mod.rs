@@ -106,6 +106,7 @@ fn isa() -> Isa {
     selected().unwrap_or_else(|message| panic!("{message}"))
 }
 
+// ANCHOR: primitives
 /// Declares the public face of each primitive: check the lengths, then call the chosen twin.
 macro_rules! primitives {
     ($( $(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? where $check:expr; )*) => {
@@ -124,6 +125,7 @@ macro_rules! primitives {
                 }
             }
         )*
+        // ANCHOR_END: primitives
 
         /// The primitives of `vector`, compiled for AVX2. Unsafe to call elsewhere: the processor must have avx2, fma.
         #[cfg(target_arch = "x86_64")]

@@ -6,10 +6,12 @@ use super::int8::{self, Int8Block, Int8Pair};
 use super::{AdamW, Bf16};
 use crate::mxfp4::{VALUES, scale as mxfp4_scale};
 
+// ANCHOR: dot
 /// Σ aᵢ·bᵢ
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
+// ANCHOR_END: dot
 
 /// Σ xᵢ·wᵢ of every x with every w.
 pub fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {

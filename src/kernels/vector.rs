@@ -35,6 +35,7 @@ pub(super) fn sum_of_lanes<V: Lanes>(x: V) -> f32 {
     ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
 }
 
+// ANCHOR: accumulate
 /// Σ term(group): `term(i)` is added to its accumulator by `step`.
 #[inline(always)]
 pub(super) fn accumulate<V: Lanes>(groups: usize, step: impl Fn(usize, V) -> V) -> V {
@@ -49,7 +50,9 @@ pub(super) fn accumulate<V: Lanes>(groups: usize, step: impl Fn(usize, V) -> V) 
     }
     (acc[0].add(acc[1])).add(acc[2].add(acc[3]))
 }
+// ANCHOR_END: accumulate
 
+// ANCHOR: dot
 #[inline(always)]
 pub fn dot<V: Lanes>(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
@@ -57,6 +60,7 @@ pub fn dot<V: Lanes>(a: &[f32], b: &[f32]) -> f32 {
     let tail = V::load(&pad(a_tail, 0.0)).mul(V::load(&pad(b_tail, 0.0)));
     sum_of_lanes(whole.add(tail))
 }
+// ANCHOR_END: dot
 
 /// Twelve sums at once, in as many registers: for each group, seven loads and twelve multiply-adds, so that the
 /// multipliers are the limit and not the loads.
@@ -226,6 +230,7 @@ fn sigmoid<V: Lanes>(x: V) -> V {
     one.div(one.add(exp(V::splat(0.0).sub(x))))
 }
 
+// ANCHOR: swiglu
 /// A pair of groups (g₀ u₀ g₁ u₁ …) as gates and ups.
 #[inline(always)]
 fn gates_and_ups<V: Lanes>(pairs: &[f32; 16]) -> (V, V) {
@@ -246,6 +251,7 @@ fn swiglu_group<V: Lanes>(pairs: &[f32; 16], alpha: f32, limit: f32, y: &mut [f3
     let (gate, up) = clamped(gate, up, limit);
     up.add(V::splat(1.0)).mul(gate).mul(sigmoid(V::splat(alpha).mul(gate))).store(y);
 }
+// ANCHOR_END: swiglu
 
 #[inline(always)]
 pub fn swiglu<V: Lanes>(gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) {

@@ -63,6 +63,7 @@ impl Attention {
     }
     // ANCHOR_END: forward
 
+    // ANCHOR: cached
     fn cached(&self, q: &Tensor, k: &Tensor, v: &Tensor, cache: &mut LayerCache) -> Tensor {
         let start = cache.seen();
         let mut keys = cache.runs();
@@ -71,6 +72,7 @@ impl Attention {
         cache.append(k.data(), v.data());
         Tensor::constant(array(q.shape(), o))
     }
+    // ANCHOR_END: cached
 
     /// `q`, `k`, `v`, `o`, `sinks`
     pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {

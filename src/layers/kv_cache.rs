@@ -37,6 +37,7 @@ impl KvCache {
         self.layers.iter().map(LayerCache::bytes).sum()
     }
 
+    // ANCHOR: mark
     /// What [`rewind`](Self::rewind) needs to come back here: of a full layer nothing, of a sliding one its ring.
     pub fn mark(&self) -> Mark {
         let ring = |layer: &LayerCache| layer.window.is_some().then(|| layer.clone());
@@ -52,6 +53,7 @@ impl KvCache {
             }
         }
     }
+    // ANCHOR_END: mark
 
     /// The part of one layer.
     pub fn layer_mut(&mut self, layer: usize) -> &mut LayerCache {
@@ -90,7 +92,6 @@ pub struct LayerCache {
     v: Vec<f32>,
 }
 
-// ANCHOR: ring
 impl LayerCache {
     /// An empty one, for `heads` key/value heads of `dim` numbers.
     pub fn new(window: Option<usize>, heads: usize, dim: usize) -> Self {
@@ -102,6 +103,7 @@ impl LayerCache {
         self.window.map_or(self.seen, |window| self.seen.min(window))
     }
 
+    // ANCHOR: ring
     /// What is kept, oldest first: one run, or two where the ring has wrapped around.
     pub fn runs(&self) -> Vec<Keys<'_>> {
         let kept = self.kept();

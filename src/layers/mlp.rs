@@ -31,10 +31,12 @@ impl Mlp {
         })
     }
 
+    // ANCHOR: forward
     /// x (T, H) → (T, H)
     pub fn forward(&self, x: &Tensor) -> Tensor {
         self.down.forward(&swiglu(&self.gate_up.forward(x), self.alpha, self.limit))
     }
+    // ANCHOR_END: forward
 
     /// `gate_up`, `down`
     pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {

@@ -37,6 +37,7 @@ impl Router {
         Ok(Self { linear, active: config.experts_per_token })
     }
 
+    // ANCHOR: forward
     /// x (T, H) → the routing of T tokens.
     pub fn forward(&self, x: &Tensor) -> Routing {
         let logits = self.linear.forward(x);
@@ -44,6 +45,7 @@ impl Router {
         let dispatch = Arc::new(Dispatch::new(&indices, logits.shape()[1], self.active));
         Routing { logits, weights, dispatch }
     }
+    // ANCHOR_END: forward
 
     /// `weight`, `bias`
     pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {

@@ -24,6 +24,7 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
+    // ANCHOR: sort
     /// A counting sort of `indices` (T, A), the experts that each token chose. Tokens keep their order.
     pub fn new(indices: &[u32], experts: usize, active: usize) -> Self {
         let mut offsets = vec![0; experts + 1];
@@ -39,6 +40,7 @@ impl Dispatch {
         }
         Self { tokens, rows, offsets, active }
     }
+    // ANCHOR_END: sort
 
     /// How many visits each expert has. (E,)
     pub fn load(&self) -> Vec<usize> {
@@ -49,6 +51,7 @@ impl Dispatch {
 /// Tokens that one thread takes at a time.
 const TOKENS: usize = 64;
 
+// ANCHOR: add_visits
 /// Adds α·(row `rows[t, a]` of `x`) to row t of a (T, H) result, for every a.
 fn add_visits(x: &[f32], hidden: usize, dispatch: &Dispatch, alpha: impl Fn(usize) -> f32 + Sync + Send) -> Vec<f32> {
     let (visits, tokens) = (dispatch.rows.len(), dispatch.rows.len() / dispatch.active);
@@ -63,6 +66,7 @@ fn add_visits(x: &[f32], hidden: usize, dispatch: &Dispatch, alpha: impl Fn(usiz
     });
     y
 }
+// ANCHOR_END: add_visits
 
 /// Fills row r of a (T·A, H) result from token `tokens[r]`.
 fn copy_tokens(dispatch: &Dispatch, hidden: usize, copy: impl Fn(usize, usize, &mut [f32]) + Sync + Send) -> Vec<f32> {

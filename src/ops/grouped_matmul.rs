@@ -49,6 +49,7 @@ fn timer(name: &'static str, (rows, inputs): (usize, usize), outputs: usize, off
     profile::op(name, 2 * rows * inputs * outputs, 4 * (rows * (inputs + outputs) + weights))
 }
 
+// ANCHOR: forward
 /// y (R, Out)
 pub fn forward(x: ArrayView2<f32>, w: &[f32], b: &[f32], offsets: &[usize]) -> Vec<f32> {
     let inputs = x.ncols();
@@ -64,6 +65,7 @@ pub fn forward(x: ArrayView2<f32>, w: &[f32], b: &[f32], offsets: &[usize]) -> V
     });
     y
 }
+// ANCHOR_END: forward
 
 /// dx (R, In)
 fn input_gradient(dy: ArrayView2<f32>, w: &[f32], inputs: usize, offsets: &[usize]) -> Vec<f32> {
@@ -78,6 +80,7 @@ fn input_gradient(dy: ArrayView2<f32>, w: &[f32], inputs: usize, offsets: &[usiz
     dx
 }
 
+// ANCHOR: weight_gradient
 /// dW (E, In, Out) and db (E, Out). An expert without rows has gradient 0.
 fn weight_gradient(dy: ArrayView2<f32>, x: ArrayView2<f32>, offsets: &[usize]) -> (Vec<f32>, Vec<f32>) {
     let (inputs, outputs, experts) = (x.ncols(), dy.ncols(), offsets.len() - 1);
@@ -91,6 +94,7 @@ fn weight_gradient(dy: ArrayView2<f32>, x: ArrayView2<f32>, offsets: &[usize]) -
     });
     (dw, db)
 }
+// ANCHOR_END: weight_gradient
 
 /// (dx, dW, db), from dy (R, Out)
 pub fn backward(

@@ -19,6 +19,7 @@ fn softmax_rows(x: &mut [f32], columns: usize) {
     }
 }
 
+// ANCHOR: loss
 /// The loss, the probabilities (T, E) and c (E,), from all layers' logits (T, E) and the number of visits (E,).
 pub fn forward(logits: &[f32], visits: &[usize]) -> (f32, Vec<f32>, Vec<f32>) {
     let experts = visits.len();
@@ -43,6 +44,7 @@ pub fn backward(dy: f32, p: &[f32], c: &[f32]) -> Vec<f32> {
     }
     dlogits
 }
+// ANCHOR_END: loss
 
 /// The loss over all layers' router logits, each (T, E), given how often each expert was visited in all of them.
 pub fn load_balancing(logits: &[&Tensor], visits: &[usize]) -> Tensor {

@@ -7,6 +7,7 @@
 
 use crate::tensor::{Tensor, array, slice};
 
+// ANCHOR: forward
 /// Indices and weights of the `active` largest of each row of `logits` (T, E).
 pub fn forward(logits: &[f32], experts: usize, active: usize) -> (Vec<u32>, Vec<f32>) {
     assert!((1..=experts).contains(&active), "top {active} of {experts}");
@@ -28,7 +29,9 @@ pub fn forward(logits: &[f32], experts: usize, active: usize) -> (Vec<u32>, Vec<
     }
     (indices, weights)
 }
+// ANCHOR_END: forward
 
+// ANCHOR: backward
 /// dlogits (T, E), from dw (T, A).
 pub fn backward(dw: &[f32], indices: &[u32], weights: &[f32], experts: usize, active: usize) -> Vec<f32> {
     let mut dlogits = vec![0.0; dw.len() / active * experts];
@@ -41,6 +44,7 @@ pub fn backward(dw: &[f32], indices: &[u32], weights: &[f32], experts: usize, ac
     }
     dlogits
 }
+// ANCHOR_END: backward
 
 /// Top-k on tensors: the indices, and the weights as a tensor (T, A).
 pub fn top_k(logits: &Tensor, active: usize) -> (Vec<u32>, Tensor) {

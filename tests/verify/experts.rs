@@ -78,8 +78,8 @@ fn experts_dispatch_is_a_stable_sort_that_drops_nothing() {
 
 #[test]
 fn experts_grouped_product_with_more_rows_than_a_piece() {
-    let offsets = [0, 300, 300, 301];
-    let [x, w, b] = [random(&[301, 5], 1), random(&[3, 5, 4], 2), random(&[3, 4], 3)].map(Tensor::parameter);
+    let offsets = [0, 1_100, 1_100, 1_101];
+    let [x, w, b] = [random(&[1_101, 5], 1), random(&[3, 5, 4], 2), random(&[3, 4], 3)].map(Tensor::parameter);
     let y = grouped_matmul(&x, &w, &b, &offsets);
     for (e, range) in offsets.windows(2).enumerate() {
         let part = |t: &Tensor| reshape(&narrow(t, 0, e, 1), &t.shape()[1..]);
@@ -88,5 +88,8 @@ fn experts_grouped_product_with_more_rows_than_a_piece() {
     }
     let gradients = ossia::ops::reduce::sum(&y).backward();
     let db = slice(gradients.get(&b).unwrap());
-    assert_eq!(db, [[300.0; 4], [0.0; 4], [1.0; 4]].concat());
+    assert_eq!(db, [[1_100.0; 4], [0.0; 4], [1.0; 4]].concat());
+    let row = |e: usize| w.data()[20 * e..][..20].chunks_exact(4).map(|w| w.iter().sum()).collect::<Vec<f32>>();
+    let expected: Vec<f32> = (0..1_101).flat_map(|r| row(if r < 1_100 { 0 } else { 2 })).collect();
+    assert_close("dx", slice(gradients.get(&x).unwrap()), &expected, TOLERANCE);
 }

@@ -163,6 +163,41 @@ fn kernels_swiglu_equals_the_scalar_twin_there_and_back() {
     assert!(y[0].is_nan(), "nor does the twin's");
 }
 
+/// The tail of a slice is done as whole groups are: what a token gets does not depend on its place in a batch.
+#[test]
+fn kernels_give_a_number_the_same_bits_wherever_it_stands() {
+    let (x, dy) = (numbers(2 * 37, 7), numbers(37, 8));
+    let swiglu = |x: &[f32]| {
+        let mut y = vec![0.0; x.len() / 2];
+        kernels::swiglu(x, 1.702, 7.0, &mut y);
+        y
+    };
+    let swiglu_back = |x: &[f32], dy: &[f32]| {
+        let mut dx = vec![0.0; x.len()];
+        kernels::swiglu_backward(x, dy, 1.702, 7.0, &mut dx);
+        dx
+    };
+    let exp = |x: &[f32]| {
+        let mut y = x.to_vec();
+        kernels::exp_sum(&mut y, 0.3);
+        y
+    };
+    let axpy = |x: &[f32], y: &[f32]| {
+        let mut y = y.to_vec();
+        kernels::axpy(0.7, x, &mut y);
+        y
+    };
+    let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let (y, dx, e, sum) = (swiglu(&x), swiglu_back(&x, &dy), exp(&dy), axpy(&x[..37], &dy));
+    for i in 0..37 {
+        let pair = 2 * i..2 * i + 2;
+        assert_eq!(bits(&swiglu(&x[pair.clone()])), bits(&y[i..=i]), "swiglu, number {i}");
+        assert_eq!(bits(&swiglu_back(&x[pair.clone()], &dy[i..=i])), bits(&dx[pair]), "swiglu_backward, number {i}");
+        assert_eq!(bits(&exp(&dy[i..=i])), bits(&e[i..=i]), "exp_sum, number {i}");
+        assert_eq!(bits(&axpy(&x[i..=i], &dy[i..=i])), bits(&sum[i..=i]), "axpy, number {i}");
+    }
+}
+
 #[test]
 fn kernels_adamw_equals_the_scalar_twin() {
     let step = AdamW {

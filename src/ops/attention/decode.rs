@@ -18,6 +18,7 @@ struct Part {
     o: Vec<f32>, // (G·D,)
 }
 
+// ANCHOR: forward
 /// o (N·D,) and lse (N,) of the query q (N·D,) at `position`. `keys` are runs that together hold every position that it
 /// sees.
 pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
@@ -43,6 +44,7 @@ pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: 
     }
     (o, lse)
 }
+// ANCHOR_END: forward
 
 /// A run without the keys that the query does not see, in blocks.
 fn visible_blocks<'a>(run: Keys<'a>, position: usize, shape: Shape) -> impl Iterator<Item = Keys<'a>> {

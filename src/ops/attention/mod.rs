@@ -36,10 +36,12 @@ pub struct Shape {
 }
 
 impl Shape {
+    // ANCHOR: first_visible
     /// The first key that the query at `position` may see.
     pub fn first_visible(&self, position: usize) -> usize {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
+    // ANCHOR_END: first_visible
 
     /// 1/√D
     pub fn scale(&self) -> f32 {

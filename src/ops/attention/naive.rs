@@ -2,6 +2,7 @@
 
 use super::Shape;
 
+// ANCHOR: probabilities
 /// Probabilities of one sequence, (N, T, S + 1); the last column is the sink's.
 pub fn probabilities(q: &[f32], k: &[f32], sinks: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { heads, head_dim, .. } = shape;
@@ -29,7 +30,9 @@ pub fn probabilities(q: &[f32], k: &[f32], sinks: &[f32], shape: Shape) -> Vec<f
     }
     p
 }
+// ANCHOR_END: probabilities
 
+// ANCHOR: forward
 /// o (T, N·D) of one sequence. The queries are the last T of the S positions that have keys.
 pub fn forward(q: &[f32], k: &[f32], v: &[f32], sinks: &[f32], shape: Shape) -> Vec<f32> {
     let head_dim = shape.head_dim;
@@ -46,3 +49,4 @@ pub fn forward(q: &[f32], k: &[f32], v: &[f32], sinks: &[f32], shape: Shape) -> 
     }
     o
 }
+// ANCHOR_END: forward

@@ -25,6 +25,7 @@ fn head_mut<'a>(x: &'a mut [f32], width: usize, rows: Range<usize>, head: usize,
     x.slice_move(s![rows, head * dim..(head + 1) * dim])
 }
 
+// ANCHOR: visible
 /// The part of the keys `tile` (positions) that the query at `position` sees, counted from the tile's first.
 fn visible(shape: Shape, position: usize, tile: &Range<usize>) -> Range<usize> {
     let first = shape.first_visible(position).clamp(tile.start, tile.end);
@@ -39,6 +40,7 @@ fn visible_tiles(shape: Shape, positions: Range<usize>, keys: Range<usize>) -> i
     let skipped = first.saturating_sub(keys.start) / TILE * TILE;
     (keys.start + skipped..end).step_by(TILE).map(move |start| start..(start + TILE).min(keys.end))
 }
+// ANCHOR_END: visible
 
 /// The scores of queries `q` and keys `k`: s ← q·kᵀ/√D, rows of [`TILE`] numbers.
 fn scores(q: ArrayView2<f32>, k: ArrayView2<f32>, scale: f32, s: &mut [f32]) {
@@ -98,7 +100,6 @@ pub fn forward_batch(
     (o, lse)
 }
 
-// ANCHOR: forward_tile
 /// All heads of at most [`TILE`] queries, the first of which stands at `position`. `o` comes as zeros.
 fn forward_tile(
     q: &[f32],
@@ -114,6 +115,7 @@ fn forward_tile(
     let mut s = vec![0.0; rows * TILE];
     for h in 0..shape.heads {
         let q = head(q, q_width, 0..rows, h, dim);
+        // ANCHOR: forward_tile
         let mut m = vec![sinks[h]; rows];
         let mut l = vec![1.0; rows];
         for run in keys {
@@ -142,9 +144,9 @@ fn forward_tile(
             kernels::scale(1.0 / l[t], &mut o[t * q_width + h * dim..][..dim]);
             lse[t * shape.heads + h] = m[t] + l[t].ln();
         }
+        // ANCHOR_END: forward_tile
     }
 }
-// ANCHOR_END: forward_tile
 
 /// What the way back needs of the way there. Rows are B·T.
 pub struct Saved<'a> {
@@ -220,7 +222,6 @@ pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> G
     grads
 }
 
-// ANCHOR: backward_part
 fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: usize, shape: Shape) -> Part {
     let (q_width, kv_width, dim, group) = (shape.query_width(), shape.kv_width(), shape.head_dim, shape.group());
     let (mut dq, mut dsinks) = (vec![0.0; tokens * group * dim], vec![0.0; group]);
@@ -229,6 +230,7 @@ fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: us
     let in_batch = |range: &Range<usize>| first + range.start..first + range.end;
     for (g, dsink) in dsinks.iter_mut().enumerate() {
         let h = kv * group + g;
+        // ANCHOR: backward_part
         let number = |x: &[f32], t: usize| x[(first + t) * shape.heads + h];
         let at = |t: usize| (first + t) * q_width + h * dim;
         let delta_of = |t| kernels::dot(&d_o[at(t)..][..dim], &saved.o[at(t)..][..dim]);
@@ -259,7 +261,7 @@ fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: us
                 gemm(1.0, ds, k, 1.0, head_mut(&mut dq, group * dim, queries.clone(), g, dim));
             }
         }
+        // ANCHOR_END: backward_part
     }
     Part { dq, dk, dv, dsinks }
 }
-// ANCHOR_END: backward_part
