@@ -11,6 +11,7 @@ chapters! {
     tokens
     embedding
     rms_norm
+    loss
     mxfp4
     speed
     harmony

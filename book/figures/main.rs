@@ -11,6 +11,7 @@ mod storyteller;
 mod embedding;
 mod grad_check;
 mod harmony;
+mod loss;
 mod mxfp4;
 mod normalisation;
 mod tensor;
@@ -32,6 +33,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("tokens", tokens::merges),
     ("embedding", embedding::cosines),
     ("rms-norm", normalisation::residual_stream),
+    ("loss", loss::by_token),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
