@@ -12,6 +12,7 @@ chapters! {
     embedding
     rms_norm
     loss
+    adamw
     mxfp4
     speed
     harmony

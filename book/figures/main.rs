@@ -8,6 +8,7 @@
 mod paper;
 mod storyteller;
 
+mod adamw;
 mod embedding;
 mod grad_check;
 mod harmony;
@@ -34,6 +35,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("embedding", embedding::cosines),
     ("rms-norm", normalisation::residual_stream),
     ("loss", loss::by_token),
+    ("adamw", adamw::paces),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];

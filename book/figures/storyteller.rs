@@ -7,6 +7,7 @@ use ossia::error::Result;
 use ossia::model::Transformer;
 use ossia::tensor::{Array, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
+use ossia::train::AdamW;
 use ossia::train::schedule::Schedule;
 use ossia::train::trainer::{Settings, Trainer};
 use std::cell::LazyCell;
@@ -16,6 +17,10 @@ use std::collections::HashMap;
 pub struct Storyteller {
     pub model: Transformer,
     pub tokenizer: Tokenizer,
+    /// The optimizer as it was after the last step.
+    pub optimizer: AdamW,
+    /// The training loss of each step.
+    pub losses: Vec<f32>,
 }
 
 /// Trained when it is first looked into.
@@ -49,10 +54,11 @@ impl Storyteller {
         };
         let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
         let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
+        let mut losses = Vec::new();
         for _ in 0..trainer.settings.steps {
-            trainer.step()?;
+            losses.push(trainer.step()?.loss);
         }
-        Ok(Self { model: trainer.model, tokenizer })
+        Ok(Self { model: trainer.model, tokenizer, optimizer: trainer.optimizer, losses })
     }
 
     /// Every tensor on the way of a text through the model, by the names of `ossia trace`.
