@@ -13,6 +13,7 @@ chapters! {
     rms_norm
     loss
     adamw
+    data
     mxfp4
     speed
     harmony

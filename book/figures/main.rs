@@ -9,6 +9,7 @@ mod paper;
 mod storyteller;
 
 mod adamw;
+mod data;
 mod embedding;
 mod grad_check;
 mod harmony;
@@ -36,6 +37,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("rms-norm", normalisation::residual_stream),
     ("loss", loss::by_token),
     ("adamw", adamw::paces),
+    ("data", data::probabilities),
+    ("windows", data::windows),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
