@@ -14,6 +14,7 @@ chapters! {
     loss
     adamw
     data
+    training
     mxfp4
     speed
     harmony

@@ -18,6 +18,7 @@ mod mxfp4;
 mod normalisation;
 mod tensor;
 mod tokens;
+mod training;
 
 use paper::{Drawing, Paper};
 use std::cell::LazyCell;
@@ -39,6 +40,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("adamw", adamw::paces),
     ("data", data::probabilities),
     ("windows", data::windows),
+    ("training", training::curve),
     ("mxfp4", mxfp4::number_line),
     ("harmony", harmony::tokens),
 ];
