@@ -17,6 +17,7 @@ chapters! {
     training
     mxfp4
     speed
+    weights
     harmony
     exercises
     bug_hunt

@@ -19,6 +19,7 @@ mod normalisation;
 mod tensor;
 mod tokens;
 mod training;
+mod weights;
 
 use paper::{Drawing, Paper};
 use std::cell::LazyCell;
@@ -42,6 +43,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("windows", data::windows),
     ("training", training::curve),
     ("mxfp4", mxfp4::number_line),
+    ("weights", weights::bytes),
     ("harmony", harmony::tokens),
 ];
 
