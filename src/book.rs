@@ -19,6 +19,7 @@ chapters! {
     speed
     weights
     harmony
+    effort
     exercises
     bug_hunt
 }

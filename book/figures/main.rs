@@ -10,6 +10,7 @@ mod storyteller;
 
 mod adamw;
 mod data;
+mod effort;
 mod embedding;
 mod grad_check;
 mod harmony;
@@ -45,6 +46,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("mxfp4", mxfp4::number_line),
     ("weights", weights::bytes),
     ("harmony", harmony::tokens),
+    ("effort", effort::lengths),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
