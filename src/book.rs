@@ -20,6 +20,7 @@ chapters! {
     weights
     harmony
     effort
+    structured_output
     exercises
     bug_hunt
 }

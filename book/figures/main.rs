@@ -17,6 +17,7 @@ mod harmony;
 mod loss;
 mod mxfp4;
 mod normalisation;
+mod structured_output;
 mod tensor;
 mod tokens;
 mod training;
@@ -47,6 +48,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("weights", weights::bytes),
     ("harmony", harmony::tokens),
     ("effort", effort::lengths),
+    ("structured-output", structured_output::masks),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
