@@ -21,6 +21,7 @@ chapters! {
     harmony
     effort
     structured_output
+    tools
     exercises
     bug_hunt
 }

@@ -20,6 +20,7 @@ mod normalisation;
 mod structured_output;
 mod tensor;
 mod tokens;
+mod tools;
 mod training;
 mod weights;
 
@@ -49,6 +50,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("harmony", harmony::tokens),
     ("effort", effort::lengths),
     ("structured-output", structured_output::masks),
+    ("tools", tools::exchange),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
