@@ -5,8 +5,11 @@ use super::storyteller::Lazy;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+/// Whether a parameter of this name belongs to a row.
+type Belongs = fn(&str) -> bool;
+
 /// Rows of the figure: what they show, and which parameters these are.
-const KINDS: [(&str, fn(&str) -> bool); 8] = [
+const KINDS: [(&str, Belongs); 8] = [
     ("embedding", |name| name.starts_with("embedding")),
     ("norms", |name| name.contains("norm")),
     ("attention", |name| name.contains("attention.") && name.ends_with("weight")),
