@@ -19,15 +19,24 @@ chapters! {
     routing
     experts
     model
+    loss
+    adamw
+    data
+    training
     kv_cache
     sampling
     mxfp4
     simd
     speed
+    weights
     harmony
+    effort
+    structured_output
+    tools
     exercises
     bug_hunt
     next
     notation
     glossary
+    bibliography
 }

@@ -14,6 +14,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     replace_atomically(path, |temporary| fs::write(temporary, content))
 }
 
+// ANCHOR: replace
 /// The same for content that `write` puts into the temporary file by itself.
 ///
 /// # Errors
@@ -34,6 +35,7 @@ pub fn replace_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<(
         Error::io(path, "write", e)
     })
 }
+// ANCHOR_END: replace
 
 /// Makes a rename in the directory of `path` survive a power cut. Elsewhere than on Unix, directories are not files.
 fn sync_directory(path: &Path) -> io::Result<()> {

@@ -10,6 +10,9 @@ use plotters::prelude::*;
 
 const EPS: f32 = 1e-5;
 
+/// An operation, and the colour and name of its curve, and where the name stands.
+type Curve<'a> = (&'a dyn Fn(&Tensor) -> Tensor, RGBColor, &'static str, (f32, f32));
+
 /// Numbers without a pattern, from −1 to 1.
 fn numbers(shape: &[usize], seed: u32) -> Array {
     let one = |i: usize| ((i as f32 + 1.0) * 12.9898 + seed as f32 * 78.233).sin();
@@ -62,7 +65,7 @@ pub fn steps(paper: Paper, _: &Lazy) -> Drawing {
         .label_style(text(14))
         .axis_desc_style(text(14))
         .draw()?;
-    let curves: [(&dyn Fn(&Tensor) -> Tensor, RGBColor, &str, (f32, f32)); 2] = [
+    let curves: [Curve; 2] = [
         (&|x| rms_norm(x, &w, EPS), BLUE, "the right gradient", (2e-5, 4e-4)),
         (&|x| forgetful(x, &w), ORANGE, "one term forgotten", (1.2e-3, 0.5)),
     ];

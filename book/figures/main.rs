@@ -10,6 +10,9 @@ mod storyteller;
 
 mod cover;
 mod attention;
+mod adamw;
+mod data;
+mod effort;
 mod embedding;
 mod experts;
 mod grad_check;
@@ -23,10 +26,15 @@ mod routing;
 mod sampling;
 mod simd;
 mod swiglu;
+mod loss;
+mod structured_output;
 mod tensor;
 mod tiles;
 mod tokens;
 mod why;
+mod tools;
+mod training;
+mod weights;
 
 use paper::{Drawing, Paper};
 use std::cell::LazyCell;
@@ -54,12 +62,21 @@ const FIGURES: &[(&str, Figure)] = &[
     ("routing.svg", routing::load),
     ("experts.svg", experts::dispatch),
     ("model.svg", model::predictions),
+    ("loss.svg", loss::by_token),
+    ("adamw.svg", adamw::paces),
+    ("data.svg", data::probabilities),
+    ("windows.svg", data::windows),
+    ("training.svg", training::curve),
     ("kv-cache.svg", kv_cache::ring),
     ("kv-cache-memory.svg", kv_cache::memory),
     ("sampling.svg", sampling::settings),
     ("mxfp4.svg", mxfp4::number_line),
     ("simd.svg", simd::exp_error),
+    ("weights.svg", weights::bytes),
     ("harmony.svg", harmony::tokens),
+    ("effort.svg", effort::lengths),
+    ("structured-output.svg", structured_output::masks),
+    ("tools.svg", tools::exchange),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

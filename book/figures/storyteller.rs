@@ -7,6 +7,7 @@ use ossia::error::Result;
 use ossia::model::Transformer;
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
+use ossia::train::AdamW;
 use ossia::train::schedule::Schedule;
 use ossia::train::trainer::{Settings, Trainer};
 use std::cell::LazyCell;
@@ -18,6 +19,10 @@ pub struct Storyteller {
     pub tokenizer: Tokenizer,
     /// Visits per expert, of all layers together, in each step of training.
     pub loads: Vec<Vec<usize>>,
+    /// The optimizer as it was after the last step.
+    pub optimizer: AdamW,
+    /// The training loss of each step.
+    pub losses: Vec<f32>,
 }
 
 /// Trained when it is first looked into.
@@ -51,11 +56,13 @@ impl Storyteller {
         };
         let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
         let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
-        let mut loads = Vec::new();
+        let (mut loads, mut losses) = (Vec::new(), Vec::new());
         for _ in 0..trainer.settings.steps {
-            loads.push(trainer.step()?.expert_load);
+            let report = trainer.step()?;
+            loads.push(report.expert_load);
+            losses.push(report.loss);
         }
-        Ok(Self { model: trainer.model, tokenizer, loads })
+        Ok(Self { model: trainer.model, tokenizer, loads, optimizer: trainer.optimizer, losses })
     }
 
     /// A parameter by its name, as a constant.

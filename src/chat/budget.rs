@@ -11,6 +11,7 @@ pub struct Budget {
     pub reply: usize,
 }
 
+// ANCHOR: budget
 impl Budget {
     /// What the effort allows. OpenAI names no numbers; these leave every level room for what gpt-oss usually writes at
     /// it, and end a thought that turns in circles.
@@ -28,3 +29,4 @@ impl Budget {
         Self { analysis: self.analysis.min(room - room / 4), ..self }
     }
 }
+// ANCHOR_END: budget

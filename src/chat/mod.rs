@@ -198,6 +198,7 @@ impl<'m> Chat<'m> {
         }
     }
 
+    // ANCHOR: answer_now
     /// What ends a thought, or whatever else is being written, and begins the answer.
     fn answer_now(&self, turn: &Turn) -> Vec<u32> {
         let marks = self.harmony.marks();
@@ -211,6 +212,7 @@ impl<'m> Chat<'m> {
         };
         [before, vec![marks.channel], text("final"), vec![marks.message]].concat()
     }
+    // ANCHOR_END: answer_now
 
     /// Makes the guide ready, and tells how many tokens its shortest answer takes, with all that stands around it.
     fn reserve(&mut self, room: usize) -> Result<usize> {

@@ -149,6 +149,7 @@ impl Checkpoint<'_> {
         Ok(Weight::Frozen(Arc::new(stored)))
     }
 
+    // ANCHOR: mxfp4
     /// Experts in MXFP4, `None` if they are not. `shape` (E, in, out).
     fn mxfp4(&mut self, name: &str, shape: &[usize]) -> Result<Option<Stored>> {
         let (codes_name, scales_name) = mxfp4_names(self.layout, name);
@@ -173,6 +174,7 @@ impl Checkpoint<'_> {
         let numbers = Numbers::Mxfp4 { codes: codes.bytes, scales: scales.bytes };
         Ok(Some(Stored::new(&[experts, outputs, inputs], Rows::Outputs, numbers)))
     }
+    // ANCHOR_END: mxfp4
 }
 
 /// The first scale that is not a number.
@@ -199,12 +201,14 @@ impl Source for Checkpoint<'_> {
         if let Some(stored) = self.mxfp4(&tensor, shape)? {
             return self.frozen(&name, &tensor, stored);
         }
+        // ANCHOR: orientation
         // Experts that are not quantized: Hugging Face has a row per input, OpenAI a row per output.
         let (lying, row) = match (shape, self.layout) {
             (&[experts, inputs, outputs], Layout::OpenAi) => (vec![experts, outputs, inputs], Rows::Outputs),
             (&[_, _, _], Layout::HuggingFace) => (shape.to_vec(), Rows::Inputs),
             _ => (shape.to_vec(), Rows::Outputs),
         };
+        // ANCHOR_END: orientation
         let (tensor, entry) = self.part(&name, &lying)?;
         let numbers = entry.numbers().ok_or_else(|| self.wrong_type(&tensor, &entry))?;
         if self.purpose != Use::Train && Stored::fits(&lying, &numbers) {

@@ -76,6 +76,7 @@ fn name_in(layout: Layout, parameter: &str) -> String {
     }
 }
 
+// ANCHOR: place
 /// Where a parameter lies.
 pub fn place(layout: Layout, parameter: &str, config: &ModelConfig) -> Place {
     let tensor = name_in(layout, parameter);
@@ -88,6 +89,7 @@ pub fn place(layout: Layout, parameter: &str, config: &ModelConfig) -> Place {
     };
     Place { tensor, rows: (layout == Layout::OpenAi).then_some((rows, query + 2 * kv)) }
 }
+// ANCHOR_END: place
 
 /// Where the codes and the scales of a weight lie, if it is in MXFP4.
 pub fn mxfp4_names(layout: Layout, tensor: &str) -> (String, String) {

@@ -74,6 +74,7 @@ impl TensorFile {
         Self::from_bytes(path, Bytes::new(bytes))
     }
 
+    // ANCHOR: header
     /// Checks the header of a file that is in memory; `path` is only named in messages.
     ///
     /// # Errors
@@ -93,6 +94,7 @@ impl TensorFile {
         let entries = header.tensors().into_iter().map(entry).collect();
         Ok(Self { path, entries, metadata: header.metadata().clone().unwrap_or_default() })
     }
+    // ANCHOR_END: header
 
     /// Where it is.
     pub fn path(&self) -> &Path {

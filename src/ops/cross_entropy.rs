@@ -110,6 +110,7 @@ pub fn count(targets: &[u32]) -> usize {
     targets.iter().filter(|&&target| target != IGNORE).count()
 }
 
+// ANCHOR: block
 /// Computes the logits of one block after another and hands them out with the index of the block's first token.
 fn for_blocks(h: ArrayView2<f32>, w: Projection, targets: &[u32], mut f: impl FnMut(&mut [f32], usize, &[u32])) {
     assert_eq!(h.nrows(), targets.len(), "cross_entropy: {} hidden states, {} targets", h.nrows(), targets.len());
@@ -124,7 +125,9 @@ fn for_blocks(h: ArrayView2<f32>, w: Projection, targets: &[u32], mut f: impl Fn
         f(z, i * block, targets);
     }
 }
+// ANCHOR_END: block
 
+// ANCHOR: row
 /// The loss of each row of logits. With `share`, the logits are overwritten by dz = share·(softmax − onehot).
 fn row_losses(z: &mut [f32], targets: &[u32], losses: &mut [f32], share: Option<f32>) {
     let vocabulary = z.len() / targets.len();
@@ -143,6 +146,7 @@ fn row_losses(z: &mut [f32], targets: &[u32], losses: &mut [f32], share: Option<
         }
     });
 }
+// ANCHOR_END: row
 
 /// Σ of per-token losses / how many count; the sum in f64.
 pub fn mean(losses: &[f32], targets: &[u32]) -> f32 {

@@ -15,6 +15,7 @@ pub type Stack = u32;
 /// Nothing is left to be read.
 pub const DONE: Stack = 0;
 
+// ANCHOR: frame
 /// What a level of a stack is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Frame {
@@ -31,6 +32,7 @@ enum Frame {
     /// The next known member that may come, and whether there was any.
     Members { node: NodeId, next: u32, written: bool },
 }
+// ANCHOR_END: frame
 
 /// Levels of arrays and objects within each other. Those who read JSON have a limit too; 128 is common.
 pub const DEEPEST: u32 = 64;

@@ -183,6 +183,7 @@ impl Guide {
         self.shortest() / self.vocabulary.longest().max(1) < budget && self.shortest_tokens() < budget
     }
 
+    // ANCHOR: next_tokens
     /// The tokens that may come next.
     pub fn next_tokens(&mut self) -> &TokenSet {
         if self.coarse.states.len() > MOST_STATES {
@@ -204,6 +205,7 @@ impl Guide {
         }
         &coarse.masks[&state]
     }
+    // ANCHOR_END: next_tokens
 
     /// Drops what was remembered of states that may not come again.
     fn forget(&mut self) {

@@ -46,6 +46,7 @@ impl Deref for Bytes {
     }
 }
 
+// ANCHOR: numbers
 /// How the numbers are written.
 #[derive(Clone)]
 pub enum Numbers {
@@ -63,6 +64,7 @@ pub enum Numbers {
     /// Blocks of 32 along a row. No file has them; see [`Stored::to_int8`].
     Int8(Arc<[Int8Block]>),
 }
+// ANCHOR_END: numbers
 
 impl Numbers {
     /// Bytes that they take.

@@ -48,6 +48,7 @@ impl Toolbox<'_> {
         Some((apply_patch::INSTRUCTIONS, functions))
     }
 
+    // ANCHOR: answer
     /// What a tool answers to a call, on the channel of the call; `None` if it is for no tool of these.
     pub fn answer(&mut self, call: &Message) -> Option<Message> {
         let name = call.recipient.as_deref()?;
@@ -59,4 +60,5 @@ impl Toolbox<'_> {
         };
         Some(Message::answering(call, text))
     }
+    // ANCHOR_END: answer
 }

@@ -77,6 +77,7 @@ impl Confinement {
         limits.into_iter().try_for_each(|(resource, most)| resource.set(most, most))
     }
 
+    // ANCHOR: close_files
     fn close_files(&self) -> std::result::Result<(), Box<dyn std::error::Error>> {
         // The third version knows truncation, without which files outside could be emptied.
         let all = AccessFs::from_all(ABI::V3);
@@ -110,6 +111,7 @@ impl Confinement {
             _ => Ok(()),
         }
     }
+    // ANCHOR_END: close_files
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -136,6 +138,7 @@ fn only(
     SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?])
 }
 
+// ANCHOR: allowed
 /// The calls of a program that computes and uses files.
 fn allowed() -> std::result::Result<Rules, Box<dyn std::error::Error>> {
     let mut rules: Rules = ALLOWED.iter().chain(OLDER).map(|&call| (call, Vec::new())).collect();
@@ -155,6 +158,7 @@ fn allowed() -> std::result::Result<Rules, Box<dyn std::error::Error>> {
     rules.insert(libc::SYS_ioctl, terminal.collect::<std::result::Result<_, _>>()?);
     Ok(rules)
 }
+// ANCHOR_END: allowed
 
 #[rustfmt::skip]
 const ALLOWED: &[i64] = &[

@@ -53,10 +53,12 @@ pub struct AdamW {
     moments: Vec<Moments>,
 }
 
+// ANCHOR: decays
 /// Whether a parameter decays: matrices do, norms, biases and sinks do not.
 pub fn decays(name: &str) -> bool {
     name.ends_with(".weight") && !name.contains("norm")
 }
+// ANCHOR_END: decays
 
 impl AdamW {
     /// An optimizer that has not yet stepped.
@@ -111,6 +113,7 @@ impl AdamW {
     }
     // ANCHOR_END: step
 
+    // ANCHOR: norm
     /// The length of all gradients together.
     fn checked_norm(&self, parameters: &[(String, &mut Tensor)], gradients: &Gradients) -> Result<f64> {
         let weights: usize = self.moments.iter().map(|moments| moments.m.len()).sum();
@@ -131,6 +134,7 @@ impl AdamW {
         }
         Ok(total.sqrt())
     }
+    // ANCHOR_END: norm
 }
 
 /// One parameter, in pieces on all threads.

@@ -36,6 +36,7 @@ impl Evaluation {
     }
 }
 
+// ANCHOR: evaluate
 /// The mean cross-entropy over the whole set, `batch` windows at a time.
 pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evaluation {
     no_grad(|| {
@@ -51,6 +52,7 @@ pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evalu
         Evaluation { loss, tokens, entropy_floor: set.entropy_floor, bits_per_byte }
     })
 }
+// ANCHOR_END: evaluate
 
 /// How far the predictions of one model are from those of another, token by token.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -17,6 +17,7 @@ pub enum Schedule {
 const FLOOR: f64 = 0.1;
 
 impl Schedule {
+    // ANCHOR: learning_rate
     /// The learning rate of step `step` (the first is 1) of `steps`: a straight line up to `peak` over the first
     /// `warmup` steps, then the schedule.
     pub fn learning_rate(self, step: u64, steps: u64, warmup: u64, peak: f64) -> f64 {
@@ -32,4 +33,5 @@ impl Schedule {
             }
         }
     }
+    // ANCHOR_END: learning_rate
 }

@@ -157,6 +157,7 @@ impl Trainer {
     }
     // ANCHOR_END: step
 
+    // ANCHOR: run
     /// Steps until the end, or until `monitor` is interrupted.
     ///
     /// # Errors
@@ -195,6 +196,7 @@ impl Trainer {
         }
         Ok(Outcome::Finished)
     }
+    // ANCHOR_END: run
 
     /// The validation loss of the model as it is; `None` without validation text.
     pub fn evaluate(&self) -> Option<Evaluation> {

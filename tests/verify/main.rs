@@ -29,6 +29,7 @@ mod config;
 mod tokenizer;
 mod story;
 mod corpus;
+mod adamw;
 mod training;
 mod generation;
 mod harmony;

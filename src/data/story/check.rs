@@ -46,6 +46,7 @@ impl Grammar {
         Ok(survey)
     }
 
+    // ANCHOR: walk
     /// The states after `pieces`, if `states` are those before.
     fn walk(&self, rule: usize, pieces: &[Piece], mut states: States, survey: &mut Survey) -> Result<States> {
         for piece in pieces {
@@ -76,6 +77,7 @@ impl Grammar {
         }
         Ok(states)
     }
+    // ANCHOR_END: walk
 
     fn walk_draw(&self, rule: usize, mention: &Mention, states: States, survey: &mut Survey) -> Result<States> {
         let list = self.slots[mention.slot].list;

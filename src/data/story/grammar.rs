@@ -24,6 +24,7 @@ pub(super) struct Rule {
     pub pieces: Vec<Piece>,
 }
 
+// ANCHOR: pieces
 /// What a rule is made of.
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
@@ -38,6 +39,7 @@ pub(super) enum Piece {
     /// The pieces of another rule.
     Rule(usize),
 }
+// ANCHOR_END: pieces
 
 /// A slot, and the form in which its word is said.
 #[derive(Clone, Copy, Debug)]

@@ -134,6 +134,7 @@ impl Grammar {
         })
     }
 
+    // ANCHOR: read
     /// Whether the text goes on with `pieces`.
     fn read(&self, pieces: &[Piece], reading: &mut Reading) -> bool {
         pieces.iter().all(|piece| match piece {
@@ -162,5 +163,6 @@ impl Grammar {
             }
         })
     }
+    // ANCHOR_END: read
     // ANCHOR_END: parse
 }

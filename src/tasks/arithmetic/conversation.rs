@@ -120,6 +120,7 @@ struct Writer<'t> {
 }
 
 impl Writer<'_> {
+    // ANCHOR: say
     fn say(&mut self, message: &Message, learned: bool) -> Result<()> {
         let MaskedDocument { ids, learned: mask } = &mut self.document;
         let before = ids.len();
@@ -133,6 +134,7 @@ impl Writer<'_> {
         self.previous = message.role;
         Ok(())
     }
+    // ANCHOR_END: say
 
     /// The document, whose last message ends the turn.
     fn end(mut self) -> MaskedDocument {

@@ -123,6 +123,7 @@ impl Workspace {
         Ok(())
     }
 
+    // ANCHOR: check
     /// A path as it may be: names below the root, none of which is a link.
     fn check(&self, path: &str) -> Result<PathBuf, String> {
         let wrong = |what: &str| Err(format!("{path:?}: {what}"));
@@ -146,6 +147,7 @@ impl Workspace {
         }
         if clean.as_os_str().is_empty() { wrong("is no file") } else { Ok(clean) }
     }
+    // ANCHOR_END: check
 
     fn must_be_free(&self, path: &Path) -> Result<(), String> {
         match self.root.symlink_metadata(path) {
