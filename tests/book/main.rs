@@ -111,6 +111,25 @@ fn book_links_lead_somewhere() {
     }
 }
 
+/// What a chapter advises to read stands in the bibliography, and nothing else does.
+#[test]
+fn book_bibliography_is_what_the_chapters_name() {
+    let https = |text: &str| -> BTreeSet<String> {
+        links(text).into_iter().filter(|link| link.starts_with("https://")).collect()
+    };
+    let mut named = BTreeSet::new();
+    let mut listed = BTreeSet::new();
+    for (chapter, text) in chapters() {
+        match text.split_once("## Further reading") {
+            _ if chapter == "bibliography.md" => listed = https(&text),
+            Some((_, reading)) => named.extend(https(reading)),
+            None => {}
+        }
+    }
+    let missing: Vec<&String> = named.symmetric_difference(&listed).collect();
+    assert!(missing.is_empty(), "in bibliography.md or under Further reading, and not in both: {missing:?}");
+}
+
 /// Every source of the crate says in which chapter it is explained; that chapter exists.
 #[test]
 fn book_has_the_chapters_that_the_code_names() {
