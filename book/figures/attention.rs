@@ -1,38 +1,10 @@
 //! Attention.
 
 use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
-use super::storyteller::{Lazy, Storyteller};
+use super::storyteller::Lazy;
 use ossia::data::Corpus;
-use ossia::layers::Rotary;
-use ossia::ops::attention::{Shape, naive};
-use ossia::ops::matmul::linear;
-use ossia::ops::rms_norm::rms_norm;
-use ossia::ops::rope::rope;
-use ossia::tensor::Tensor;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-
-/// What every head of a layer looks at, (N, T, T + 1): the last column is the sink's.
-fn probabilities(storyteller: &Storyteller, text: &str, layer: usize) -> Vec<f32> {
-    let config = &storyteller.model.config;
-    let seen = storyteller.observe(text);
-    let part = |name: &str| storyteller.parameter(&format!("layers.{layer}.{name}"));
-    let before = if layer == 0 { "embed".to_string() } else { format!("layers.{}.output", layer - 1) };
-    let x = Tensor::constant(seen[&before].clone());
-    let x = rms_norm(&x, &part("attention_norm.weight"), config.rms_norm_eps);
-    let (cos, sin) = Rotary::new(config).tables(0, x.shape()[0]);
-    let turned = |name: &str| {
-        let (w, b) = (part(&format!("attention.{name}.weight")), part(&format!("attention.{name}.bias")));
-        rope(&linear(&x, &w, Some(&b)), &cos, &sin)
-    };
-    let shape = Shape {
-        heads: config.heads,
-        kv_heads: config.kv_heads,
-        head_dim: config.head_dim,
-        window: config.windows[layer],
-    };
-    naive::probabilities(turned("q").data(), turned("k").data(), part("attention.sinks").data(), shape)
-}
 
 /// The beginning of a story, as the model has heard many.
 const FOX: &str = "Once there was a shy fox named Tom. Tom liked snow. The fox lived in a tidy den near the park.";
@@ -46,7 +18,7 @@ pub fn maps(paper: Paper, storyteller: &Lazy) -> Drawing {
     let root = paper.area(640, 300);
     let (top, side, sink) = (40, 10, 16);
     for (place, (layer, head)) in HEADS.into_iter().enumerate() {
-        let p = probabilities(storyteller, FOX, layer);
+        let p = storyteller.attention(FOX, layer);
         let left = 68 + place as i32 * 292;
         let title = text(14).color(&INK).pos(Pos::new(HPos::Left, VPos::Bottom));
         root.draw(&Text::new(format!("layer {layer}, head {head}"), (left + sink + 6, top - 20), title))?;
@@ -88,7 +60,7 @@ pub fn windows(paper: Paper, storyteller: &Lazy) -> Drawing {
     let root = paper.area(640, 336);
     let (top, side, blocks) = (30, 9, tokens / BLOCK);
     for (place, (layer, name)) in [(0, "layer 0: a window of 128"), (1, "layer 1: everything")].iter().enumerate() {
-        let p = probabilities(storyteller, &story, *layer);
+        let p = storyteller.attention(&story, *layer);
         let left = 26 + place as i32 * 310;
         let style = text(14).color(&INK).pos(Pos::new(HPos::Left, VPos::Bottom));
         root.draw(&Text::new(*name, (left, top - 6), style))?;

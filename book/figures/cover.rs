@@ -33,7 +33,9 @@ pub fn story(mut paper: Paper, storyteller: &Lazy) -> Drawing {
     for (i, (piece, p)) in pieces.iter().enumerate() {
         let class = if *p < 0.5 { " class=\"open\"" } else { "" };
         let piece = piece.replace('&', "&amp;").replace('<', "&lt;").replace('\n', "<br>");
-        write!(out, "<span{class} style=\"--i:{i}\">{piece}</span>")?;
+        let word = piece.trim_start_matches(' ');
+        let space = if word.len() < piece.len() { " " } else { "" };
+        write!(out, "{space}<span{class} style=\"--i:{i}\">{word}</span>")?;
     }
     writeln!(out, "</p>")?;
     Ok(())

@@ -4,7 +4,10 @@ use ndarray::Array2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus, Windows};
 use ossia::error::Result;
+use ossia::layers::Rotary;
 use ossia::model::Transformer;
+use ossia::ops::attention::{Shape, naive};
+use ossia::ops::{matmul::linear, rms_norm::rms_norm, rope::rope};
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::AdamW;
@@ -76,6 +79,28 @@ impl Storyteller {
     pub fn spelled(&self, text: &str) -> Vec<String> {
         let ids = self.tokenizer.encode(text);
         ids.iter().map(|&id| self.tokenizer.decode(&[id]).unwrap_or_default()).collect()
+    }
+
+    /// What every head of a layer looks at, (N, T, T + 1): the last column is the sink's.
+    pub fn attention(&self, text: &str, layer: usize) -> Vec<f32> {
+        let config = &self.model.config;
+        let seen = self.observe(text);
+        let part = |name: &str| self.parameter(&format!("layers.{layer}.{name}"));
+        let before = if layer == 0 { "embed".to_string() } else { format!("layers.{}.output", layer - 1) };
+        let x = Tensor::constant(seen[&before].clone());
+        let x = rms_norm(&x, &part("attention_norm.weight"), config.rms_norm_eps);
+        let (cos, sin) = Rotary::new(config).tables(0, x.shape()[0]);
+        let turned = |name: &str| {
+            let (w, b) = (part(&format!("attention.{name}.weight")), part(&format!("attention.{name}.bias")));
+            rope(&linear(&x, &w, Some(&b)), &cos, &sin)
+        };
+        let shape = Shape {
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
+            window: config.windows[layer],
+        };
+        naive::probabilities(turned("q").data(), turned("k").data(), part("attention.sinks").data(), shape)
     }
 
     /// Every tensor on the way of a text through the model, by the names of `ossia trace`.
