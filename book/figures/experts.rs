@@ -21,7 +21,7 @@ pub fn dispatch(paper: Paper, storyteller: &Lazy) -> Drawing {
     let logits: Vec<f32> = rows(&seen[&format!("layers.{LAYER}.router_logits")]).flatten().copied().collect();
     let (indices, weights) = top_k::forward(&logits, experts, active);
     let dispatch = Dispatch::new(&indices, experts, active);
-    let root = paper.area(640, 376);
+    let root = paper.area(640, 330);
     let centred =
         |size: i32, colour: &'static RGBColor| text(size).color(colour).pos(Pos::new(HPos::Center, VPos::Center));
     let (left, top, width, height) = (76, 38, 27, 22);
