@@ -3,7 +3,8 @@
 //! OpenAI's gpt-oss from scratch, on the CPU: small enough to read in a weekend, exact enough to be trusted against
 //! OpenAI's and Hugging Face's code, and fast enough that nobody needs to leave it.
 //!
-//! The order of the modules below is the order of the book; who reads them from top to bottom learns gpt-oss.
+//! The modules below build on each other, and the book takes them in nearly this order; who reads them from top to
+//! bottom learns gpt-oss.
 //! Data flows one way: text → tokens → hidden states → logits → token. What a module may know of the
 //! others stands in a table in `tests/architecture.rs`.
 //!

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 /// Train a model
 ///
-/// Without arguments: the preset nano on built-in stories, about three minutes on two cores. The run directory is
+/// Without arguments: the preset nano on built-in stories, about four minutes on two cores. The run directory is
 /// itself a MODEL; it also holds metrics.jsonl, loss.svg, samples.txt, best/ (the model with the lowest validation
 /// loss), and all that --resume needs to go on bit for bit. Ctrl-C saves and leaves.
 ///

@@ -114,7 +114,7 @@ impl ModelConfig {
     }
 
     // ANCHOR: presets
-    /// 2.05 M parameters: three minutes on a laptop.
+    /// 2.05 M parameters: four minutes on a laptop.
     pub fn nano() -> Self {
         Self::family(4, 128, (4, 2, 32), (8, 2), 128, 2_048, 256)
     }

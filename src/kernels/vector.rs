@@ -3,8 +3,8 @@
 //! A slice is cut into whole groups of eight and a tail. The tail is copied into a group padded with the number
 //! that changes nothing (0 for a sum, −∞ for a maximum) and takes the same path, so that a number's result does
 //! not depend on where in the slice it stands.
-//! What is done to a group is a function of its own, `#[inline(always)]`, never a closure that is called twice: only
-//! code that is inlined into the dispatch is compiled for its instruction set.
+//! What is done to a group is `#[inline(always)]`, or a closure that is inlined with what calls it: only code that is
+//! inlined into the dispatch is compiled for its instruction set.
 //! Sums run in four independent accumulators: a fused multiply-add takes four cycles, and two can start in each.
 
 use super::AdamW;

@@ -1,6 +1,6 @@
 //! The built-in stories: a grammar that writes them, reads them, and knows the probability of each.
 //!
-//! A model that is trained for three minutes has to be judged, and a judge has to know the truth. So the training
+//! A model that is trained for four minutes has to be judged, and a judge has to know the truth. So the training
 //! stories come from a probabilistic grammar (`tales.txt`, with the words in `words.txt`). It is written once and
 //! read in four ways:
 //!
