@@ -1,9 +1,9 @@
 //! Where the time goes: what each op took, how much it computed and how much it moved.
 //!
 //! Always compiled in. An op begins with `let _timer = profile::op(name, flops, bytes);`, which costs one flag and the
-//! arithmetic of its arguments as long as nobody has called [`start`]. `flops` are the multiplications and additions that the formula asks for; `bytes` are
-//! what has to be read and written at least, each number once. The kernels below may do more of both, never less, so
-//! the rates say how far an op is from the limits of the machine.
+//! arithmetic of its arguments as long as nobody has called [`start`]. `flops` are the multiplications and additions that
+//! the formula asks for; `bytes` are what has to be read and written at least, each number once. The kernels below may
+//! do more of both, never less, so the rates say how far an op is from the limits of the machine.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -33,6 +33,7 @@ pub struct Row {
 #[must_use = "the time is measured until this is dropped"]
 pub struct Timer(Option<(Instant, Row)>);
 
+// ANCHOR: op
 /// Measures one call of an op, if anybody asked for it. 0 stands for what is not counted.
 pub fn op(name: &'static str, flops: usize, bytes: usize) -> Timer {
     Timer(ON.load(Relaxed).then(|| {
@@ -40,6 +41,7 @@ pub fn op(name: &'static str, flops: usize, bytes: usize) -> Timer {
         (Instant::now(), row)
     }))
 }
+// ANCHOR_END: op
 
 impl Drop for Timer {
     fn drop(&mut self) {
