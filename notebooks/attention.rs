@@ -1,0 +1,153 @@
+//! # Looking into attention
+//!
+//! Who looks at whom? This notebook trains a small storyteller (a minute), draws what its heads look at, finds the sink and the window,
+//! and takes both away to see what they were worth. The chapters: *Attention*, *Attention in tiles*.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // %%
+    use notebook::storyteller::Storyteller;
+    use notebook::{Axes, Curve, bars, chart, heat_map, line};
+
+    let storyteller = Storyteller::trained()?;
+    let text = "Once upon a time, there was a boy named Tom. Tom had a red ball. He loved the ball.";
+    let words: Vec<String> = storyteller.spelled(text);
+    let tokens = words.len();
+    let heads = storyteller.model.config.heads;
+    println!("{tokens} tokens, {} layers of {heads} heads", storyteller.model.config.layers);
+    // %% [markdown]
+    // ## One head
+    //
+    // A row is a token that looks, a column one that is looked at. Nothing is above the diagonal: a token does not see what comes
+    // after it. The last column is the sink, which is nothing at all.
+    // %%
+    /// What one head looks at: a row for each token, with the sink's share last.
+    fn map(p: &[f32], tokens: usize, head: usize) -> Vec<Vec<f32>> {
+        p[head * tokens * (tokens + 1)..][..tokens * (tokens + 1)]
+            .chunks_exact(tokens + 1)
+            .map(<[f32]>::to_vec)
+            .collect()
+    }
+
+    let p: Vec<f32> = storyteller.attention(text, 1);
+    let first = map(&p, tokens, 0);
+    let columns: Vec<String> = words.iter().cloned().chain(["sink".to_string()]).collect();
+    heat_map(&words, &columns, &first).show();
+    for (t, row) in first.iter().enumerate() {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+        assert!(row[t + 1..tokens].iter().all(|&share| share == 0.0));
+    }
+    // %% [markdown]
+    // ## What goes to nothing
+    //
+    // The sink's share in each head of each layer, as a mean over the text. A head that has found what it looks for leaves the sink
+    // alone; one that has nothing to say gives it nearly everything.
+    // %%
+    let mut names: Vec<String> = Vec::new();
+    let mut shares: Vec<f64> = Vec::new();
+    for layer in 0..storyteller.model.config.layers {
+        let p = storyteller.attention(text, layer);
+        for head in 0..heads {
+            let sink: f32 = map(&p, tokens, head).iter().map(|row| row[tokens]).sum();
+            names.push(format!("{layer}.{head}"));
+            shares.push(f64::from(sink) / tokens as f64);
+        }
+    }
+    bars(&names, &shares, "share of the sink, by layer and head").show();
+    assert!(shares.iter().all(|&share| share > 0.0 && share < 1.0));
+    // %% [markdown]
+    // ## The window
+    //
+    // Layer 0 sees 128 tokens, layer 1 everything. On 240 tokens of stories: how much attention goes how far back?
+    // %%
+    use ossia::data::Corpus;
+
+    let stories = Corpus::builtin(8, 1).documents.join("\n");
+    let ids = storyteller.tokenizer.encode(&stories);
+    let long: String = storyteller.tokenizer.decode(&ids[..240])?;
+
+    /// For each distance, the mean share over all heads and all tokens that have a token so far back.
+    fn by_distance(p: &[f32], tokens: usize) -> Vec<(f64, f64)> {
+        let mut sums = vec![(0.0, 0); tokens];
+        for (row, shares) in p.chunks_exact(tokens + 1).enumerate() {
+            let t = row % tokens;
+            for (j, &share) in shares[..=t].iter().enumerate() {
+                sums[t - j].0 += f64::from(share);
+                sums[t - j].1 += 1;
+            }
+        }
+        sums.iter().enumerate().map(|(distance, (sum, n))| (distance as f64, sum / f64::from((*n).max(1)))).collect()
+    }
+
+    let sliding = by_distance(&storyteller.attention(&long, 0), 240);
+    let full = by_distance(&storyteller.attention(&long, 1), 240);
+    assert!(sliding[127].1 > 0.0 && sliding[128..].iter().all(|point| point.1 == 0.0));
+    assert!(full[128..].iter().any(|point| point.1 > 0.0));
+    let curves: [Curve; 2] = [line("layer 0: 128 keys", sliding.clone()), line("layer 1: all", full.clone())];
+    chart("tokens back", "mean share", Axes::LogY, &curves).show();
+    // %% [markdown]
+    // The 128th key, at a distance of 127, is the last one that layer 0 sees. An engine with a window of 129 would have a point more, and no
+    // other difference. There is a test for exactly that.
+    //
+    // ## Who copies?
+    //
+    // A name comes again and again, and to say it again a model has to look at where it stood. Take every place where the *next* token
+    // is a name that has occurred: how much of a head's attention goes to the earlier places of that name? A head that looked
+    // everywhere alike would give them their part of all tokens, which is printed below.
+    // %%
+    let ids: Vec<u32> = storyteller.tokenizer.encode(&long);
+    let heroes = [" Anna", " Lily", " Mia", " Ben", " Sam", " Tom", " Jack", " Leo"];
+    let tokens_of_names: Vec<u32> = heroes.iter().flat_map(|name| storyteller.tokenizer.encode(name)).collect();
+    let mut copies: Vec<f64> = Vec::new();
+    let mut alike = 0.0;
+    for layer in 0..storyteller.model.config.layers {
+        let p = storyteller.attention(&long, layer);
+        for head in 0..heads {
+            let rows = map(&p, ids.len(), head);
+            let (mut sum, mut even, mut places) = (0.0, 0.0, 0.0);
+            for t in 0..ids.len() - 1 {
+                let name = ids[t + 1];
+                let earlier: Vec<usize> = (0..=t).filter(|&j| ids[j] == name).collect();
+                if tokens_of_names.contains(&name) && !earlier.is_empty() {
+                    sum += earlier.iter().map(|&j| f64::from(rows[t][j])).sum::<f64>();
+                    even += earlier.len() as f64 / (t + 1) as f64;
+                    places += 1.0;
+                }
+            }
+            copies.push(sum / places);
+            alike = even / places;
+        }
+    }
+    bars(&names, &copies, "share of the earlier places of the name that comes next, by layer and head").show();
+    let most = copies.iter().copied().fold(0.0, f64::max);
+    println!("{alike:.3} if all tokens were alike; {most:.3} in the head that copies most; {copies:.3?}");
+    assert!(most > 3.0 * alike);
+    // %% [markdown]
+    // Nobody told the heads to differ in this. They began as random numbers.
+    //
+    // ## Without sinks
+    //
+    // What if heads may not look at nothing? Set every sink to $-10^9$, whose exponential is zero, and measure the loss on unseen stories.
+    // The model was trained with sinks, so it has learned to rely on them; what a model would do that never had any is an
+    // exercise of the chapter.
+    // %%
+    use ossia::data::Windows;
+    use ossia::train::evaluate::{EvaluationSet, evaluate};
+
+    let unseen = Corpus::builtin(100, 99).documents;
+    let encoded: Vec<Vec<u32>> = unseen.iter().map(|text| storyteller.tokenizer.encode(text)).collect();
+    let set = EvaluationSet {
+        windows: Windows::new(&encoded, storyteller.tokenizer.end_of_text().unwrap_or(0), 256)?,
+        entropy_floor: None,
+        bytes: unseen.iter().map(String::len).sum(),
+    };
+    let mut without = storyteller.model.clone();
+    for (name, parameter) in without.parameters_mut() {
+        if name.ends_with(".sinks") {
+            parameter.data_mut().fill(-1e9);
+        }
+    }
+    let losses: [f64; 2] = [evaluate(&storyteller.model, &set, 8).loss, evaluate(&without, &set, 8).loss];
+    println!("{:.4} nats per token with sinks, {:.4} without", losses[0], losses[1]);
+    assert!(losses[1] > losses[0]);
+    Ok(())
+}
