@@ -1,6 +1,6 @@
 //! Data.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::data::{IGNORE, Windows, story};
 use plotters::prelude::*;
@@ -34,19 +34,13 @@ pub fn probabilities(paper: Paper, _: &Lazy) -> Drawing {
         .x_label_area_size(44)
         .y_label_area_size(62)
         .build_cartesian_2d(RANGE.start as f64..RANGE.end as f64, 0..most * 5 / 4)?;
-    chart
-        .configure_mesh()
+    quiet!(chart.configure_mesh())
         .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
         .x_labels(15)
         .y_labels(6)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .x_desc("−ln p of a story, in nats")
         .y_desc("stories of 20,000")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     // Names stand to that side of their bar where there is room.
     let sides = [HPos::Left, HPos::Right, HPos::Left, HPos::Right, HPos::Right, HPos::Right];

@@ -1,6 +1,6 @@
 //! Effort.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::harmony::Effort;
 use ossia::tasks::arithmetic::{self, Question, working};
@@ -39,20 +39,14 @@ pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
         .x_label_area_size(42)
         .y_label_area_size(50)
         .build_cartesian_2d(1.8_f64..6.4, 0.0..130.0)?;
-    chart
-        .configure_mesh()
+    quiet!(chart.configure_mesh())
         .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
         .x_labels(6)
         .y_labels(7)
         .x_label_formatter(&|x| if *x > 5.5 { String::new() } else { format!("{x:.0}") })
         .y_label_formatter(&|y| format!("{y:.0}"))
         .x_desc("terms of the sum")
         .y_desc("tokens of analysis")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     for ((means, colour), effort) in means.iter().zip(&colours).zip(Effort::ALL) {
         let points: Vec<(f64, f64)> = means.iter().enumerate().map(|(i, &mean)| (i as f64 + 2.0, mean)).collect();
@@ -66,18 +60,12 @@ pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
         .x_label_area_size(42)
         .y_label_area_size(56)
         .build_cartesian_2d(-0.5_f64..2.5, 0.0..105.0)?;
-    chart
-        .configure_mesh()
+    quiet!(chart.configure_mesh())
         .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
         .x_labels(0)
         .y_labels(6)
         .y_label_formatter(&|y| format!("{y:.0} %"))
         .y_desc("right answers")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     for (i, (colour, effort)) in colours.iter().zip(Effort::ALL).enumerate() {
         let mean = MEASURED.iter().map(|seed| seed[i]).sum::<f64>() / MEASURED.len() as f64;

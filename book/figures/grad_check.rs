@@ -1,6 +1,6 @@
 //! Is a gradient right?
 
-use super::paper::{BLUE, Drawing, FAINT, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::ops::elementwise::mul;
 use ossia::ops::reduce::sum;
@@ -51,19 +51,13 @@ pub fn steps(paper: Paper, _: &Lazy) -> Drawing {
         1 => "10".to_string(),
         n => format!("{}", 10f64.powi(n)),
     };
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
+    quiet!(chart.configure_mesh())
         .x_labels(7)
         .y_labels(7)
         .x_label_formatter(&power)
         .y_label_formatter(&power)
         .x_desc("step h")
         .y_desc("worst relative error")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     let curves: [Curve; 2] = [
         (&|x| rms_norm(x, &w, EPS), BLUE, "the right gradient", (2e-5, 4e-4)),

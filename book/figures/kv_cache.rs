@@ -1,6 +1,6 @@
 //! The KV cache.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::checkpoint::report::cache_numbers;
 use ossia::config::ModelConfig;
@@ -63,19 +63,13 @@ pub fn memory(paper: Paper, _: &Lazy) -> Drawing {
         x if x >= 1000.0 => format!("{:.0},{:03.0}", (x / 1000.0).floor(), x % 1000.0),
         x => format!("{x:.0}"),
     };
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
+    quiet!(chart.configure_mesh())
         .x_labels(5)
         .y_labels(6)
         .x_label_formatter(&thousands)
         .y_label_formatter(&thousands)
         .x_desc("tokens")
         .y_desc("megabytes")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     let curves = [
         (plain, FAINT, "64 heads of keys and values, in all layers", (180.0, 70_000.0)),

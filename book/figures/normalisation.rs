@@ -1,6 +1,6 @@
 //! RMSNorm.
 
-use super::paper::{BLUE, Drawing, FAINT, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, ORANGE, Paper, quiet};
 use super::storyteller::{Lazy, STORY, rows};
 use plotters::prelude::*;
 
@@ -25,17 +25,11 @@ pub fn residual_stream(paper: Paper, storyteller: &Lazy) -> Drawing {
         Some(name) => name.trim_end_matches(".output").replace("layers.", "layer "),
         None => String::new(),
     };
-    chart
-        .configure_mesh()
+    quiet!(chart.configure_mesh())
         .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
         .x_labels(names.len())
         .x_label_formatter(&label)
         .y_desc("root mean square")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     for (place, values) in points.iter().enumerate() {
         let colour = if place + 1 == points.len() { ORANGE } else { BLUE };

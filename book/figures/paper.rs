@@ -16,6 +16,19 @@ pub const FAINT: RGBColor = RGBColor(136, 136, 136);
 /// The colour of the page's text: see [`on_the_page`].
 pub const INK: RGBColor = RGBColor(1, 2, 3);
 
+/// Axes that stand back behind what is drawn: faint lines, labels in ink.
+macro_rules! quiet {
+    ($mesh:expr) => {
+        $mesh
+            .light_line_style(TRANSPARENT)
+            .bold_line_style($crate::paper::FAINT.mix(0.3))
+            .axis_style($crate::paper::FAINT)
+            .label_style($crate::paper::text(14))
+            .axis_desc_style($crate::paper::text(14))
+    };
+}
+pub(crate) use quiet;
+
 /// An empty figure.
 pub struct Paper<'a>(&'a mut String);
 

@@ -1,6 +1,6 @@
 //! Rotary positions.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::config::{ModelConfig, Yarn};
 use ossia::layers::Rotary;
@@ -26,11 +26,7 @@ pub fn turns(paper: Paper, _: &Lazy) -> Drawing {
         .x_label_area_size(44)
         .y_label_area_size(66)
         .build_cartesian_2d(-0.5_f32..31.5, (1e-4_f32..1000.0).log_scale())?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
+    quiet!(chart.configure_mesh())
         .x_labels(9)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| {
@@ -38,8 +34,6 @@ pub fn turns(paper: Paper, _: &Lazy) -> Drawing {
         })
         .x_desc("pair")
         .y_desc("turns in 4,096 positions")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     chart.draw_series([Rectangle::new([(low, 1e-4), (high, 1000.0)], GREEN.mix(0.15).filled())])?;
     let centred = text(13).color(&INK).pos(Pos::new(HPos::Center, VPos::Top));

@@ -1,6 +1,6 @@
 //! The router.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, GREEN, INK, ORANGE, Paper, quiet};
 use super::storyteller::Lazy;
 use plotters::prelude::*;
 
@@ -27,20 +27,14 @@ pub fn load(paper: Paper, storyteller: &Lazy) -> Drawing {
         .x_label_area_size(44)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..steps, 0.0..highest * 1.08)?;
-    chart
-        .configure_mesh()
+    quiet!(chart.configure_mesh())
         .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
         .x_labels(9)
         .y_labels(6)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y:.0} %"))
         .x_desc("step")
         .y_desc("share of all visits")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     let even = 100.0 / experts as f32;
     chart.draw_series([PathElement::new([(0.0, even), (steps, even)], INK)])?;

@@ -1,6 +1,6 @@
 //! Kernels.
 
-use super::paper::{BLUE, Drawing, FAINT, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::kernels;
 use plotters::prelude::*;
@@ -38,19 +38,13 @@ pub fn exp_error(paper: Paper, _: &Lazy) -> Drawing {
         .x_label_area_size(44)
         .y_label_area_size(52)
         .build_cartesian_2d(-88.0_f32..88.5, 0.0_f32..5.0)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
+    quiet!(chart.configure_mesh())
         .x_labels(9)
         .x_label_formatter(&|x| format!("{x:.0}").replace('-', "−"))
         .y_labels(6)
         .y_label_formatter(&|y| format!("{y:.1}"))
         .x_desc("x")
         .y_desc("largest error, in ulp")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     let curves = [(one_part, ORANGE, "ln 2 in one part", (-34.0, 3.9)), (kernel, BLUE, "the kernel", (20.0, 0.42))];
     for (points, colour, name, at) in curves {

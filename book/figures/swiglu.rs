@@ -1,6 +1,6 @@
 //! SwiGLU.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::ops::swiglu::forward;
 use plotters::prelude::*;
@@ -14,19 +14,13 @@ pub fn curves(paper: Paper, _: &Lazy) -> Drawing {
         .y_label_area_size(52)
         .build_cartesian_2d(-5.0_f32..10.0, -15.0_f32..30.0)?;
     let minus = |x: &f32| format!("{x:.0}").replace('-', "−").replace("−0", "0");
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
+    quiet!(chart.configure_mesh())
         .x_labels(16)
         .y_labels(10)
         .x_label_formatter(&minus)
         .y_label_formatter(&minus)
         .x_desc("gate")
         .y_desc("what comes out")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     chart.draw_series([PathElement::new([(7.0, -15.0), (7.0, 30.0)], FAINT)])?;
     let ups = [(3.0, BLUE, 27.3), (1.0, GREEN, 13.4), (0.0, INK, 6.4), (-1.0, FAINT, -0.6), (-3.0, ORANGE, -10.8)];

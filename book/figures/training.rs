@@ -1,6 +1,6 @@
 //! Training.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use ossia::data::{Corpus, Windows, story};
 use ossia::train::{EvaluationSet, evaluate};
@@ -32,19 +32,13 @@ pub fn curve(paper: Paper, storyteller: &Lazy) -> Drawing {
         .x_label_area_size(44)
         .y_label_area_size(58)
         .build_cartesian_2d(0.0..losses.len() as f64 + 4.0, (0.2..10.0).log_scale())?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(FAINT.mix(0.3))
-        .axis_style(FAINT)
+    quiet!(chart.configure_mesh())
         .x_labels(9)
         .y_labels(6)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y}"))
         .x_desc("step")
         .y_desc("nats a token")
-        .label_style(text(14))
-        .axis_desc_style(text(14))
         .draw()?;
     let step = |i: usize| i as f64 + 1.0;
     chart.draw_series(
