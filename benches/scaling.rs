@@ -1,6 +1,7 @@
 //! How time and memory grow with the context: `cargo bench --bench scaling`.
 //!
-//! Prints two tables and draws them, as the pictures of the book's chapter on speed. The first is the time of one new
+//! Prints two tables and writes them to `book/figures/scaling.json`, from which `cargo run --release --example figures --
+//! book/src/pictures speed` draws the pictures of the book's chapter on speed. The first is the time of one new
 //! token behind a context of 128 to 32,768, in a model of one layer that slides and in one whose layer sees everything.
 //! The second is the peak memory of one training step of `nano` on one sequence, with and without recomputation; each
 //! is measured in a process of its own, since a peak only grows.
@@ -13,7 +14,7 @@ use ossia::kernels::{memory, parallel, selected};
 use ossia::layers::LayerCache;
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
-use plotters::prelude::*;
+use serde_json::{Value, json};
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -21,64 +22,6 @@ use std::time::Instant;
 /// Context, and what was measured there.
 type Points = Vec<(f64, f64)>;
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
-/// A line of a picture.
-struct Curve {
-    name: &'static str,
-    color: RGBColor,
-    points: Points,
-}
-
-const BLUE: RGBColor = RGBColor(70, 130, 200);
-const ORANGE: RGBColor = RGBColor(220, 110, 40);
-/// Legible on white and on black.
-const GREY: RGBColor = RGBColor(128, 128, 128);
-
-/// Draws curves over a context that doubles from point to point. No background: the page may be light or dark.
-fn draw(file: &str, unit: &str, curves: &[Curve]) -> Outcome<()> {
-    let path = format!("{}/book/src/pictures/{file}", env!("CARGO_MANIFEST_DIR"));
-    let x = |pick: fn(f64, f64) -> f64| curves.iter().flat_map(|c| &c.points).map(|p| p.0).reduce(pick).unwrap_or(1.0);
-    let y = |pick: fn(f64, f64) -> f64| curves.iter().flat_map(|c| &c.points).map(|p| p.1).reduce(pick).unwrap_or(1.0);
-    let root = SVGBackend::new(&path, (900, 420)).into_drawing_area();
-    let mut chart = ChartBuilder::on(&root)
-        .margin(16)
-        .margin_right(32)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(
-            (x(f64::min)..x(f64::max)).log_scale().base(2.0),
-            (y(f64::min) * 0.8..y(f64::max) * 1.25).log_scale().base(2.0),
-        )?;
-    let text = ("sans-serif", 15).into_font().color(&GREY);
-    chart
-        .configure_mesh()
-        .x_desc("context, tokens")
-        .y_desc(unit)
-        .x_labels(10)
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_labels(8)
-        .y_label_formatter(&|y| if *y < 8.0 { format!("{y:.2}") } else { format!("{y:.0}") })
-        .label_style(text.clone())
-        .axis_style(GREY)
-        .bold_line_style(GREY.mix(0.3))
-        .light_line_style(TRANSPARENT)
-        .draw()?;
-    for Curve { name, color, points } in curves {
-        let color = *color;
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)).point_size(3))?
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], color.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .label_font(text)
-        .border_style(TRANSPARENT)
-        .draw()?;
-    root.present()?;
-    Ok(())
-}
 
 fn tokens(shape: (usize, usize), vocabulary: usize) -> Array2<u32> {
     Array2::from_shape_fn(shape, |(_, i)| (i * 97 % vocabulary) as u32)
@@ -134,7 +77,11 @@ fn measured_step(context: usize, checkpoint_activations: bool) -> Outcome<(f64, 
     Ok((seconds.parse()?, mb.parse()?))
 }
 
-fn time_per_token() -> Outcome<()> {
+fn column(points: &Points, number: fn(&(f64, f64)) -> f64) -> Vec<f64> {
+    points.iter().map(|point| (number(point) * 1e4).round() / 1e4).collect()
+}
+
+fn time_per_token() -> Value {
     let (sliding, full) = (attending(Some(128)), attending(None));
     println!("\nattention of one new token in one layer of gpt-oss, 64 heads on 8 × 64 keys and values");
     println!("{:>8} {:>12} {:>12} {:>18}", "context", "window 128", "full", "full reads");
@@ -142,14 +89,14 @@ fn time_per_token() -> Outcome<()> {
         let cache = context * 2.0 * (8 * 64 * 4) as f64;
         println!("{context:>8} {narrow:>9.3} ms {wide:>9.3} ms {:>13.1} GB/s", cache / wide / 1e6);
     }
-    let curves = [
-        Curve { name: "the layer sees everything", color: ORANGE, points: full },
-        Curve { name: "window of 128", color: BLUE, points: sliding },
-    ];
-    draw("speed-context.svg", "milliseconds per new token", &curves)
+    json!({
+        "context": column(&full, |p| p.0),
+        "full_ms": column(&full, |p| p.1),
+        "window_128_ms": column(&sliding, |p| p.1),
+    })
 }
 
-fn memory_of_a_step() -> Outcome<()> {
+fn memory_of_a_step() -> Outcome<Value> {
     println!("\none training step of nano on one sequence: peak memory");
     println!("{:>8} {:>24} {:>24} {:>7} {:>7}", "T", "all kept", "recomputed", "memory", "time");
     let (mut kept, mut recomputed) = (Points::new(), Points::new());
@@ -165,11 +112,11 @@ fn memory_of_a_step() -> Outcome<()> {
         let (all, less) = (cell(false, &mut kept)?, cell(true, &mut recomputed)?);
         println!("{context:>8} {:>24} {:>24} {:>7.2} {:>7.2}", all.2, less.2, less.1 / all.1, less.0 / all.0);
     }
-    let curves = [
-        Curve { name: "all activations kept", color: ORANGE, points: kept },
-        Curve { name: "--checkpoint-activations", color: BLUE, points: recomputed },
-    ];
-    draw("speed-memory.svg", "peak memory, MB", &curves)
+    Ok(json!({
+        "context": column(&kept, |p| p.0),
+        "kept_mb": column(&kept, |p| p.1),
+        "recomputed_mb": column(&recomputed, |p| p.1),
+    }))
 }
 
 fn run() -> Outcome<()> {
@@ -181,8 +128,9 @@ fn run() -> Outcome<()> {
     }
     println!("{} threads, {}", parallel::threads(), selected()?.name());
     println!("at most {:.0} GFLOP/s and {:.1} GB/s read", limits::peak_flops(), limits::read_bandwidth());
-    time_per_token()?;
-    memory_of_a_step()
+    let measured = json!({ "attention": time_per_token(), "training": memory_of_a_step()? });
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/book/figures/scaling.json");
+    Ok(std::fs::write(path, serde_json::to_string_pretty(&measured)? + "\n")?)
 }
 
 fn main() -> ExitCode {

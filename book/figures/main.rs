@@ -1,4 +1,4 @@
-//! Draws the figures of the book, each from numbers that the engine computes here.
+//! Draws the figures of the book, each from numbers that the engine computes here (`speed` from measured ones).
 //!
 //! cargo run --release --example figures [-- DIR [NAME…]]    (DIR: where to, else book/src/pictures; NAME: these)
 //!
@@ -25,6 +25,7 @@ mod rotary;
 mod routing;
 mod sampling;
 mod simd;
+mod speed;
 mod swiglu;
 mod loss;
 mod structured_output;
@@ -72,6 +73,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("sampling.svg", sampling::settings),
     ("mxfp4.svg", mxfp4::number_line),
     ("simd.svg", simd::exp_error),
+    ("speed-context.svg", speed::context),
+    ("speed-memory.svg", speed::memory),
     ("weights.svg", weights::bytes),
     ("harmony.svg", harmony::tokens),
     ("effort.svg", effort::lengths),
