@@ -3,10 +3,9 @@
 //! OpenAI's gpt-oss from scratch, on the CPU: small enough to read in a weekend, exact enough to be trusted against
 //! OpenAI's and Hugging Face's code, and fast enough that nobody needs to leave it.
 //!
-//! The modules below build on each other, and the book takes them in nearly this order; who reads them from top to
-//! bottom learns gpt-oss.
-//! Data flows one way: text → tokens → hidden states → logits → token. What a module may know of the
-//! others stands in a table in `tests/architecture.rs`.
+//! The modules below stand in the order of the book: each where a chapter first quotes it. Who reads them from top to
+//! bottom learns gpt-oss. Data flows one way: text → tokens → hidden states → logits → token. What a module may
+//! know of the others stands in a table in `tests/architecture.rs`.
 //!
 //! Letters, everywhere the same: `B` batch, `T` tokens, `V` vocabulary, `H` hidden size, `N` query heads, `K`
 //! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size,
@@ -28,35 +27,34 @@
 //! ```
 #![warn(missing_docs)]
 
-// What can go wrong, and what must not go wrong halfway.
+// What can go wrong.
 pub mod error;
-pub mod files;
-// Where the time goes.
-pub mod profile;
-// The numbers that make a model.
-pub mod config;
-// Text to tokens, and tokens to batches.
-pub mod tokenizer;
-pub mod data;
-// A value that remembers, operations with their derivatives, and the loops below them.
+// A value that remembers, and operations with their derivatives.
 pub mod tensor;
 pub mod ops;
-pub mod kernels;
-// Weights of four bits, and weights that stay in their file.
-pub mod mxfp4;
-pub mod stored;
-// Parameters, and the model that they make.
+// Text to tokens.
+pub mod tokenizer;
+// Parameters, the loops of numbers below them, and the model that they make.
 pub mod layers;
+pub mod kernels;
 pub mod model;
-pub mod checkpoint;
-// What a model is for.
+pub mod config;
+// How it learns, from what, and files that are never half written.
 pub mod train;
+pub mod data;
+pub mod files;
+// How it tells.
 pub mod generate;
+// Weights of four bits, where the time goes, weights that stay in their file, and OpenAI's.
+pub mod mxfp4;
+pub mod profile;
+pub mod stored;
+pub mod checkpoint;
 // How one talks to it.
 pub mod harmony;
-pub mod schema;
 pub mod chat;
 pub mod tasks;
+pub mod schema;
 #[cfg(feature = "tools")]
 pub mod tools;
 #[cfg(feature = "cli")]

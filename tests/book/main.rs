@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -23,18 +22,6 @@ fn chapters() -> Vec<(String, String)> {
         .collect();
     chapters.sort();
     chapters
-}
-
-/// Chapters that `WRITING.md` announces and that are still to be written. Says so aloud: the book is not done.
-fn announced() -> Vec<String> {
-    let writing = read(&root().join("book/WRITING.md"));
-    let list = writing.split("## Chapters").nth(1).unwrap_or_default();
-    let all = list.split([',', '\n', ' ']).filter(|name| !name.is_empty()).map(|name| format!("{name}.md"));
-    let all: Vec<String> = all.filter(|name| !root().join("book/src").join(name).exists()).collect();
-    if !all.is_empty() {
-        _ = std::io::stderr().write_all(format!("chapters still to come: {}\n", all.join(", ")).as_bytes());
-    }
-    all
 }
 
 /// Lines outside of fenced code.
@@ -93,17 +80,35 @@ fn book_quotes_what_is_there() {
     }
 }
 
+/// The modules of `lib.rs` stand where the chapters, in their order, first quote them.
+#[test]
+fn book_is_read_in_the_order_of_lib() {
+    let lib = read(&root().join("src/lib.rs"));
+    let listed: Vec<&str> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let mut quoted: Vec<String> = Vec::new();
+    for chapter in links(&read(&root().join("book/src/SUMMARY.md"))) {
+        let text = read(&root().join("book/src").join(chapter));
+        for path in between(&text, "{{#include ../../src/", ":") {
+            let module = path.split('/').next().unwrap().trim_end_matches(".rs").to_string();
+            if !quoted.contains(&module) {
+                quoted.push(module);
+            }
+        }
+    }
+    // What all of them use comes first, and what uses all of them last; no chapter is about either.
+    assert_eq!((listed.first(), listed.last()), (Some(&"error"), Some(&"cli")));
+    assert_eq!(listed[1..listed.len() - 1], quoted);
+}
+
 #[test]
 fn book_links_lead_somewhere() {
-    let (chapters, announced) = (chapters(), announced());
+    let chapters = chapters();
     for (chapter, text) in &chapters {
         for link in links(text).iter().filter(|link| !link.starts_with("https://")) {
             let (file, heading) = link.split_once('#').unwrap_or((link, ""));
             let file = if file.is_empty() { chapter } else { file };
             let target = chapters.iter().find(|(name, _)| name == file);
-            let exists = target.is_some()
-                || announced.iter().any(|name| name == file)
-                || root().join("book/src").join(file).exists();
+            let exists = target.is_some() || root().join("book/src").join(file).exists();
             assert!(exists, "{chapter}: {link} is not there");
             let found = target.is_none_or(|(_, text)| heading_ids(text).contains(heading));
             assert!(heading.is_empty() || found, "{chapter}: {link}: there is no such heading");
@@ -133,7 +138,7 @@ fn book_bibliography_is_what_the_chapters_name() {
 /// Every source of the crate says in which chapter it is explained; that chapter exists.
 #[test]
 fn book_has_the_chapters_that_the_code_names() {
-    let names: BTreeSet<String> = chapters().into_iter().map(|(name, _)| name).chain(announced()).collect();
+    let names: BTreeSet<String> = chapters().into_iter().map(|(name, _)| name).collect();
     for path in sources(&root().join("src")) {
         for line in read(&path).lines().filter(|line| line.starts_with("//!")) {
             if let Some((_, chapter)) = line.split_once("Book: ") {
@@ -196,6 +201,7 @@ fn book_chapters_have_all_their_parts() {
         assert!(!text.contains("`$`"), "{chapter}: maths in a line is written $`x`$");
         assert!(text.contains("<figure>"), "{chapter}: has no picture");
         assert!(text.contains("{{#include ../../src/"), "{chapter}: quotes no code");
+        assert!(text.contains("```console\n$ "), "{chapter}: shows no command with what it prints");
         let exercises = text.split("## Exercises").nth(1).unwrap_or_default().split("\n## ").next().unwrap_or_default();
         let count = exercises.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count();
         assert!((3..=5).contains(&count), "{chapter}: {count} exercises, expected 3 to 5");
