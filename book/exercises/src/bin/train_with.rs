@@ -189,8 +189,9 @@ fn copy(from: &Path, to: &Path) -> Done<()> {
 
 fn train(package: &Path, engine: &Path, out: &Path) -> Done<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" }; // as this program was built
     let status = Command::new(cargo)
-        .args(["run", "--quiet", "--release", "--manifest-path"])
+        .args(["run", "--quiet", "--profile", profile, "--manifest-path"])
         .arg(package.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(engine.join("target"))
