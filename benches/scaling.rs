@@ -1,10 +1,10 @@
 //! How time and memory grow with the context: `cargo bench --bench scaling`.
 //!
-//! Prints two tables and writes them to `book/figures/scaling.json`, from which `cargo run --release --example figures --
-//! book/src/pictures speed` draws the pictures of the book's chapter on speed. The first is the time of one new
-//! token behind a context of 128 to 32,768, in a model of one layer that slides and in one whose layer sees everything.
-//! The second is the peak memory of one training step of `nano` on one sequence, with and without recomputation; each
-//! is measured in a process of its own, since a peak only grows.
+//! Prints two tables and writes them to `book/figures/scaling.json`. From that the pictures of the book's chapter on speed
+//! are drawn: `cargo run --release --example figures -- book/src/pictures speed`. The first is the time in which one new token
+//! attends behind a context of 128 to 32,768, in one layer of gpt-oss that slides and in one that sees everything. The
+//! second is the peak memory of one training step of `nano` on one sequence, with and without recomputation; each is
+//! measured in a process of its own, since a peak only grows.
 
 mod limits;
 
@@ -77,6 +77,7 @@ fn measured_step(context: usize, checkpoint_activations: bool) -> Outcome<(f64, 
     Ok((seconds.parse()?, mb.parse()?))
 }
 
+/// One column of a table, to four digits behind the point.
 fn column(points: &Points, number: fn(&(f64, f64)) -> f64) -> Vec<f64> {
     points.iter().map(|point| (number(point) * 1e4).round() / 1e4).collect()
 }

@@ -3,9 +3,9 @@
 //! OpenAI's gpt-oss from scratch, on the CPU: small enough to read in a weekend, exact enough to be trusted against
 //! OpenAI's and Hugging Face's code, and fast enough that nobody needs to leave it.
 //!
-//! The modules below stand in the order of the book: each where a chapter first quotes it. Who reads them from top to
-//! bottom learns gpt-oss. Data flows one way: text → tokens → hidden states → logits → token. What a module may
-//! know of the others stands in a table in `tests/architecture.rs`.
+//! The modules below stand in the order of the book, each where a chapter first quotes it; `error` comes first, and `cli`
+//! last. Who reads them from top to bottom learns gpt-oss. Data flows one way: text → tokens → hidden states → logits →
+//! token. What a module may know of the others stands in a table in `tests/architecture.rs`.
 //!
 //! Letters, everywhere the same: `B` batch, `T` tokens, `V` vocabulary, `H` hidden size, `N` query heads, `K`
 //! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size,

@@ -1,8 +1,8 @@
-//! What proves the code that is `unsafe`, and nothing else. `cargo test` runs the same modules as a part of `verify`.
+//! What proves the kernels, and what reads bytes through them. `cargo test` runs the same modules as a part of `verify`.
 #![cfg(test)]
 
 #[path = "../verify/common.rs"]
-pub mod common; // public, since other layers need more of it
+pub mod common; // public, so that what only other layers need is not dead code here
 #[path = "../verify/kernels.rs"]
 mod kernels;
 #[path = "../verify/mxfp4.rs"]
