@@ -191,7 +191,8 @@ fn train(package: &Path, engine: &Path, out: &Path) -> Done<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" }; // as this program was built
     let status = Command::new(cargo)
-        .args(["run", "--quiet", "--profile", profile, "--manifest-path"])
+        .args(["run", "--quiet", "--profile", profile])
+        .args(["--no-default-features", "--features", "cli,parallel", "--manifest-path"]) // what training needs
         .arg(package.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(engine.join("target"))
