@@ -11,8 +11,10 @@ use ossia::data::{Batches, Corpus, Windows};
 use ossia::kernels::{self, gemm, memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
-use ossia::ops::cross_entropy::{self, Projection};
-use ossia::stored::{Bytes, Numbers, Precision, Rows, Stored};
+use ossia::ops::cross_entropy;
+use ossia::parameter::Value;
+use ossia::stored::{Bytes, Numbers, Precision, Rows, StoredWeight};
+use ossia::tensor::{Tensor, array};
 use ossia::tokenizer;
 use ossia::train::Schedule;
 use ossia::train::adamw::Hyperparameters;
@@ -86,7 +88,7 @@ fn frozen_products() {
         }
     });
     for (rows, weights) in formats {
-        let w = Stored::new(&[rows, columns], Rows::Outputs, weights);
+        let w = StoredWeight::new(&[rows, columns], Rows::Outputs, weights);
         let int8 = matches!(w.numbers(), Numbers::Bf16(_)).then(|| w.to_int8());
         for w in [Some(w), int8].into_iter().flatten() {
             let exact = matches!(w.numbers(), Numbers::F32(_) | Numbers::Bf16(_));
@@ -96,11 +98,11 @@ fn frozen_products() {
                 let name = format!("{input} row × {} {rows}×{columns}", w.numbers().format());
                 let mut y = Array2::zeros((1, rows));
                 let size = w.numbers().bytes() as f64 / 1e9;
-                bench(&name, size, "GB/s", || w.all().apply(x.view(), y.view_mut()));
+                bench(&name, size, "GB/s", || w.all().multiply(x.view(), y.view_mut()));
                 let many = Array2::from_shape_vec((64, columns), numbers(64 * columns)).unwrap();
                 let (name, mut y) = (name.replace("row", "64 rows"), Array2::zeros((64, rows)));
                 let flops = 2.0 * (64 * rows * columns) as f64 / 1e9;
-                bench(&name, flops, "GFLOP/s", || w.all().apply(many.view(), y.view_mut()));
+                bench(&name, flops, "GFLOP/s", || w.all().multiply(many.view(), y.view_mut()));
             }
         }
     }
@@ -212,12 +214,12 @@ fn cross_entropy_memory() {
         return;
     }
     let h = Array2::from_shape_vec((tokens, hidden), numbers(tokens * hidden)).unwrap();
-    let w = Array2::from_shape_vec((vocabulary, hidden), numbers(vocabulary * hidden)).unwrap();
+    let w = Value::from(Tensor::parameter(array(&[vocabulary, hidden], numbers(vocabulary * hidden))));
     let targets: Vec<u32> = (0..tokens as u32).map(|t| t * 97 % vocabulary as u32).collect();
     let before = limits::peak_mb();
-    let (_, gradients) = cross_entropy::forward_backward(h.view(), Projection::Dense(w.view()), &targets);
+    let (_, gradients) = cross_entropy::forward_backward(h.view(), &w, &targets);
     let after = limits::peak_mb();
-    let held = (gradients.dh.len() + w.len()) as f64 * 4e-6;
+    let held = (gradients.dh.len() + w.count()) as f64 * 4e-6;
     let logits = (tokens * vocabulary) as f64 * 4e-6;
     match before.zip(after) {
         Some((before, after)) => println!(

@@ -4,14 +4,14 @@
 //! cargo run --release --example synthetic_checkpoint -- --preset gpt-oss-20b --layers 24 OUT
 
 use clap::Parser;
-use ossia::checkpoint::{CONFIG, Dtype, Part, WEIGHTS, file_name, write_tensors};
+use ossia::checkpoint::{CONFIG, Dtype, TensorToWrite, WEIGHTS, file_name, write_tensors};
 use ossia::config::ModelConfig;
 use ossia::error::{Error, Result};
 use ossia::files::{create_directory, write_atomically};
-use ossia::layers::{Init, Source, Weight};
 use ossia::model::Transformer;
 use ossia::mxfp4::BLOCK;
-use ossia::stored::{Bytes, Numbers, Rows, Stored};
+use ossia::parameter::{Request, Role, Source, Value};
+use ossia::stored::{Bytes, Numbers, Rows, StoredWeight};
 use ossia::tensor::{Tensor, array};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -41,16 +41,14 @@ struct Names {
 }
 
 impl Source for Names {
-    fn parameter(&mut self, name: String, shape: &[usize], _: Init) -> Result<Tensor> {
-        self.seen.push((name, shape.to_vec()));
-        Ok(Tensor::constant(array(shape, vec![0.0; shape.iter().product()])))
-    }
-
-    fn weight(&mut self, name: String, shape: &[usize], _: Init) -> Result<Weight> {
-        self.seen.push((name, shape.to_vec()));
-        let bytes = 2 * shape.iter().product::<usize>();
-        let row = if shape.len() == 3 { Rows::Inputs } else { Rows::Outputs };
-        Ok(Weight::Frozen(Arc::new(Stored::new(shape, row, Numbers::Bf16(self.zeros.slice(0..bytes))))))
+    fn value(&mut self, Request { name, shape, role, .. }: Request) -> Result<Value> {
+        self.seen.push((name.to_string(), shape.to_vec()));
+        let count: usize = shape.iter().product();
+        if !role.is_matrix() {
+            return Ok(Tensor::constant(array(shape, vec![0.0; count])).into());
+        }
+        let row = if role == Role::Expert { Rows::Inputs } else { Rows::Outputs };
+        Ok(StoredWeight::new(shape, row, Numbers::Bf16(self.zeros.slice(0..2 * count))).into())
     }
 }
 
@@ -71,13 +69,13 @@ fn random_bytes(count: usize, seed: u64) -> Vec<u8> {
 }
 
 /// A tensor whose bytes are made when they are written.
-fn part(dtype: Dtype, shape: &[usize], bytes: impl Fn(usize) -> Vec<u8> + 'static) -> Part<'static> {
+fn part(dtype: Dtype, shape: &[usize], bytes: impl Fn(usize) -> Vec<u8> + 'static) -> TensorToWrite<'static> {
     let count = shape.iter().product();
-    Part { dtype, shape: shape.to_vec(), bytes: Box::new(move || Cow::Owned(bytes(count))) }
+    TensorToWrite { dtype, shape: shape.to_vec(), bytes: Box::new(move || Cow::Owned(bytes(count))) }
 }
 
 /// What a parameter becomes in the file: experts codes and scales, everything else bf16.
-fn parts(name: &str, shape: &[usize], seed: u64) -> Vec<(String, Part<'static>)> {
+fn parts(name: &str, shape: &[usize], seed: u64) -> Vec<(String, TensorToWrite<'static>)> {
     let file_name = file_name(name);
     if let [experts, inputs, outputs] = *shape {
         let scales = [experts, outputs, inputs / BLOCK];

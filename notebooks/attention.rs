@@ -131,6 +131,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // exercise of the chapter.
     // %%
     use ossia::data::Windows;
+    use ossia::layers::Layer;
+    use ossia::parameter::Role;
     use ossia::train::evaluate::{EvaluationSet, evaluate};
 
     let unseen = Corpus::builtin(100, 99).documents;
@@ -141,10 +143,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         bytes: unseen.iter().map(String::len).sum(),
     };
     let mut without = storyteller.model.clone();
-    for (name, parameter) in without.parameters_mut() {
-        if name.ends_with(".sinks") {
-            parameter.data_mut().fill(-1e9);
-        }
+    for parameter in without.parameters_mut().into_iter().filter(|parameter| parameter.role() == Role::Sink) {
+        parameter.tensor_mut().data_mut().fill(-1e9);
     }
     let losses: [f64; 2] = [evaluate(&storyteller.model, &set, 8).loss, evaluate(&without, &set, 8).loss];
     println!("{:.4} nats per token with sinks, {:.4} without", losses[0], losses[1]);

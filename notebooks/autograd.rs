@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %%
     use notebook::{Axes, chart, dots, line};
     use ossia::ops::elementwise::{add, exp, mul, scale, sigmoid, sub};
-    use ossia::ops::matmul::linear;
+    use ossia::ops::linear::linear;
     use ossia::ops::reduce::sum;
     use ossia::tensor::{Array, Tensor, array, grad_check, slice};
 

@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use notebook::{Axes, Curve, chart, heat_map, line};
     use ossia::config::ModelConfig;
     use ossia::data::{Batches, Corpus, Windows};
+    use ossia::layers::Layer;
     use ossia::model::Transformer;
     use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
     use ossia::train::schedule::Schedule;
@@ -54,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut visits = vec![vec![[0; EXPERTS]; model.config.vocab_size]; model.config.layers];
         for ids in documents {
             let rows = ndarray::ArrayView2::from_shape((1, ids.len()), ids).expect("one row");
-            let output = ossia::tensor::no_grad(|| model.forward(rows, None));
+            let output = model.detached().forward(rows, None);
             for (layer, routing) in output.routing.iter().enumerate() {
                 for (expert, range) in routing.dispatch.offsets.windows(2).enumerate() {
                     for &token in &routing.dispatch.tokens[range[0]..range[1]] {

@@ -145,13 +145,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // stories that it has not seen?
     // %%
     use notebook::storyteller::Storyteller;
-    use ossia::checkpoint::{Form, Layout, Written, load, save_as};
+    use ossia::checkpoint::{Form, Layout, SaveOptions, load, save_as};
     use ossia::data::{Corpus, Windows};
     use ossia::train::evaluate::{EvaluationSet, evaluate};
 
     let storyteller = Storyteller::trained()?;
     let directory = tempfile::tempdir()?;
-    let written = Written { form: Form::Mxfp4, layout: Layout::HuggingFace, shard_bytes: None };
+    let written = SaveOptions { form: Form::Mxfp4, layout: Layout::HuggingFace, shard_bytes: None };
     let bytes = save_as(&storyteller.model, directory.path(), written)?;
     let small = load(directory.path())?;
 

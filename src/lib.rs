@@ -31,6 +31,7 @@
 pub mod error;
 // A value that remembers, and operations with their derivatives.
 pub mod tensor;
+pub mod parameter;
 pub mod ops;
 // Text to tokens.
 pub mod tokenizer;

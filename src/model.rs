@@ -1,93 +1,129 @@
-//! The whole model: embedding, L blocks, a norm, and the projection back to the vocabulary.       Book: model.md
+//! The whole model: embedding, L blocks, a norm, and the output projection to the vocabulary.       Book: model.md
 //!
 //! Training, prefill, decoding and tracing run the same [`Transformer::forward`].
 
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::layers::router::Routing;
-use crate::layers::{Block, Init, KvCache, Parameter, Random, RmsNorm, Rotary, Source, Visitor, Weight};
+use crate::layers::{Block, Component, KvCache, Layer, RmsNorm, Rotary, children};
+use crate::ops::cross_entropy::cross_entropy;
 use crate::ops::elementwise::{add, scale};
+use crate::ops::embedding::embedding;
+use crate::ops::linear::linear;
 use crate::ops::load_balancing::load_balancing;
+use crate::parameter::{Init, Parameter, Random, Role, Scope, Source};
 use crate::tensor::Tensor;
 use ndarray::ArrayView2;
+use std::fmt;
 
 /// A gpt-oss model. Cloning it copies no numbers.
+///
+/// Its parameters are named `embedding.weight`, `layers.{i}.…`, `norm.weight` and `head.weight`; see [`Layer`].
 #[derive(Clone)]
 pub struct Transformer {
-    /// Its numbers.
+    /// The configuration.
     pub config: ModelConfig,
-    /// Whether training keeps only the input of each block, and computes the rest again on the way back: the same
-    /// gradients in less memory and more time.
+    /// Whether training uses gradient checkpointing: each block keeps only its input and computes the rest again during
+    /// the backward pass. The gradients are the same; memory is smaller and a step takes longer.
     pub checkpoint_activations: bool,
-    embedding: Weight, // (V, H)
+    embedding: Parameter, // (V, H)
     blocks: Vec<Block>,
     norm: RmsNorm,
-    head: Option<Weight>, // (V, H); None: the embedding serves
+    head: Option<Parameter>, // (V, H); `None`: the embedding is also the output projection
     rotary: Rotary,
 }
 
-/// What a forward pass computed.
+children!(Transformer: embedding, blocks, norm, head);
+
+/// The results of a forward pass.
 pub struct Output {
-    /// (B·T, H), after the last norm: what the output projection gets.
+    /// The hidden states after the last norm: the input of the output projection. (B·T, H)
     pub hidden: Tensor,
     /// The routing of each layer that has experts.
     pub routing: Vec<Routing>,
 }
 
-/// The parts of a training loss.
+/// The terms of a training loss.
 pub struct Loss {
-    /// What is minimized: cross-entropy + coefficient · load balancing.
+    /// The number to minimize: cross-entropy + coefficient · load balancing.
     pub total: Tensor,
-    /// Nats per token.
+    /// Cross-entropy in nats per token.
     pub cross_entropy: f32,
-    /// A where the load is even, more where it is not.
+    /// The load-balancing loss: A if the load is even, more if it is not.
     pub load_balancing: f32,
-    /// Visits per expert, of all layers together. (E,)
+    /// Visits per expert, summed over all layers. (E,)
     pub expert_load: Vec<usize>,
 }
 
-/// Receives intermediate tensors by name; see [`Transformer::forward_observed`].
-pub type Observer<'o> = &'o mut dyn FnMut(String, &Tensor);
+/// An intermediate tensor of the forward pass. It is displayed as the name that `ossia trace` gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `embed`: the embedded tokens. (B·T, H)
+    Embedding,
+    /// `layers.{i}.attention`: after the output projection of attention, before the residual connection. (B·T, H)
+    Attention(usize),
+    /// `layers.{i}.router_logits`, of layers with experts. (B·T, E)
+    RouterLogits(usize),
+    /// `layers.{i}.moe`: the output of the feed-forward layer, before the residual connection. (B·T, H)
+    FeedForward(usize),
+    /// `layers.{i}.output`: the input of the next layer. (B·T, H)
+    Output(usize),
+    /// `norm`: after the last norm. (B·T, H)
+    Norm,
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Activation::Embedding => write!(f, "embed"),
+            Activation::Attention(i) => write!(f, "layers.{i}.attention"),
+            Activation::RouterLogits(i) => write!(f, "layers.{i}.router_logits"),
+            Activation::FeedForward(i) => write!(f, "layers.{i}.moe"),
+            Activation::Output(i) => write!(f, "layers.{i}.output"),
+            Activation::Norm => write!(f, "norm"),
+        }
+    }
+}
+
+/// Receives the intermediate tensors; see [`Transformer::forward_observed`].
+pub type Observer<'o> = &'o mut dyn FnMut(Activation, &Tensor);
 
 impl Transformer {
-    /// A model that was never trained. The same seed gives the same numbers.
+    /// Creates an untrained model. The same seed gives the same numbers.
     pub fn random(config: &ModelConfig, seed: u64) -> Self {
         Self::new(config, &mut Random::new(seed)).expect("a random source has every parameter")
     }
 
-    /// A model whose parameters come from `source`.
+    /// Creates a model whose parameters come from `source`.
     ///
     /// # Errors
     /// Those of the source.
     pub fn new(config: &ModelConfig, source: &mut dyn Source) -> Result<Self> {
+        let mut scope = Scope::new(source);
         let table = [config.vocab_size, config.hidden_size];
         let init = Init::Normal(config.embedding_std());
+        let embedding = scope.child("embedding").take("weight", &table, Role::Embedding, init)?;
         let mut blocks = Vec::new();
-        let embedding = source.weight("embedding.weight".into(), &table, init)?;
         for layer in 0..config.layers {
-            blocks.push(Block::new(source, &format!("layers.{layer}"), config, layer)?);
+            blocks.push(Block::new(&mut scope.child(&format!("layers.{layer}")), config, layer)?);
         }
-        Ok(Self {
-            embedding,
-            blocks,
-            norm: RmsNorm::new(source, "norm", config.hidden_size, config.rms_norm_eps)?,
-            head: if config.tied { None } else { Some(source.weight("head.weight".into(), &table, init)?) },
-            rotary: Rotary::new(config),
-            config: config.clone(),
-            checkpoint_activations: false,
-        })
+        let norm = RmsNorm::new(&mut scope.child("norm"), config.hidden_size, config.rms_norm_eps)?;
+        let head =
+            if config.tied { None } else { Some(scope.child("head").take("weight", &table, Role::Matrix, init)?) };
+        let rotary = Rotary::new(config);
+        Ok(Self { config: config.clone(), checkpoint_activations: false, embedding, blocks, norm, head, rotary })
     }
 
-    /// tokens (B, T) → hidden states (B·T, H). With a cache, B is 1 and the tokens go on from what it has seen.
+    /// tokens (B, T) → hidden states (B·T, H). With a cache, B is 1 and the tokens follow those in the cache.
     ///
-    /// Panics if a token is not below V; whoever takes tokens from outside checks them.
+    /// Panics if a token is not below V (code that takes tokens from outside checks them), or if a pass with a cache
+    /// would be recorded: run it on a [`detached`](Layer::detached) model.
     pub fn forward(&self, tokens: ArrayView2<u32>, cache: Option<&mut KvCache>) -> Output {
         self.forward_observed(tokens, cache, &mut |_, _| {})
     }
 
     // ANCHOR: forward
-    /// [`Transformer::forward`], showing every intermediate tensor on the way: `embed`, then for each layer
-    /// `layers.{i}.attention`, `.router_logits`, `.moe` and `.output`, at last `norm`.
+    /// Like [`Transformer::forward`], and calls `observe` with every intermediate tensor, in the order of computation.
     pub fn forward_observed(
         &self,
         tokens: ArrayView2<u32>,
@@ -96,45 +132,45 @@ impl Transformer {
     ) -> Output {
         let (sequences, length) = tokens.dim();
         assert!(cache.is_none() || sequences == 1, "a cache holds one sequence, not {sequences}");
-        let angles = self.rotary.tables(cache.as_ref().map_or(0, |cache| cache.len()), length);
+        let angles = self.rotary.angles(cache.as_ref().map_or(0, |cache| cache.len()), length);
         let ids: Vec<u32> = tokens.iter().copied().collect();
-        let mut x = self.embedding.embedding(&ids);
-        observe("embed".into(), &x);
+        let mut x = embedding(&ids, &self.embedding);
+        observe(Activation::Embedding, &x);
         let mut routing = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
             let out = match &mut cache {
                 None if self.checkpoint_activations => block.forward_recomputed(&x, &angles, sequences),
                 cache => block.forward(&x, &angles, sequences, cache.as_mut().map(|cache| cache.layer_mut(i))),
             };
-            observe(format!("layers.{i}.attention"), &out.attention);
-            if let Some(decision) = out.routing {
-                observe(format!("layers.{i}.router_logits"), &decision.logits);
-                routing.push(decision);
+            observe(Activation::Attention(i), &out.attention);
+            if let Some(decisions) = out.routing {
+                observe(Activation::RouterLogits(i), &decisions.logits);
+                routing.push(decisions);
             }
-            observe(format!("layers.{i}.moe"), &out.feed_forward);
-            observe(format!("layers.{i}.output"), &out.hidden);
+            observe(Activation::FeedForward(i), &out.feed_forward);
+            observe(Activation::Output(i), &out.hidden);
             x = out.hidden;
         }
         let hidden = self.norm.forward(&x);
-        observe("norm".into(), &hidden);
+        observe(Activation::Norm, &hidden);
         Output { hidden, routing }
     }
     // ANCHOR_END: forward
 
-    /// The matrix that turns hidden states into logits. (V, H)
-    fn output_projection(&self) -> &Weight {
+    /// Returns the matrix that turns hidden states into logits. (V, H)
+    fn output_projection(&self) -> &Parameter {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// hidden (T, H) → logits (T, V)
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        self.output_projection().linear(hidden, None)
+        linear(hidden, self.output_projection(), None)
     }
 
-    /// The mean cross-entropy of `targets` (B·T,) in nats, and the load-balancing loss where the configuration asks
-    /// for it. Targets that are [`IGNORE`](crate::ops::cross_entropy::IGNORE) do not count.
+    /// Computes the mean cross-entropy of `targets` (B·T,) in nats, and the load-balancing loss if the configuration
+    /// asks for it. Targets that are [`IGNORE`](crate::ops::cross_entropy::IGNORE) do not count.
     pub fn loss(&self, output: &Output, targets: &[u32]) -> Loss {
-        let cross_entropy = self.output_projection().cross_entropy(&output.hidden, targets);
+        let cross_entropy = cross_entropy(&output.hidden, self.output_projection(), targets);
         let mut expert_load = vec![0; self.config.experts];
         for routing in &output.routing {
             routing.dispatch.load().into_iter().zip(&mut expert_load).for_each(|(visits, total)| *total += visits);
@@ -153,31 +189,14 @@ impl Transformer {
         Loss { total, cross_entropy: nats, load_balancing, expert_load }
     }
 
-    /// Every parameter by name: `embedding.weight`, `layers.{i}.…`, `norm.weight`, `head.weight`.
-    pub fn visit<'p>(&'p mut self, visitor: Visitor<'_, 'p>) {
-        visitor("embedding.weight".into(), self.embedding.parameter());
-        for (i, block) in self.blocks.iter_mut().enumerate() {
-            block.visit(&format!("layers.{i}"), visitor);
+    /// Returns the layers of the model by what they are for, in the order of the parameters.
+    pub fn components(&self) -> Vec<(Component, &dyn Layer)> {
+        let mut components: Vec<(Component, &dyn Layer)> = vec![(Component::Embedding, &self.embedding)];
+        components.extend(self.blocks.iter().flat_map(Block::components));
+        components.push((Component::Norms, &self.norm));
+        if let Some(head) = &self.head {
+            components.push((Component::Head, head));
         }
-        self.norm.visit("norm", visitor);
-        if let Some(head) = &mut self.head {
-            visitor("head.weight".into(), head.parameter());
-        }
-    }
-
-    /// Every parameter that is not frozen, by name, to be changed.
-    pub fn parameters_mut(&mut self) -> Vec<(String, &mut Tensor)> {
-        let mut parameters = Vec::new();
-        self.visit(&mut |name, parameter| {
-            if let Parameter::Trained(tensor) = parameter {
-                parameters.push((name, tensor));
-            }
-        });
-        parameters
-    }
-
-    /// The same, to be read. The tensors share their numbers with the model.
-    pub fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.clone().parameters_mut().into_iter().map(|(name, tensor)| (name, tensor.clone())).collect()
+        components
     }
 }

@@ -1,9 +1,9 @@
-//! Where the time goes: what each op took, how much it computed and how much it moved.
+//! Profiling: the time, the arithmetic and the memory traffic of each op.       Book: speed.md
 //!
-//! Always compiled in. An op begins with `let _timer = profile::op(name, flops, bytes);`, which costs one flag and the
-//! arithmetic of its arguments as long as nobody has called [`start`]. `flops` are the multiplications and additions that
-//! the formula asks for; `bytes` are what has to be read and written at least, each number once. The kernels below may
-//! do more of both, never less, so the rates say how far an op is from the limits of the machine.
+//! The timers are always compiled in. While nobody has called [`start`], a timer costs one flag and the arithmetic of
+//! its arguments. Each op states its cost model once, beside its code: how many floating-point operations the formula
+//! needs, and how many bytes have to be read and written at least, counting each number once. Kernels may do more of
+//! both, never less, so the rates say how far an op is from the limits of the machine.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -14,41 +14,78 @@ static ON: AtomicBool = AtomicBool::new(false);
 static STARTED: Mutex<Option<Instant>> = Mutex::new(None);
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
-/// What one op did, all calls together.
+/// The measurements of one op, summed over all calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Its name; `′` marks a way back.
+    /// The name of the op; `′` marks a backward pass.
     pub name: &'static str,
-    /// How often it was called.
+    /// The number format of the weights if they are stored in a file, such as `bf16`; otherwise empty.
+    pub format: &'static str,
+    /// The number of calls.
     pub calls: u64,
-    /// How long it took.
+    /// The time that they took.
     pub time: Duration,
-    /// Operations on floats.
+    /// Floating-point operations.
     pub flops: f64,
     /// Bytes read and written at least.
     pub bytes: f64,
 }
 
-/// Adds what passes until it is dropped to the row of its op.
+/// Measures one call of an op: the time until the timer is dropped is added to the row of the op.
 #[must_use = "the time is measured until this is dropped"]
 pub struct Timer(Option<(Instant, Row)>);
 
 // ANCHOR: op
-/// Measures one call of an op, if anybody asked for it. 0 stands for what is not counted.
+/// An op whose cost grows with how many numbers it works on.
+#[derive(Debug, Clone, Copy)]
+pub struct Op {
+    name: &'static str,
+    flops: usize,
+    bytes: usize,
+}
+
+impl Op {
+    /// Describes an op that takes `flops` operations and moves `bytes` bytes per number. 0 flops: not counted.
+    pub const fn per_number(name: &'static str, flops: usize, bytes: usize) -> Self {
+        Self { name, flops, bytes }
+    }
+
+    /// Starts to measure one call on `numbers` numbers.
+    pub fn start(self, numbers: usize) -> Timer {
+        op(self.name, self.flops * numbers, self.bytes * numbers)
+    }
+}
+
+/// Starts to measure one call of an op with the given cost.
 pub fn op(name: &'static str, flops: usize, bytes: usize) -> Timer {
+    timer(name, "", flops, bytes)
+}
+
+/// Starts to measure the product of `rows` rows with matrices (`inputs`, `outputs`) that take `weight_bytes` in
+/// `format`. Each row takes 2·inputs·outputs operations; all numbers are moved once.
+pub fn product(
+    (name, format): (&'static str, &'static str),
+    rows: usize,
+    (inputs, outputs): (usize, usize),
+    weight_bytes: usize,
+) -> Timer {
+    timer(name, format, 2 * rows * inputs * outputs, weight_bytes + 4 * rows * (inputs + outputs))
+}
+// ANCHOR_END: op
+
+fn timer(name: &'static str, format: &'static str, flops: usize, bytes: usize) -> Timer {
     Timer(ON.load(Relaxed).then(|| {
-        let row = Row { name, calls: 1, time: Duration::ZERO, flops: flops as f64, bytes: bytes as f64 };
+        let row = Row { name, format, calls: 1, time: Duration::ZERO, flops: flops as f64, bytes: bytes as f64 };
         (Instant::now(), row)
     }))
 }
-// ANCHOR_END: op
 
 impl Drop for Timer {
     fn drop(&mut self) {
         let Some((start, mut call)) = self.0.take() else { return };
         call.time = start.elapsed();
         let mut rows = ROWS.lock().expect("no op panics while it is counted");
-        match rows.iter_mut().find(|row| row.name == call.name) {
+        match rows.iter_mut().find(|row| (row.name, row.format) == (call.name, call.format)) {
             Some(row) => {
                 row.calls += call.calls;
                 row.time += call.time;
@@ -60,23 +97,23 @@ impl Drop for Timer {
     }
 }
 
-/// Measures every op from now on, from zero.
+/// Starts to measure every op, from zero.
 pub fn start() {
     ROWS.lock().expect("no op panics while it is counted").clear();
     *STARTED.lock().expect("nothing panics here") = Some(Instant::now());
     ON.store(true, Relaxed);
 }
 
-/// What was measured since [`start`].
+/// The measurements since [`start`].
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// The ops, slowest first.
     pub rows: Vec<Row>,
-    /// Since the start. What no op accounts for went to everything between them.
+    /// The time since the start, including the time between the ops.
     pub time: Duration,
 }
 
-/// Ends the measuring.
+/// Stops measuring and returns the measurements.
 pub fn stop() -> Profile {
     ON.store(false, Relaxed);
     let started = STARTED.lock().expect("nothing panics here").take();
@@ -99,11 +136,11 @@ impl fmt::Display for Profile {
         )?;
         for row in &self.rows {
             let seconds = row.time.as_secs_f64();
-            // `′` is one column, which the width of a format counts right.
+            let name = [row.name, row.format].join(" ");
             writeln!(
                 f,
                 "{:<18}{:>9}{:>9.1} ms{:>6.1} %{:>10}{:>8}{:>11.3}",
-                row.name,
+                name.trim_end(),
                 row.calls,
                 seconds * 1e3,
                 100.0 * seconds / whole,

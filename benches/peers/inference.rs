@@ -9,7 +9,6 @@ use ossia::layers::KvCache;
 use ossia::model::Transformer;
 use ossia::profile;
 use ossia::stored::Precision;
-use ossia::tensor::no_grad;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -54,27 +53,25 @@ pub fn once(model: &Path, arithmetic: Arithmetic) -> Result<(), String> {
     let token = |i: usize| (i * 2_654_435_761 % model.config.vocab_size) as u32;
     let read = |cache: &mut KvCache, tokens: &[u32]| last_logits(&model, cache, tokens);
     let prompt: Vec<u32> = (0..PROMPT).map(token).collect();
-    no_grad(|| {
-        // As llama-bench does, once to warm up: this is also when the system maps the pages of the file.
-        read(&mut KvCache::new(&model.config), &prompt);
-        profile::start();
-        let start = Instant::now();
-        read(&mut KvCache::new(&model.config), &prompt);
-        let prompt = start.elapsed().as_secs_f64();
-        let flops: f64 = profile::stop().rows.iter().map(|row| row.flops).sum();
-        profile::start();
-        let (start, mut cache) = (Instant::now(), KvCache::new(&model.config));
-        (0..NEW).for_each(|i| _ = read(&mut cache, &[token(i)]));
-        let new = start.elapsed().as_secs_f64();
-        let bytes: f64 = profile::stop().rows.iter().map(|row| row.bytes).sum();
-        let run = Run {
-            prompt: PROMPT as f64 / prompt,
-            new: NEW as f64 / new,
-            gflops: flops / prompt / 1e9,
-            gbytes: bytes / new / 1e9,
-        };
-        println!("{}", serde_json::to_string(&run).expect("numbers render"));
-    });
+    // As llama-bench does, once to warm up: this is also when the system maps the pages of the file.
+    read(&mut KvCache::new(&model.config), &prompt);
+    profile::start();
+    let start = Instant::now();
+    read(&mut KvCache::new(&model.config), &prompt);
+    let prompt = start.elapsed().as_secs_f64();
+    let flops: f64 = profile::stop().rows.iter().map(|row| row.flops).sum();
+    profile::start();
+    let (start, mut cache) = (Instant::now(), KvCache::new(&model.config));
+    (0..NEW).for_each(|i| _ = read(&mut cache, &[token(i)]));
+    let new = start.elapsed().as_secs_f64();
+    let bytes: f64 = profile::stop().rows.iter().map(|row| row.bytes).sum();
+    let run = Run {
+        prompt: PROMPT as f64 / prompt,
+        new: NEW as f64 / new,
+        gflops: flops / prompt / 1e9,
+        gbytes: bytes / new / 1e9,
+    };
+    println!("{}", serde_json::to_string(&run).expect("numbers render"));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use super::paper::{BLUE, Drawing, FAINT, INK, ORANGE, Paper, text};
 use super::storyteller::Lazy;
+use ossia::layers::Layer;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -35,7 +36,8 @@ pub fn paces(paper: Paper, storyteller: &Lazy) -> Drawing {
         .parameters()
         .iter()
         .zip(storyteller.optimizer.moments())
-        .map(|((name, _), moments)| {
+        .map(|(parameter, moments)| {
+            let name = parameter.name();
             let kind = KINDS.iter().position(|(_, is)| is(name)).unwrap_or_else(|| panic!("{name} has no row"));
             let mean = moments.m.iter().map(|&m| f64::from(m) / correction1);
             let root = moments.v.iter().map(|&v| (f64::from(v) / correction2).sqrt());

@@ -12,8 +12,7 @@ const WORDS: [&str; 12] =
 
 /// The cosines between the rows of words: those of a kind are alike.
 pub fn cosines(paper: Paper, storyteller: &Lazy) -> Drawing {
-    let parameters = storyteller.model.parameters();
-    let (_, table) = parameters.iter().find(|(name, _)| name == "embedding.weight").expect("every model has one");
+    let table = storyteller.parameter("embedding.weight");
     let width = table.shape()[1];
     let row = |word: &str| {
         let ids = storyteller.tokenizer.encode(word);

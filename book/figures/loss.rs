@@ -4,8 +4,8 @@ use super::paper::{BLUE, Drawing, FAINT, INK, ORANGE, Paper, text};
 use super::storyteller::Lazy;
 use ndarray::Array2;
 use ossia::data::Corpus;
-use ossia::ops::cross_entropy::{Projection, forward};
-use ossia::tensor::no_grad;
+use ossia::layers::Layer;
+use ossia::ops::cross_entropy::forward;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -21,12 +21,8 @@ pub fn by_token(paper: Paper, storyteller: &Lazy) -> Drawing {
     let story = Corpus::builtin(1, UNSEEN).documents.remove(0);
     let ids = tokenizer.encode(&story);
     let inputs = Array2::from_shape_fn((1, ids.len()), |(_, t)| if t == 0 { end } else { ids[t - 1] });
-    let losses = no_grad(|| {
-        let hidden = storyteller.model.forward(inputs.view(), None).hidden;
-        let parameters = storyteller.model.parameters();
-        let (_, table) = parameters.iter().find(|(name, _)| name == "embedding.weight").expect("every model has one");
-        forward(hidden.matrix(), Projection::Dense(table.matrix()), &ids)
-    });
+    let hidden = storyteller.model.detached().forward(inputs.view(), None).hidden;
+    let losses = forward(hidden.matrix(), &storyteller.parameter("embedding.weight").into(), &ids);
     let (left, right, row, box_height, nat) = (8, 632, 82, 22, 15.0);
     let root = paper.area(640, LINES as u32 * row as u32 + 14);
     let (mut x, mut y) = (left, row - 14);

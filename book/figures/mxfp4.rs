@@ -8,8 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Weights of an expert of the trained model: what one of its gates takes from the first 32 inputs.
 fn block(storyteller: &Lazy) -> [f32; BLOCK] {
-    let parameters = storyteller.model.parameters();
-    let (_, gate_up) = parameters.iter().find(|(name, _)| name.ends_with("experts.gate_up.weight")).expect("experts");
+    let gate_up = storyteller.parameter("layers.0.experts.gate_up.weight");
     let outputs = gate_up.shape().last().copied().unwrap_or(1);
     std::array::from_fn(|input| gate_up.data()[input * outputs])
 }

@@ -4,10 +4,10 @@ use ndarray::Array2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus, Windows};
 use ossia::error::Result;
-use ossia::layers::Rotary;
+use ossia::layers::{Angles, Layer, Rotary};
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, naive};
-use ossia::ops::{matmul::linear, rms_norm::rms_norm, rope::rope};
+use ossia::ops::{linear::linear, rms_norm::rms_norm, rope::rope};
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::AdamW;
@@ -70,9 +70,7 @@ impl Storyteller {
 
     /// A parameter by its name, as a constant.
     pub fn parameter(&self, name: &str) -> Tensor {
-        let parameters = self.model.parameters();
-        let found = parameters.iter().find(|(other, _)| other == name);
-        found.unwrap_or_else(|| panic!("no parameter {name}")).1.detach()
+        self.model.parameter(name).unwrap_or_else(|| panic!("no parameter {name}")).tensor().detach()
     }
 
     /// The tokens of a text, spelled.
@@ -89,7 +87,7 @@ impl Storyteller {
         let before = if layer == 0 { "embed".to_string() } else { format!("layers.{}.output", layer - 1) };
         let x = Tensor::constant(seen[&before].clone());
         let x = rms_norm(&x, &part("attention_norm.weight"), config.rms_norm_eps);
-        let (cos, sin) = Rotary::new(config).tables(0, x.shape()[0]);
+        let Angles { cos, sin } = Rotary::new(config).angles(0, x.shape()[0]);
         let turned = |name: &str| {
             let (w, b) = (part(&format!("attention.{name}.weight")), part(&format!("attention.{name}.bias")));
             rope(&linear(&x, &w, Some(&b)), &cos, &sin)
@@ -108,8 +106,8 @@ impl Storyteller {
         let ids = self.tokenizer.encode(text);
         let tokens = Array2::from_shape_fn((1, ids.len()), |(_, t)| ids[t]);
         let mut seen = HashMap::new();
-        self.model.forward_observed(tokens.view(), None, &mut |name, tensor| {
-            seen.insert(name, tensor.value().clone());
+        self.model.forward_observed(tokens.view(), None, &mut |activation, tensor| {
+            seen.insert(activation.to_string(), tensor.value().clone());
         });
         seen
     }

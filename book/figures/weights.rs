@@ -26,7 +26,7 @@ pub fn bytes(paper: Paper, _: &Lazy) -> Drawing {
     let config = ModelConfig::gpt_oss_20b();
     let report: Report = published(&config);
     let mut bars = [[0.0_f64; 4]; 3];
-    for part in &report.parts {
+    for part in &report.components {
         let (wide, now) = (part.bf16_bytes() as f64, part.bytes as f64);
         let read = match part.name {
             "experts" => now * config.experts_per_token as f64 / config.experts as f64,

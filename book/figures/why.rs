@@ -4,6 +4,7 @@ use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
 use super::storyteller::Lazy;
 use ossia::checkpoint::report::published;
 use ossia::config::ModelConfig;
+use ossia::layers::Component;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -22,14 +23,14 @@ const GAP: usize = 8;
 pub fn parameters(paper: Paper, _: &Lazy) -> Drawing {
     let config = ModelConfig::gpt_oss_20b();
     let report = published(&config);
-    let count = |name| report.part(name).parameters;
-    let experts = count("experts");
+    let count = |component| report.component(component).parameters;
+    let experts = count(Component::Experts);
     let active = experts * config.experts_per_token / config.experts;
-    let rest = count("attention") + count("router") + count("norms");
+    let rest = count(Component::Attention) + count(Component::Router) + count(Component::Norms);
     let parts = [
         ("attention", rest, rest, GREEN),
-        ("embedding", count("embedding"), 0, FAINT),
-        ("output", count("head"), count("head"), BLUE),
+        ("embedding", count(Component::Embedding), 0, FAINT),
+        ("output", count(Component::Head), count(Component::Head), BLUE),
         ("experts", experts, active, ORANGE),
     ];
     let root = paper.area(640, 320);

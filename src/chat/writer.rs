@@ -26,7 +26,7 @@ pub trait Writer {
     fn push(&mut self, token: u32) -> Result<()>;
 }
 
-impl Writer for Generator<'_> {
+impl Writer for Generator {
     fn context(&self) -> usize {
         Generator::context(self)
     }

@@ -3,7 +3,7 @@
 //! One file is `model.safetensors`. Several have an index beside them, `model.safetensors.index.json`, whose
 //! `weight_map` says which tensor is in which file.
 
-use super::safetensors::{Entry, Part, TensorFile, write_tensors};
+use super::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use ::safetensors::View;
@@ -96,8 +96,8 @@ fn is_plain(name: &str) -> bool {
 /// # Errors
 /// Shards are to be written where a checkpoint is already, whose files would be mixed with the new ones; what the system
 /// says.
-pub fn write(directory: &Path, tensors: Vec<(String, Part)>, shard_bytes: Option<u64>) -> Result<u64> {
-    let mut shards: Vec<(u64, Vec<(String, Part)>)> = Vec::new();
+pub fn write(directory: &Path, tensors: Vec<(String, TensorToWrite)>, shard_bytes: Option<u64>) -> Result<u64> {
+    let mut shards: Vec<(u64, Vec<(String, TensorToWrite)>)> = Vec::new();
     for (name, part) in tensors {
         let bytes = part.data_len() as u64;
         match shards.last_mut() {

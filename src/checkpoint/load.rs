@@ -1,4 +1,4 @@
-//! A model directory as a source of parameters.
+//! Loading: a model directory as a source of parameters.
 
 use super::directory::Tensors;
 use super::names::{Layout, mxfp4_names, place};
@@ -6,16 +6,14 @@ use super::safetensors::Entry;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
-use crate::layers::{Init, Source, Weight};
 use crate::model::Transformer;
 use crate::mxfp4::{BLOCK, NAN_SCALE};
-use crate::stored::{Numbers, Precision, Rows, Stored};
+use crate::parameter::{Request, Role, Source, Value};
+use crate::stored::{Numbers, Precision, Rows, StoredWeight};
 use crate::tensor::{Array, Tensor};
 use ::safetensors::tensor::Dtype;
-use serde_json::Value;
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The configuration.
 pub const CONFIG: &str = "config.json";
@@ -67,7 +65,7 @@ fn open(directory: &Path, purpose: Use) -> Result<Transformer> {
     let path = directory.join(CONFIG);
     let config = ModelConfig::load(&path)?;
     if let Some(quantization) = config.other.get("quantization_config") {
-        let method = quantization.get("quant_method").unwrap_or(&Value::Null);
+        let method = quantization.get("quant_method").unwrap_or(&serde_json::Value::Null);
         if method != "mxfp4" {
             let message = format!("quantization_config.quant_method is {method}; expected \"mxfp4\"");
             return Err(Error::file(path, message));
@@ -131,27 +129,27 @@ impl Checkpoint<'_> {
         if self.purpose == Use::Train { Tensor::parameter(numbers) } else { Tensor::constant(numbers) }
     }
 
-    /// A weight that is not trained, in the arithmetic that is asked for. `tensor` is what the file calls it.
-    fn frozen(&self, parameter: &str, tensor: &str, mut stored: Stored) -> Result<Weight> {
+    /// The value of a matrix that is not trained, in the arithmetic that is asked for. `tensor` is its name in the file.
+    fn stored(&self, role: Role, tensor: &str, mut weight: StoredWeight) -> Result<Value> {
         if let Use::Run(arithmetic) = self.purpose {
-            let output = if self.config.tied { "embedding.weight" } else { "head.weight" };
-            let dense = stored.shape().len() == 2 && !parameter.contains("router") && !parameter.contains("embedding");
-            if arithmetic.dense_int8 && (dense || parameter == output) {
-                let columns = stored.columns();
+            // Of an embedding that is not also the output projection, a token reads only one row.
+            let dense = role == Role::Matrix || (role == Role::Embedding && self.config.tied);
+            if arithmetic.dense_int8 && dense {
+                let columns = weight.columns();
                 if !columns.is_multiple_of(BLOCK) {
                     let what = format!("rows of {columns} are not whole blocks of {BLOCK}, as int8 needs");
                     return Err(self.tensors.wrong(tensor, what));
                 }
-                stored = stored.to_int8();
+                weight = weight.to_int8();
             }
-            stored = stored.with_precision(arithmetic.precision);
+            weight = weight.with_precision(arithmetic.precision);
         }
-        Ok(Weight::Frozen(Arc::new(stored)))
+        Ok(weight.into())
     }
 
     // ANCHOR: mxfp4
     /// Experts in MXFP4, `None` if they are not. `shape` (E, in, out).
-    fn mxfp4(&mut self, name: &str, shape: &[usize]) -> Result<Option<Stored>> {
+    fn mxfp4(&mut self, name: &str, shape: &[usize]) -> Result<Option<StoredWeight>> {
         let (codes_name, scales_name) = mxfp4_names(self.layout, name);
         let &[experts, inputs, outputs] = shape else { return Ok(None) };
         if self.tensors.get(&codes_name).is_none() && self.tensors.get(&scales_name).is_none() {
@@ -172,7 +170,7 @@ impl Checkpoint<'_> {
             return Err(self.tensors.wrong(&scales_name, format!("scale {at} is 255, which is not a number")));
         }
         let numbers = Numbers::Mxfp4 { codes: codes.bytes, scales: scales.bytes };
-        Ok(Some(Stored::new(&[experts, outputs, inputs], Rows::Outputs, numbers)))
+        Ok(Some(StoredWeight::new(&[experts, outputs, inputs], Rows::Outputs, numbers)))
     }
     // ANCHOR_END: mxfp4
 }
@@ -190,33 +188,34 @@ fn find_nan(scales: &[u8]) -> Option<usize> {
 }
 
 impl Source for Checkpoint<'_> {
-    fn parameter(&mut self, name: String, shape: &[usize], _: Init) -> Result<Tensor> {
-        let (name, entry) = self.part(&name, shape)?;
-        let numbers = self.to_array(&name, &entry)?;
-        Ok(self.tensor(numbers))
-    }
-
-    fn weight(&mut self, name: String, shape: &[usize], _: Init) -> Result<Weight> {
-        let tensor = place(self.layout, &name, self.config).tensor;
-        if let Some(stored) = self.mxfp4(&tensor, shape)? {
-            return self.frozen(&name, &tensor, stored);
+    fn value(&mut self, request: Request) -> Result<Value> {
+        let Request { name, shape, role, .. } = request;
+        if !role.is_matrix() {
+            let (tensor, entry) = self.part(name, shape)?;
+            let numbers = self.to_array(&tensor, &entry)?;
+            return Ok(self.tensor(numbers).into());
+        }
+        let tensor = place(self.layout, name, self.config).tensor;
+        if let Some(weight) = self.mxfp4(&tensor, shape)? {
+            return self.stored(role, &tensor, weight);
         }
         // ANCHOR: orientation
         // Experts that are not quantized: Hugging Face has a row per input, OpenAI a row per output.
-        let (lying, row) = match (shape, self.layout) {
+        let (shape_in_file, row) = match (shape, self.layout) {
             (&[experts, inputs, outputs], Layout::OpenAi) => (vec![experts, outputs, inputs], Rows::Outputs),
             (&[_, _, _], Layout::HuggingFace) => (shape.to_vec(), Rows::Inputs),
             _ => (shape.to_vec(), Rows::Outputs),
         };
         // ANCHOR_END: orientation
-        let (tensor, entry) = self.part(&name, &lying)?;
+        let (tensor, entry) = self.part(name, &shape_in_file)?;
         let numbers = entry.numbers().ok_or_else(|| self.wrong_type(&tensor, &entry))?;
-        if self.purpose != Use::Train && Stored::fits(&lying, &numbers) {
-            return self.frozen(&name, &tensor, Stored::new(&lying, row, numbers));
+        if self.purpose != Use::Train && StoredWeight::fits(&shape_in_file, &numbers) {
+            return self.stored(role, &tensor, StoredWeight::new(&shape_in_file, row, numbers));
         }
-        // To be trained; or f32 at an odd address, which no current writer makes.
+        // To be trained; or f32 at an odd address, which no current writer produces.
         let numbers = self.to_array(&tensor, &entry)?;
-        let turned = shape.len() == 3 && row == Rows::Outputs;
-        Ok(Weight::Trained(self.tensor(if turned { numbers.permuted_axes([0, 2, 1].as_slice()) } else { numbers })))
+        let transposed = role == Role::Expert && row == Rows::Outputs;
+        let numbers = if transposed { numbers.permuted_axes([0, 2, 1].as_slice()) } else { numbers };
+        Ok(self.tensor(numbers).into())
     }
 }

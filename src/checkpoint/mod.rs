@@ -7,12 +7,12 @@ mod load;
 mod save;
 pub mod report;
 
-pub use self::safetensors::{Entry, Part, TensorFile, write_tensors};
+pub use self::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 pub use ::safetensors::Dtype;
 pub use directory::{INDEX, WEIGHTS};
 pub use load::{Arithmetic, CONFIG, load, load_trainable, load_with};
 pub use names::{Layout, file_name};
-pub use save::{Form, Written, save, save_as};
+pub use save::{Form, SaveOptions, save, save_as};
 
 /// The vocabulary and the merges.
 pub const TOKENIZER: &str = "tokenizer.json";

@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::files::replace_atomically;
 use crate::kernels;
+use crate::kernels::memory::little_endian;
 use crate::stored::{Bytes, Numbers};
 use crate::tensor::{Array, array};
 use ::safetensors::tensor::{Dtype, SafeTensorError, View};
@@ -166,25 +167,24 @@ fn check_names(header: &[u8]) -> std::result::Result<(), serde_json::Error> {
     serde_json::Deserializer::from_slice(header).deserialize_map(Names)
 }
 
-/// A tensor to be written. Its bytes are made when they are needed, and dropped when they are written: a checkpoint
-/// larger than the memory can be converted.
-pub struct Part<'a> {
-    /// How its numbers are written.
+/// A tensor to be written. Its bytes are computed when they are needed and dropped when they are written, so that a
+/// checkpoint larger than the memory can be converted.
+pub struct TensorToWrite<'a> {
+    /// The number format.
     pub dtype: Dtype,
     /// The length of each dimension.
     pub shape: Vec<usize>,
-    /// Makes the bytes, as many as type and shape say.
+    /// Computes the bytes; their number follows from type and shape.
     pub bytes: Box<dyn Fn() -> Cow<'a, [u8]> + 'a>,
 }
 
-impl<'a> Part<'a> {
-    /// Numbers in memory, as f32.
+impl<'a> TensorToWrite<'a> {
+    /// Describes numbers in memory that are to be written as f32.
     pub fn f32(shape: &[usize], numbers: &'a [f32]) -> Self {
-        let bytes = || Cow::Owned(numbers.iter().flat_map(|x| x.to_le_bytes()).collect());
-        Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes: Box::new(bytes) }
+        Self { dtype: Dtype::F32, shape: shape.to_vec(), bytes: Box::new(|| little_endian(numbers)) }
     }
 
-    /// Puts further rows under these, of the same type and length.
+    /// Appends rows of the same type and length below these.
     pub fn append(&mut self, below: Self) {
         assert_eq!((self.dtype, &self.shape[1..]), (below.dtype, &below.shape[1..]), "rows of one tensor are alike");
         self.shape[0] += below.shape[0];
@@ -193,7 +193,7 @@ impl<'a> Part<'a> {
     }
 }
 
-impl View for Part<'_> {
+impl View for TensorToWrite<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -214,7 +214,7 @@ impl View for Part<'_> {
 /// What the system says.
 pub fn write_tensors<'a>(
     path: &Path,
-    tensors: impl IntoIterator<Item = (String, Part<'a>)>,
+    tensors: impl IntoIterator<Item = (String, TensorToWrite<'a>)>,
     metadata: &[(&str, String)],
 ) -> Result<()> {
     let metadata = metadata.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();

@@ -1,89 +1,90 @@
-//! Writing a model directory: as the model is, in bf16, or with experts in MXFP4; in either layout.
+//! Saving: writes a model directory as the model is, in bf16, or with experts in MXFP4, in either layout.
 //!
-//! Bytes are made tensor by tensor while the file is written, so that a model larger than the memory can be converted.
+//! The bytes of a tensor are computed while the file is written and dropped afterwards, so that a model larger than the
+//! memory can be converted.
 
 use super::directory::write;
 use super::load::CONFIG;
 use super::names::{Layout, mxfp4_names, place};
-use super::safetensors::Part;
+use super::safetensors::TensorToWrite;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
+use crate::kernels::memory::little_endian;
 use crate::kernels::parallel;
-use crate::layers::Parameter;
+use crate::layers::Layer;
 use crate::model::Transformer;
-use crate::mxfp4::{BLOCK, Codes, encode_blocks};
-use crate::stored::{Numbers, Rows, Stored};
-use crate::tensor::Tensor;
+use crate::mxfp4::{BLOCK, encode_blocks};
+use crate::parameter::{Role, Value};
+use crate::stored::{Numbers, Rows};
 use ::safetensors::tensor::Dtype;
 use half::bf16;
 use serde_json::json;
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-/// How numbers are to be written.
+/// The number format of the tensors to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// What is in memory as f32, what is frozen as it lies.
+    /// f32 for what is in memory; stored weights keep their format.
     AsItIs,
-    /// Everything as bf16, two bytes a number.
+    /// bf16 for everything: two bytes per number.
     Bf16,
-    /// Experts as MXFP4, 17 bytes for 32 numbers, and the rest as bf16: how OpenAI publishes gpt-oss.
+    /// MXFP4 for the matrices of experts (17 bytes per 32 numbers) and bf16 for the rest, as OpenAI publishes gpt-oss.
     Mxfp4,
 }
 
-/// What [`save_as`] makes of a model.
+/// The options of [`save_as`].
 #[derive(Debug, Clone, Copy)]
-pub struct Written {
-    /// How its numbers are written.
+pub struct SaveOptions {
+    /// The number format.
     pub form: Form,
-    /// Whose names and shapes they get.
+    /// The names and shapes of the tensors.
     pub layout: Layout,
-    /// In how large files, in bytes: one tensor at least in each. `None`: in one.
+    /// The size of a file in bytes, above which a new one starts; each has at least one tensor. `None`: one file.
     pub shard_bytes: Option<u64>,
 }
 
-/// Writes `config.json` and `model.safetensors`, each atomically, as the model is and in Hugging Face's layout.
+/// Writes `config.json` and `model.safetensors`, each atomically, in the formats that the model has and in Hugging Face's
+/// layout.
 ///
 /// # Errors
-/// What the system says.
+/// Those of the operating system.
 pub fn save(model: &Transformer, directory: &Path) -> Result<()> {
-    let written = Written { form: Form::AsItIs, layout: Layout::HuggingFace, shard_bytes: None };
-    save_as(model, directory, written).map(|_| ())
+    let options = SaveOptions { form: Form::AsItIs, layout: Layout::HuggingFace, shard_bytes: None };
+    save_as(model, directory, options).map(|_| ())
 }
 
-/// Writes `config.json` and the weights, each file atomically, and says how many bytes the weights are.
+/// Writes `config.json` and the weights, each file atomically, and returns how many bytes the weights take.
 ///
 /// # Errors
-/// A weight that is not finite, or rows of experts that are not whole blocks, where MXFP4 is asked for; a model that
-/// OpenAI's layout has no words for, where that is asked for; what the system says.
-pub fn save_as(model: &Transformer, directory: &Path, written: Written) -> Result<u64> {
-    let config = match written.layout {
-        Layout::HuggingFace => config_of(model, written.form).to_json(),
+/// If MXFP4 is asked for and a weight of an expert is not finite, or its rows are not whole blocks; if OpenAI's layout is
+/// asked for and cannot describe the model; and those of the operating system.
+pub fn save_as(model: &Transformer, directory: &Path, options: SaveOptions) -> Result<u64> {
+    let config = match options.layout {
+        Layout::HuggingFace => config_of(model, options.form).to_json(),
         Layout::OpenAi => model.config.to_openai_json()?,
     };
-    let mut tensors: Vec<(String, Part)> = Vec::new();
-    for (name, weight) in weights(model, written.layout) {
-        for (name, part) in parts(&name, weight, written, &model.config)? {
+    let mut tensors: Vec<(String, TensorToWrite)> = Vec::new();
+    for (name, weight) in weights(model, options.layout) {
+        for (name, tensor) in tensors_of(name, weight, options, &model.config)? {
             match tensors.iter_mut().rev().find(|(other, _)| *other == name) {
-                Some((_, above)) => above.append(part),
-                None => tensors.push((name, part)),
+                Some((_, above)) => above.append(tensor),
+                None => tensors.push((name, tensor)),
             }
         }
     }
     create_directory(directory)?;
-    let bytes = write(directory, tensors, written.shard_bytes)?;
+    let bytes = write(directory, tensors, options.shard_bytes)?;
     write_atomically(&directory.join(CONFIG), config.as_bytes())?;
     Ok(bytes)
 }
 
-/// The configuration of a model that has this form.
+/// Returns the configuration of the model in the given form.
 fn config_of(model: &Transformer, form: Form) -> ModelConfig {
     let mut config = model.config.clone();
-    let quantized = weights(model, Layout::HuggingFace)
-        .iter()
-        .any(|(_, held)| matches!(held, Held::Stored(stored) if matches!(stored.numbers(), Numbers::Mxfp4 { .. })));
+    let quantized = model.parameters().iter().any(|parameter| parameter.value().mxfp4().is_some());
     match (form, quantized) {
         (Form::Bf16, _) | (Form::AsItIs, false) => _ = config.other.shift_remove("quantization_config"),
         (Form::Mxfp4, _) | (Form::AsItIs, true) => {
@@ -99,183 +100,160 @@ fn config_of(model: &Transformer, form: Form) -> ModelConfig {
     config
 }
 
-/// A parameter, in memory or in a file.
-#[derive(Clone)]
-enum Held {
-    Tensor(Tensor),
-    Stored(Arc<Stored>),
-}
-
-/// All of them under our names. OpenAI's layout has an output projection of its own even where it is the embedding.
-fn weights(model: &Transformer, layout: Layout) -> Vec<(String, Held)> {
+/// Returns all weights under ossia's names. OpenAI's layout has an output projection even if it is the embedding.
+fn weights(model: &Transformer, layout: Layout) -> Vec<(&str, Weight)> {
     let mut weights = Vec::new();
-    model.clone().visit(&mut |name, parameter| {
-        let held = match parameter {
-            Parameter::Trained(tensor) => Held::Tensor(tensor.clone()),
-            Parameter::Frozen(stored) => Held::Stored(stored.clone()),
-        };
-        if name == "embedding.weight" && model.config.tied && layout == Layout::OpenAi {
-            weights.push(("head.weight".into(), held.clone()));
+    for parameter in model.parameters() {
+        let weight = Weight { value: parameter.value().clone(), experts: parameter.role() == Role::Expert };
+        if parameter.role() == Role::Embedding && model.config.tied && layout == Layout::OpenAi {
+            weights.push(("head.weight", weight.clone()));
         }
-        weights.push((name, held));
-    });
+        weights.push((parameter.name(), weight));
+    }
     weights
 }
 
-/// The tensors that a parameter becomes: one, or codes and scales.
-fn parts(name: &str, held: Held, written: Written, config: &ModelConfig) -> Result<Vec<(String, Part<'static>)>> {
-    let Written { form, layout, .. } = written;
+/// Returns the tensors that a parameter becomes: one, or two with codes and scales.
+fn tensors_of(
+    name: &str,
+    weight: Weight,
+    options: SaveOptions,
+    config: &ModelConfig,
+) -> Result<Vec<(String, TensorToWrite<'static>)>> {
+    let SaveOptions { form, layout, .. } = options;
     let file_name = place(layout, name, config).tensor;
-    if let Held::Stored(stored) = &held
-        && let Numbers::Mxfp4 { codes, scales } = stored.numbers()
-        && form != Form::Bf16
-    {
-        let bytes = [codes.clone(), scales.clone()].map(|bytes| move || bytes.to_vec());
-        return Ok(mxfp4_parts(mxfp4_names(layout, &file_name), stored.shape(), bytes));
+    if let Some((codes, scales)) = weight.value.mxfp4().filter(|_| form != Form::Bf16) {
+        let (codes, scales) = (codes.clone(), scales.clone());
+        let bytes: [BytesOf; 2] = [Box::new(move || codes.to_vec()), Box::new(move || scales.to_vec())];
+        return Ok(mxfp4_tensors(mxfp4_names(layout, &file_name), weight.value.shape(), bytes));
     }
-    let stack = Stack::new(held);
-    if form == Form::Mxfp4 && stack.shape.len() == 3 {
-        let &[experts, inputs, outputs] = stack.shape.as_slice() else { unreachable!("a stack of matrices") };
+    if form == Form::Mxfp4 && weight.experts {
+        let inputs = weight.value.inputs();
         if !inputs.is_multiple_of(BLOCK) {
             let message = format!("{file_name}: rows of {inputs} numbers are not whole blocks of {BLOCK}");
             return Err(Error::argument(message));
         }
-        let stack = Arc::new(stack);
-        stack.check_finite(&file_name)?;
-        let (codes, scales) = (stack.clone(), stack);
-        let bytes: [Box<dyn Fn() -> Vec<u8>>; 2] = [
-            Box::new(move || codes.encode().into_iter().flat_map(|(codes, _)| codes.into_iter().flatten()).collect()),
-            Box::new(move || scales.encode().into_iter().flat_map(|(_, scales)| scales).collect()),
-        ];
-        return Ok(mxfp4_parts(mxfp4_names(layout, &file_name), &[experts, outputs, inputs], bytes));
+        weight.check_finite(&file_name)?;
+        let shape = weight.shape(Rows::Outputs);
+        return Ok(mxfp4_tensors(mxfp4_names(layout, &file_name), &shape, encoded_once(weight)));
     }
     let row = if layout == Layout::OpenAi { Rows::Outputs } else { Rows::Inputs };
-    let (shape, (dtype, bytes)) = (stack.shape_with(row), stack.bytes(form, row));
-    Ok(vec![(file_name, Part { dtype, shape, bytes: Box::new(move || Cow::Owned(bytes())) })])
+    let (shape, (dtype, bytes)) = (weight.shape(row), weight.bytes(form, row));
+    Ok(vec![(file_name, TensorToWrite { dtype, shape, bytes: Box::new(move || Cow::Owned(bytes())) })])
 }
 
-/// Codes and scales of experts, `shape` (E, out, in).
-fn mxfp4_parts<F: Fn() -> Vec<u8> + 'static>(
+/// Computes the bytes of a tensor.
+type BytesOf = Box<dyn Fn() -> Vec<u8>>;
+
+/// Returns the codes and the scales of experts. They are encoded together: the first call encodes, and keeps the result
+/// of the second until it is asked for.
+fn encoded_once(weight: Weight) -> [BytesOf; 2] {
+    let weight = Arc::new(weight);
+    let kept: Arc<Mutex<[Option<Vec<u8>>; 2]>> = Arc::default();
+    let bytes_of = |which: usize| -> BytesOf {
+        let (weight, kept) = (weight.clone(), kept.clone());
+        Box::new(move || {
+            let mut kept = kept.lock().expect("encoding does not panic");
+            kept[which].take().unwrap_or_else(|| {
+                *kept = weight.encode().map(Some);
+                kept[which].take().expect("just encoded")
+            })
+        })
+    };
+    [bytes_of(0), bytes_of(1)]
+}
+
+/// The tensors of codes and scales of experts with `shape` (E, out, in).
+fn mxfp4_tensors(
     (codes_name, scales_name): (String, String),
     shape: &[usize],
-    bytes: [F; 2],
-) -> Vec<(String, Part<'static>)> {
+    [codes, scales]: [BytesOf; 2],
+) -> Vec<(String, TensorToWrite<'static>)> {
     let scales_shape = vec![shape[0], shape[1], shape[2] / BLOCK];
     let codes_shape = [&scales_shape[..], &[BLOCK / 2]].concat();
-    let named = [codes_name, scales_name].into_iter().zip([codes_shape, scales_shape]).zip(bytes);
-    named
-        .map(|((name, shape), bytes)| {
-            (name, Part { dtype: Dtype::U8, shape, bytes: Box::new(move || Cow::Owned(bytes())) })
-        })
-        .collect()
+    let tensor = |shape: Vec<usize>, bytes: BytesOf| TensorToWrite {
+        dtype: Dtype::U8,
+        shape,
+        bytes: Box::new(move || Cow::Owned(bytes())),
+    };
+    vec![(codes_name, tensor(codes_shape, codes)), (scales_name, tensor(scales_shape, scales))]
 }
 
-/// The numbers of a parameter in the order of Hugging Face's unquantized layout: experts with a row per input.
-struct Stack {
-    held: Held,
-    shape: Vec<usize>,
+/// The value of a parameter. The matrices of experts can be written with a row per input (Hugging Face, not quantized) or
+/// a row per output (OpenAI, and MXFP4); everything else is laid out in one way.
+#[derive(Clone)]
+struct Weight {
+    value: Value,
+    experts: bool,
 }
 
-impl Stack {
-    fn new(held: Held) -> Self {
-        let shape = match &held {
-            Held::Tensor(tensor) => tensor.shape().to_vec(),
-            Held::Stored(stored) => match *stored.shape() {
-                [experts, _, _] => vec![experts, stored.inputs(), stored.outputs()],
-                _ => stored.shape().to_vec(),
-            },
-        };
-        Self { held, shape }
+impl Weight {
+    /// Returns whether the numbers are laid out with this kind of row already.
+    fn has(&self, row: Rows) -> bool {
+        !self.experts || self.value.rows() == row
     }
 
-    /// What a row of its matrices is.
-    fn row(&self) -> Rows {
-        match &self.held {
-            Held::Tensor(_) => Rows::Inputs,
-            Held::Stored(stored) => stored.row(),
+    /// Returns the shape with this kind of row.
+    fn shape(&self, row: Rows) -> Vec<usize> {
+        match *self.value.shape() {
+            [experts, rows, columns] if !self.has(row) => vec![experts, columns, rows],
+            ref shape => shape.to_vec(),
         }
     }
 
-    /// Whether the numbers lie in the order of a layout that has this row. All but experts lie as both have them.
-    fn lies(&self, row: Rows) -> bool {
-        self.shape.len() != 3 || self.row() == row
-    }
-
-    /// The shape in a layout that has this row.
-    fn shape_with(&self, row: Rows) -> Vec<usize> {
-        match (self.shape.as_slice(), row) {
-            (&[experts, inputs, outputs], Rows::Outputs) => vec![experts, outputs, inputs],
-            (shape, _) => shape.to_vec(),
-        }
-    }
-
-    /// Matrix `i`, as it lies.
-    fn matrix(&self, i: usize) -> Vec<f32> {
-        match &self.held {
-            Held::Tensor(tensor) => {
-                let size: usize = self.shape[1..].iter().product();
-                tensor.data()[i * size..][..size].to_vec()
-            }
-            Held::Stored(stored) => {
-                let matrix = stored.matrix(i);
-                let mut numbers = vec![0.0; matrix.dim().0 * matrix.dim().1];
-                matrix.expand(&mut numbers);
-                numbers
-            }
-        }
-    }
-
-    /// Matrix `i` of a stack of experts with a row per output, or per input.
+    /// Returns the matrix of expert `i` with this kind of row, as f32.
     fn expert(&self, i: usize, row: Rows) -> Vec<f32> {
-        let (inputs, outputs) = (self.shape[1], self.shape[2]);
-        let numbers = self.matrix(i);
-        match (self.row(), row) {
-            (Rows::Inputs, Rows::Outputs) => transposed(&numbers, inputs, outputs),
-            (Rows::Outputs, Rows::Inputs) => transposed(&numbers, outputs, inputs),
-            _ => numbers,
+        let numbers = self.value.expand_matrix(i);
+        if self.has(row) {
+            return numbers;
         }
+        let &[_, rows, columns] = self.value.shape() else { unreachable!("experts are stacked") };
+        (0..columns)
+            .flat_map(|column| (0..rows).map(move |row| (row, column)))
+            .map(|(r, c)| numbers[r * columns + c])
+            .collect()
     }
 
     fn check_finite(&self, name: &str) -> Result<()> {
-        let finite = |i| self.matrix(i).iter().all(|x| x.is_finite());
-        match parallel::map(self.shape[0], finite).iter().position(|finite| !finite) {
+        let finite = |i| self.value.expand_matrix(i).iter().all(|x| x.is_finite());
+        match parallel::map(self.value.shape()[0], finite).iter().position(|finite| !finite) {
             Some(expert) => Err(Error::argument(format!("{name}: expert {expert} has a number that is not finite"))),
             None => Ok(()),
         }
     }
 
-    /// Codes and scales of every expert.
-    fn encode(&self) -> Vec<(Vec<Codes>, Vec<u8>)> {
-        parallel::map(self.shape[0], |i| encode_blocks(&self.expert(i, Rows::Outputs)))
+    /// Returns the MXFP4 codes and the scales of all experts.
+    fn encode(&self) -> [Vec<u8>; 2] {
+        let experts = parallel::map(self.value.shape()[0], |i| {
+            let (codes, scales) = encode_blocks(&self.expert(i, Rows::Outputs));
+            (codes.into_flattened(), scales)
+        });
+        let (codes, scales): (Vec<_>, Vec<_>) = experts.into_iter().unzip();
+        [codes.concat(), scales.concat()]
     }
 
-    /// The type in which the numbers are written, and what makes the bytes.
-    fn bytes(self, form: Form, row: Rows) -> (Dtype, Box<dyn Fn() -> Vec<u8>>) {
-        let mut dtype = if form == Form::AsItIs { Dtype::F32 } else { Dtype::BF16 };
-        if let Held::Stored(stored) = &self.held {
-            let (lies_as, bytes) = match stored.numbers() {
-                Numbers::F32(bytes) => (Dtype::F32, Some(bytes.clone())),
-                Numbers::Bf16(bytes) => (Dtype::BF16, Some(bytes.clone())),
-                Numbers::Mxfp4 { .. } | Numbers::Int8(_) => (dtype, None),
-            };
-            dtype = if form == Form::AsItIs { lies_as } else { dtype };
-            if let Some(bytes) = bytes.filter(|_| lies_as == dtype && self.lies(row)) {
-                return (dtype, Box::new(move || bytes.to_vec()));
-            }
+    /// Returns the type in which the numbers are written, and a function that computes the bytes.
+    fn bytes(self, form: Form, row: Rows) -> (Dtype, BytesOf) {
+        let stored = self.value.stored().and_then(|weight| match weight.numbers() {
+            Numbers::F32(bytes) => Some((Dtype::F32, bytes.clone())),
+            Numbers::Bf16(bytes) => Some((Dtype::BF16, bytes.clone())),
+            Numbers::Mxfp4 { .. } | Numbers::Int8(_) => None,
+        });
+        let dtype = match (form, &stored) {
+            (Form::AsItIs, Some((dtype, _))) => *dtype,
+            (Form::AsItIs, None) => Dtype::F32,
+            _ => Dtype::BF16,
+        };
+        if let Some((_, bytes)) = stored.filter(|(stored_as, _)| *stored_as == dtype && self.has(row)) {
+            return (dtype, Box::new(move || bytes.to_vec()));
         }
-        let numbers = move || match &self.held {
-            Held::Tensor(tensor) if self.lies(row) => tensor.data().to_vec(),
-            Held::Stored(stored) if self.lies(row) => stored.to_f32(),
-            _ => parallel::map(self.shape[0], |i| self.expert(i, row)).concat(),
+        let numbers = move || match self.has(row) {
+            true => self.value.to_f32(),
+            false => parallel::map(self.value.shape()[0], |i| self.expert(i, row)).concat(),
         };
         match dtype {
-            Dtype::F32 => (dtype, Box::new(move || numbers().iter().flat_map(|x| x.to_le_bytes()).collect())),
+            Dtype::F32 => (dtype, Box::new(move || little_endian(&numbers()).into_owned())),
             _ => (dtype, Box::new(move || numbers().iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes()).collect())),
         }
     }
-}
-
-/// (rows, columns) → (columns, rows)
-fn transposed(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| numbers[row * columns + column])).collect()
 }

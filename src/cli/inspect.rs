@@ -1,7 +1,7 @@
 //! `ossia inspect`
 
 use super::{open_model, print, thousands};
-use crate::checkpoint::report::{Part, Report, cache_numbers, published, report};
+use crate::checkpoint::report::{Report, Size, cache_numbers, published, report};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut text = describe(&config);
     text += &format!("\n{:<10} {:>16} {:>14} {:>14} {:>8}\n", "part", "parameters", "bytes now", "in bf16", "saving");
-    report.parts.iter().for_each(|part| text += &row(part));
+    report.components.iter().for_each(|part| text += &row(part));
     text += &row(&report.total());
     text += &format!("{:<10} {:>16}   ({} a token)\n", "active", thousands(report.active), billions(report.active));
     let cache = cache_numbers(&config, context);
@@ -77,7 +77,7 @@ fn describe(config: &ModelConfig) -> String {
     )
 }
 
-fn row(part: &Part) -> String {
+fn row(part: &Size) -> String {
     let saving = 100.0 * (1.0 - part.bytes as f64 / part.bf16_bytes().max(1) as f64);
     let saving = if part.bytes < part.bf16_bytes() { format!("{saving:.1} %") } else { "-".into() };
     let (now, bf16) = (size(part.bytes), size(part.bf16_bytes()));

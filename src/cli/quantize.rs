@@ -1,7 +1,7 @@
 //! `ossia quantize`
 
 use super::{open_model, thousands};
-use crate::checkpoint::{Form, Layout, TOKENIZER, TOKENIZER_CONFIG, Written, save_as};
+use crate::checkpoint::{Form, Layout, SaveOptions, TOKENIZER, TOKENIZER_CONFIG, save_as};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let model = open_model(from)?;
     let form = if arguments.to == "bf16" { Form::Bf16 } else { Form::Mxfp4 };
     let layout = if arguments.layout == "openai" { Layout::OpenAi } else { Layout::HuggingFace };
-    let bytes = save_as(&model, out, Written { form, layout, shard_bytes: arguments.max_shard_size })?;
+    let bytes = save_as(&model, out, SaveOptions { form, layout, shard_bytes: arguments.max_shard_size })?;
     for name in [TOKENIZER, TOKENIZER_CONFIG] {
         let source = from.join(name);
         if source.exists() {

@@ -2,7 +2,7 @@
 
 use super::arithmetic::ArithmeticArguments;
 use super::{directory_of, print};
-use crate::checkpoint::{self, Arithmetic, Part, TensorFile, write_tensors};
+use crate::checkpoint::{self, Arithmetic, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
 use crate::generate::trace::{first_difference, trace};
 use crate::tensor::slice;
@@ -53,7 +53,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let tensors = trace(&model, &arguments.tokens, arguments.gradients)?;
     if let Some(out) = &arguments.out {
-        let parts = tensors.iter().map(|(name, tensor)| (name.clone(), Part::f32(tensor.shape(), slice(tensor))));
+        let parts =
+            tensors.iter().map(|(name, tensor)| (name.clone(), TensorToWrite::f32(tensor.shape(), slice(tensor))));
         write_tensors(out, parts, &[("tokens", format!("{:?}", arguments.tokens))])?;
         say!("{} tensors in {}", tensors.len(), out.display());
     }

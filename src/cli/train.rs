@@ -11,6 +11,7 @@ use crate::config::ModelConfig;
 use crate::data::Batches;
 use crate::error::{Error, Result};
 use crate::harmony::Harmony;
+use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::profile;
 use crate::tokenizer::Tokenizer;
@@ -253,7 +254,7 @@ fn free_directory(settings: &RunSettings) -> PathBuf {
 }
 
 fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
-    let parameters: usize = trainer.model.parameters().iter().map(|(_, tensor)| tensor.data().len()).sum();
+    let parameters: usize = trainer.model.parameters().iter().map(|parameter| parameter.value().count()).sum();
     let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
     say!(
         "{} parameters; {} tokens of text; {steps} steps of {batch_size}×{context} tokens{}; run directory {}",

@@ -2,9 +2,9 @@
 
 use super::sampler::{Sampler, Sampling};
 use crate::error::{Error, Result};
-use crate::layers::{KvCache, Mark};
+use crate::layers::{KvCache, Layer, Mark};
 use crate::model::Transformer;
-use crate::tensor::{Tensor, array, no_grad};
+use crate::tensor::{Tensor, array};
 use crate::tokenizer::TokenSet;
 use ndarray::ArrayView2;
 
@@ -32,8 +32,8 @@ pub enum Stop {
 ///
 /// What was drawn last is run through the model only when the token after it is wanted: until then the cache is one
 /// token behind the text.
-pub struct Generator<'m> {
-    model: &'m Transformer,
+pub struct Generator {
+    model: Transformer, // detached
     cache: KvCache,
     marks: Vec<Marked>,
     sampler: Sampler,
@@ -48,14 +48,14 @@ struct Marked {
     logits: Vec<f32>,
 }
 
-impl<'m> Generator<'m> {
+impl Generator {
     /// Runs the prompt through the model.
     ///
     /// # Errors
     /// If the prompt is empty, does not fit in the context, or has a token that the model does not know.
-    pub fn new(model: &'m Transformer, prompt: &[u32], sampling: Sampling) -> Result<Self> {
+    pub fn new(model: &Transformer, prompt: &[u32], sampling: Sampling) -> Result<Self> {
         let mut generator = Self {
-            model,
+            model: model.detached(),
             cache: KvCache::new(&model.config),
             marks: Vec::new(),
             sampler: Sampler::new(sampling),
@@ -137,14 +137,12 @@ impl<'m> Generator<'m> {
 
     /// Runs tokens through the model and keeps the logits of the last.
     fn feed(&mut self, tokens: &[u32]) {
-        no_grad(|| {
-            let tokens = ArrayView2::from_shape((1, tokens.len()), tokens).expect("one row");
-            let hidden = self.model.forward(tokens, Some(&mut self.cache)).hidden;
-            let width = self.model.config.hidden_size;
-            let last = &hidden.data()[hidden.data().len() - width..];
-            let last = Tensor::constant(array(&[1, width], last.to_vec()));
-            self.logits = self.model.logits(&last).data().to_vec();
-        });
+        let tokens = ArrayView2::from_shape((1, tokens.len()), tokens).expect("one row");
+        let hidden = self.model.forward(tokens, Some(&mut self.cache)).hidden;
+        let width = self.model.config.hidden_size;
+        let last = &hidden.data()[hidden.data().len() - width..];
+        let last = Tensor::constant(array(&[1, width], last.to_vec()));
+        self.logits = self.model.logits(&last).data().to_vec();
     }
 
     /// How many tokens the text may have.

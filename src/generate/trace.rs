@@ -7,9 +7,10 @@
 use super::generator::check_tokens;
 use crate::checkpoint::file_name;
 use crate::error::{Error, Result};
+use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::ops::cross_entropy::IGNORE;
-use crate::tensor::{Array, array, no_grad};
+use crate::tensor::{Array, array};
 use ndarray::ArrayView2;
 
 /// The tensors of one pass over `tokens`, in the order in which they are computed.
@@ -26,24 +27,26 @@ pub fn trace(model: &Transformer, tokens: &[u32], gradients: bool) -> Result<Vec
     }
     check_tokens(tokens, model.config.vocab_size)?;
     // Cross-entropy alone is traced, as the reference does.
-    let mut model = model.clone();
+    let mut model = if gradients { model.clone() } else { model.detached() };
     model.config.router_aux_loss_coef = 0.0;
-    if gradients { pass(&model, tokens) } else { no_grad(|| pass(&model, tokens)) }
+    pass(&model, tokens)
 }
 
 fn pass(model: &Transformer, tokens: &[u32]) -> Result<Vec<(String, Array)>> {
     let mut tensors = Vec::new();
     let row = ArrayView2::from_shape((1, tokens.len()), tokens).expect("one row");
-    let output = model.forward_observed(row, None, &mut |name, tensor| tensors.push((name, tensor.value().clone())));
+    let output = model.forward_observed(row, None, &mut |activation, tensor| {
+        tensors.push((activation.to_string(), tensor.value().clone()))
+    });
     tensors.push(("logits".into(), model.logits(&output.hidden).value().clone()));
     let targets: Vec<u32> = tokens[1..].iter().copied().chain([IGNORE]).collect();
     let loss = model.loss(&output, &targets).total;
     tensors.push(("loss".into(), array(&[1], vec![loss.item()])));
     if loss.needs_grad() {
         let gradients = loss.backward();
-        for (name, parameter) in model.parameters() {
-            if let Some(gradient) = gradients.get(&parameter) {
-                tensors.push((format!("grad.{}", file_name(&name)), gradient.clone()));
+        for parameter in model.parameters().into_iter().filter(|parameter| parameter.is_trainable()) {
+            if let Some(gradient) = gradients.get(parameter.tensor()) {
+                tensors.push((format!("grad.{}", file_name(parameter.name())), gradient.clone()));
             }
         }
     }

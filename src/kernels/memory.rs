@@ -1,5 +1,6 @@
 //! What touches raw memory besides the vector loops: the allocator's habits, files mapped into memory, bytes as numbers.
 
+use std::borrow::Cow;
 #[cfg(feature = "mmap")]
 use std::{fs::File, io};
 
@@ -22,6 +23,16 @@ pub fn as_f32(bytes: &[u8]) -> Option<&[f32]> {
     // SAFETY: any four bytes are an f32; align_to splits at addresses that fit.
     let (before, numbers, after) = unsafe { bytes.align_to::<f32>() };
     (cfg!(target_endian = "little") && before.is_empty() && after.is_empty()).then_some(numbers)
+}
+
+/// Returns the little-endian bytes of numbers: without copying on a little-endian machine.
+pub fn little_endian(numbers: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        // SAFETY: the slice is 4·len initialised bytes, a byte has no alignment, and the lifetime is that of `numbers`.
+        Cow::Borrowed(unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast::<u8>(), size_of_val(numbers)) })
+    } else {
+        Cow::Owned(numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
 }
 
 /// Tells the allocator of this process to keep freed memory for the next step.

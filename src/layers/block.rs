@@ -1,11 +1,12 @@
-//! One layer: attention, then experts, each behind a norm and beside a residual connection.       Book: model.md
+//! Block: attention, then a feed-forward layer, each behind a norm and inside a residual connection.  Book: model.md
 
 use super::router::Routing;
-use super::{Attention, Experts, LayerCache, Mlp, RmsNorm, Router, Source, Visitor};
+use super::{Angles, Attention, Component, Experts, Layer, LayerCache, Mlp, RmsNorm, Router};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::elementwise::add;
-use crate::tensor::{Array, Tensor, recompute};
+use crate::parameter::{Parameter, Scope};
+use crate::tensor::{Tensor, recompute};
 
 /// One layer of the model.
 #[derive(Clone)]
@@ -16,52 +17,92 @@ pub struct Block {
     feed_forward: FeedForward,
 }
 
+children!(Block: attention_norm, attention, mlp_norm, feed_forward);
+
+/// A mixture of experts: a router, and the experts that it chooses from.
+#[derive(Clone)]
+pub struct Moe {
+    router: Router,
+    experts: Experts,
+}
+
+children!(Moe: router, experts);
+
 /// The second half of a block.
 #[derive(Clone)]
 enum FeedForward {
-    Experts(Box<(Router, Experts)>),
+    Moe(Box<Moe>),
     Dense(Box<Mlp>),
 }
 
-/// What a block computed on the way.
+impl Layer for FeedForward {
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Parameter)) {
+        match self {
+            FeedForward::Moe(moe) => moe.visit(f),
+            FeedForward::Dense(mlp) => mlp.visit(f),
+        }
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter)) {
+        match self {
+            FeedForward::Moe(moe) => moe.visit_mut(f),
+            FeedForward::Dense(mlp) => mlp.visit_mut(f),
+        }
+    }
+}
+
+/// The results of a block.
 pub struct BlockOutput {
-    /// (B·T, H), after the output projection and before the residual.
+    /// After the output projection of attention and before the residual connection. (B·T, H)
     pub attention: Tensor,
-    /// The router's decisions; `None` in a dense layer.
+    /// The decisions of the router; `None` in a dense layer.
     pub routing: Option<Routing>,
-    /// (B·T, H), before the residual.
+    /// The output of the feed-forward layer before the residual connection. (B·T, H)
     pub feed_forward: Tensor,
-    /// (B·T, H), what the next block gets.
+    /// The input of the next block. (B·T, H)
     pub hidden: Tensor,
 }
 
+impl Moe {
+    fn new(scope: &mut Scope, config: &ModelConfig) -> Result<Self> {
+        Ok(Self {
+            router: Router::new(&mut scope.child("router"), config)?,
+            experts: Experts::new(&mut scope.child("experts"), config)?,
+        })
+    }
+
+    /// x (T, H) → the routing, and (T, H)
+    fn forward(&self, x: &Tensor) -> (Routing, Tensor) {
+        let routing = self.router.forward(x);
+        let y = self.experts.forward(x, &routing);
+        (routing, y)
+    }
+}
+
 impl Block {
-    /// Layer `layer` of the configuration.
+    /// Creates layer `layer` of the configuration.
     ///
     /// # Errors
     /// Those of the source.
-    pub fn new(source: &mut dyn Source, name: &str, config: &ModelConfig, layer: usize) -> Result<Self> {
-        let part = |part: &str| format!("{name}.{part}");
+    pub fn new(scope: &mut Scope, config: &ModelConfig, layer: usize) -> Result<Self> {
         let (hidden, eps) = (config.hidden_size, config.rms_norm_eps);
         Ok(Self {
-            attention_norm: RmsNorm::new(source, &part("attention_norm"), hidden, eps)?,
-            attention: Attention::new(source, &part("attention"), config, layer)?,
-            mlp_norm: RmsNorm::new(source, &part("mlp_norm"), hidden, eps)?,
+            attention_norm: RmsNorm::new(&mut scope.child("attention_norm"), hidden, eps)?,
+            attention: Attention::new(&mut scope.child("attention"), config, layer)?,
+            mlp_norm: RmsNorm::new(&mut scope.child("mlp_norm"), hidden, eps)?,
             feed_forward: if config.is_dense(layer) {
-                FeedForward::Dense(Box::new(Mlp::new(source, &part("mlp"), config)?))
+                FeedForward::Dense(Box::new(Mlp::new(&mut scope.child("mlp"), config)?))
             } else {
-                let router = Router::new(source, &part("router"), config)?;
-                FeedForward::Experts(Box::new((router, Experts::new(source, &part("experts"), config)?)))
+                FeedForward::Moe(Box::new(Moe::new(scope, config)?))
             },
         })
     }
 
     // ANCHOR: forward
-    /// x (B·T, H) → what [`BlockOutput`] lists.
+    /// x (B·T, H) → the results listed in [`BlockOutput`].
     pub fn forward(
         &self,
         x: &Tensor,
-        angles: &(Array, Array),
+        angles: &Angles,
         sequences: usize,
         cache: Option<&mut LayerCache>,
     ) -> BlockOutput {
@@ -69,10 +110,9 @@ impl Block {
         let x = add(x, &attention);
         let normed = self.mlp_norm.forward(&x);
         let (routing, feed_forward) = match &self.feed_forward {
-            FeedForward::Experts(parts) => {
-                let routing = parts.0.forward(&normed);
-                let out = parts.1.forward(&normed, &routing);
-                (Some(routing), out)
+            FeedForward::Moe(moe) => {
+                let (routing, y) = moe.forward(&normed);
+                (Some(routing), y)
             }
             FeedForward::Dense(mlp) => (None, mlp.forward(&normed)),
         };
@@ -81,13 +121,14 @@ impl Block {
     }
     // ANCHOR_END: forward
 
-    /// [`Block::forward`] without a cache, of which only x is kept for the way back: see [`recompute`]. Gradients flow
-    /// through `hidden` and the router's logits.
-    pub fn forward_recomputed(&self, x: &Tensor, angles: &(Array, Array), sequences: usize) -> BlockOutput {
-        let (block, angles) = (self.clone(), angles.clone());
+    /// Like [`Block::forward`] without a cache, but keeps only `x` for the backward pass and recomputes the rest
+    /// (gradient checkpointing, see [`recompute`]). Gradients flow through `hidden` and the router logits.
+    pub fn forward_recomputed(&self, x: &Tensor, angles: &Angles, sequences: usize) -> BlockOutput {
+        let (block, kept_angles) = (self.clone(), angles.clone());
         recompute(
             x,
-            move |x| block.forward(x, &angles, sequences, None),
+            |x| self.detached().forward(x, angles, sequences, None),
+            move |x| block.forward(x, &kept_angles, sequences, None),
             |out| {
                 let logits = out.routing.as_mut().map(|routing| &mut routing.logits);
                 std::iter::once(&mut out.hidden).chain(logits).collect()
@@ -95,17 +136,19 @@ impl Block {
         )
     }
 
-    /// `attention_norm`, `attention`, `mlp_norm`, and `router` with `experts`, or `mlp`.
-    pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {
-        self.attention_norm.visit(&format!("{name}.attention_norm"), visitor);
-        self.attention.visit(&format!("{name}.attention"), visitor);
-        self.mlp_norm.visit(&format!("{name}.mlp_norm"), visitor);
-        match &mut self.feed_forward {
-            FeedForward::Experts(parts) => {
-                parts.0.visit(&format!("{name}.router"), visitor);
-                parts.1.visit(&format!("{name}.experts"), visitor);
+    /// Returns the layers of the block by what they are for, in the order of the parameters.
+    pub fn components(&self) -> Vec<(Component, &dyn Layer)> {
+        let mut components: Vec<(Component, &dyn Layer)> = vec![
+            (Component::Norms, &self.attention_norm),
+            (Component::Attention, &self.attention),
+            (Component::Norms, &self.mlp_norm),
+        ];
+        match &self.feed_forward {
+            FeedForward::Moe(moe) => {
+                components.extend([(Component::Router, &moe.router as &dyn Layer), (Component::Experts, &moe.experts)]);
             }
-            FeedForward::Dense(mlp) => mlp.visit(&format!("{name}.mlp"), visitor),
+            FeedForward::Dense(mlp) => components.push((Component::Dense, &**mlp)),
         }
+        components
     }
 }

@@ -1,61 +1,73 @@
-//! The experts of one layer: E small SwiGLU networks, of which a token sees A.       Book: experts.md
+//! The experts of one layer: E small SwiGLU networks, A of which process each token.       Book: experts.md
 
 use super::router::Routing;
-use super::{Init, Parameter, Source, Visitor, Weight};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::dispatch::{combine, gather};
+use crate::ops::grouped_matmul::grouped_matmul;
 use crate::ops::swiglu::swiglu;
+use crate::parameter::{Init, Parameter, Role, Scope};
 use crate::tensor::Tensor;
 
-/// All experts of a layer, stacked. Trained weights have a row per input, as in the Hugging Face checkpoint; quantized
-/// ones a row per output.
+/// The stacked experts of a layer.
 #[derive(Clone)]
 pub struct Experts {
-    gate_up_weight: Weight, // (E, H, 2I)
-    gate_up_bias: Tensor,   // (E, 2I)
-    down_weight: Weight,    // (E, I, H)
-    down_bias: Tensor,      // (E, H)
+    gate_up: ExpertLinear, // H → 2I
+    down: ExpertLinear,    // I → H
     alpha: f32,
     limit: f32,
 }
 
+children!(Experts: gate_up, down);
+
+/// One linear layer per expert. Dense weights have a row per input, as in the Hugging Face checkpoint; quantized ones have
+/// a row per output.
+#[derive(Clone)]
+struct ExpertLinear {
+    weight: Parameter, // (E, in, out)
+    bias: Parameter,   // (E, out)
+}
+
+children!(ExpertLinear: weight, bias);
+
+impl ExpertLinear {
+    fn new(scope: &mut Scope, experts: usize, (inputs, outputs): (usize, usize), std: f32) -> Result<Self> {
+        Ok(Self {
+            weight: scope.take("weight", &[experts, inputs, outputs], Role::Expert, Init::Normal(std))?,
+            bias: scope.take("bias", &[experts, outputs], Role::Bias, Init::Zeros)?,
+        })
+    }
+
+    /// x (T·A, in) sorted by expert → (T·A, out)
+    fn forward(&self, x: &Tensor, routing: &Routing) -> Tensor {
+        grouped_matmul(x, &self.weight, self.bias.tensor(), &routing.dispatch.offsets)
+    }
+}
+
 impl Experts {
-    /// E experts of inner width I.
+    /// Creates the E experts of a layer, with inner width I.
     ///
     /// # Errors
     /// Those of the source.
-    pub fn new(source: &mut dyn Source, name: &str, config: &ModelConfig) -> Result<Self> {
+    pub fn new(scope: &mut Scope, config: &ModelConfig) -> Result<Self> {
         let (experts, hidden, inner) = (config.experts, config.hidden_size, config.intermediate_size);
-        let part = |part: &str| format!("{name}.{part}");
-        let (wide, back) = (Init::Normal(config.initial_std(hidden)), Init::Normal(config.residual_std(inner)));
+        let (std, residual_std) = (config.initial_std(hidden), config.residual_std(inner));
         Ok(Self {
-            gate_up_weight: source.weight(part("gate_up.weight"), &[experts, hidden, 2 * inner], wide)?,
-            gate_up_bias: source.parameter(part("gate_up.bias"), &[experts, 2 * inner], Init::Zeros)?,
-            down_weight: source.weight(part("down.weight"), &[experts, inner, hidden], back)?,
-            down_bias: source.parameter(part("down.bias"), &[experts, hidden], Init::Zeros)?,
+            gate_up: ExpertLinear::new(&mut scope.child("gate_up"), experts, (hidden, 2 * inner), std)?,
+            down: ExpertLinear::new(&mut scope.child("down"), experts, (inner, hidden), residual_std)?,
             alpha: config.swiglu_alpha,
             limit: config.swiglu_limit,
         })
     }
 
     // ANCHOR: forward
-    /// x (T, H) → (T, H): each token's A experts, weighted and summed.
+    /// x (T, H) → (T, H): the outputs of each token's A experts, weighted and summed.
     pub fn forward(&self, x: &Tensor, routing: &Routing) -> Tensor {
-        let offsets = &routing.dispatch.offsets;
         let visits = gather(x, &routing.dispatch); // (T·A, H), sorted by expert
-        let gate_up = self.gate_up_weight.grouped(&visits, &self.gate_up_bias, offsets);
+        let gate_up = self.gate_up.forward(&visits, routing); // (T·A, 2I)
         let inner = swiglu(&gate_up, self.alpha, self.limit); // (T·A, I)
-        let out = self.down_weight.grouped(&inner, &self.down_bias, offsets);
+        let out = self.down.forward(&inner, routing); // (T·A, H)
         combine(&out, &routing.weights, &routing.dispatch)
     }
     // ANCHOR_END: forward
-
-    /// `gate_up.weight`, `gate_up.bias`, `down.weight`, `down.bias`
-    pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {
-        visitor(format!("{name}.gate_up.weight"), self.gate_up_weight.parameter());
-        visitor(format!("{name}.gate_up.bias"), Parameter::Trained(&mut self.gate_up_bias));
-        visitor(format!("{name}.down.weight"), self.down_weight.parameter());
-        visitor(format!("{name}.down.bias"), Parameter::Trained(&mut self.down_bias));
-    }
 }

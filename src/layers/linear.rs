@@ -1,36 +1,33 @@
-//! y = x·Wᵀ + b
+//! Linear layer with a bias.   y = x·Wᵀ + b       Book: tensor.md
 
-use super::{Init, Parameter, Source, Visitor, Weight};
 use crate::error::Result;
+use crate::ops::linear::linear;
+use crate::parameter::{Init, Parameter, Role, Scope};
 use crate::tensor::Tensor;
 
 /// A linear layer with a bias.
 #[derive(Clone)]
 pub struct Linear {
-    weight: Weight, // (out, in)
-    bias: Tensor,   // (out,)
+    weight: Parameter, // (out, in)
+    bias: Parameter,   // (out,)
 }
 
+children!(Linear: weight, bias);
+
 impl Linear {
-    /// `weight` begins with standard deviation `std`, `bias` with 0.
+    /// Creates a layer. A new `weight` of the given role has standard deviation `std`; a new `bias` is 0.
     ///
     /// # Errors
     /// Those of the source.
-    pub fn new(source: &mut dyn Source, name: &str, (inputs, outputs): (usize, usize), std: f32) -> Result<Self> {
+    pub fn new(scope: &mut Scope, (inputs, outputs): (usize, usize), role: Role, std: f32) -> Result<Self> {
         Ok(Self {
-            weight: source.weight(format!("{name}.weight"), &[outputs, inputs], Init::Normal(std))?,
-            bias: source.parameter(format!("{name}.bias"), &[outputs], Init::Zeros)?,
+            weight: scope.take("weight", &[outputs, inputs], role, Init::Normal(std))?,
+            bias: scope.take("bias", &[outputs], Role::Bias, Init::Zeros)?,
         })
     }
 
     /// x (T, in) → (T, out)
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.weight.linear(x, Some(&self.bias))
-    }
-
-    /// `weight`, `bias`
-    pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {
-        visitor(format!("{name}.weight"), self.weight.parameter());
-        visitor(format!("{name}.bias"), Parameter::Trained(&mut self.bias));
+        linear(x, &self.weight, Some(self.bias.tensor()))
     }
 }

@@ -1,12 +1,13 @@
-//! One SwiGLU network for every token: what a layer without experts has in their place.       Book: swiglu.md
+//! Dense feed-forward layer: one SwiGLU network for every token, in a layer without experts.       Book: swiglu.md
 
-use super::{Linear, Source, Visitor};
+use super::Linear;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::swiglu::swiglu;
+use crate::parameter::{Role, Scope};
 use crate::tensor::Tensor;
 
-/// A dense clamped SwiGLU, with gates and ups in turns as in the experts.
+/// A dense clamped SwiGLU. Gate and up outputs alternate, as in the experts.
 #[derive(Clone)]
 pub struct Mlp {
     gate_up: Linear, // (2I, H)
@@ -15,17 +16,19 @@ pub struct Mlp {
     limit: f32,
 }
 
+children!(Mlp: gate_up, down);
+
 impl Mlp {
-    /// A dense layer of the configuration's `dense_intermediate_size`.
+    /// Creates a layer of the configuration's `dense_intermediate_size`.
     ///
     /// # Errors
     /// Those of the source.
-    pub fn new(source: &mut dyn Source, name: &str, config: &ModelConfig) -> Result<Self> {
+    pub fn new(scope: &mut Scope, config: &ModelConfig) -> Result<Self> {
         let (hidden, inner) = (config.hidden_size, config.dense_intermediate_size);
-        let gate_up = (hidden, 2 * inner);
+        let (std, residual_std) = (config.initial_std(hidden), config.residual_std(inner));
         Ok(Self {
-            gate_up: Linear::new(source, &format!("{name}.gate_up"), gate_up, config.initial_std(hidden))?,
-            down: Linear::new(source, &format!("{name}.down"), (inner, hidden), config.residual_std(inner))?,
+            gate_up: Linear::new(&mut scope.child("gate_up"), (hidden, 2 * inner), Role::Matrix, std)?,
+            down: Linear::new(&mut scope.child("down"), (inner, hidden), Role::Matrix, residual_std)?,
             alpha: config.swiglu_alpha,
             limit: config.swiglu_limit,
         })
@@ -37,10 +40,4 @@ impl Mlp {
         self.down.forward(&swiglu(&self.gate_up.forward(x), self.alpha, self.limit))
     }
     // ANCHOR_END: forward
-
-    /// `gate_up`, `down`
-    pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {
-        self.gate_up.visit(&format!("{name}.gate_up"), visitor);
-        self.down.visit(&format!("{name}.down"), visitor);
-    }
 }

@@ -1,10 +1,24 @@
-//! Parameters, and a forward made of [`ops`](crate::ops).
+//! Layers: parameters, and a forward pass made of [`ops`](crate::ops).
 //!
-//! A layer is a struct of tensors with a `new`, which asks a [`Source`] for each parameter by name and shape, a
-//! `forward`, and `visit`, which walks over the parameters by the same names. Saving, counting and optimizing go
-//! through `visit`; a random start and a checkpoint are two sources.
+//! A layer is a struct with three things: `new`, which takes each parameter from a
+//! [`Scope`](crate::parameter::Scope) by name, shape and role; `forward`; and a line `children!` that lists its parts
+//! once, from which [`Layer`] follows. Saving, counting, freezing and optimizing go through [`Layer`].
 
-pub mod weight;
+/// Implements [`Layer`] for a struct from the list of its fields that are parameters or layers.
+macro_rules! children {
+    ($layer:ty: $($child:ident),+) => {
+        impl $crate::layers::Layer for $layer {
+            fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a $crate::parameter::Parameter)) {
+                $($crate::layers::Layer::visit(&self.$child, f);)+
+            }
+            fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut $crate::parameter::Parameter)) {
+                $($crate::layers::Layer::visit_mut(&mut self.$child, f);)+
+            }
+        }
+    };
+}
+pub(crate) use children;
+
 pub mod linear;
 pub mod rms_norm;
 pub mod rotary;
@@ -16,79 +30,99 @@ pub mod mlp;
 pub mod block;
 
 pub use attention::Attention;
-pub use block::Block;
+pub use block::{Block, Moe};
 pub use experts::Experts;
 pub use kv_cache::{KvCache, LayerCache, Mark};
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use rms_norm::RmsNorm;
-pub use rotary::Rotary;
+pub use rotary::{Angles, Rotary};
 pub use router::Router;
-pub use weight::{Parameter, Weight};
 
-use crate::error::Result;
-use crate::tensor::{Tensor, array};
-use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
+use crate::parameter::Parameter;
 
-/// Receives each parameter with its name.
-pub type Visitor<'v, 'p> = &'v mut dyn FnMut(String, Parameter<'p>);
+// ANCHOR: layer
+/// Something with parameters: a layer, the whole model, or a single parameter.
+pub trait Layer {
+    /// Calls `f` with every parameter, in the order of the model.
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Parameter));
 
-/// Where a layer gets its parameters from: a random start, or a checkpoint.
-pub trait Source {
-    /// The parameter of this name and shape; `init` says how one begins that was never trained.
-    ///
-    /// # Errors
-    /// If a checkpoint does not have it in this shape.
-    fn parameter(&mut self, name: String, shape: &[usize], init: Init) -> Result<Tensor>;
+    /// Calls `f` with every parameter to be changed, in the same order.
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter));
 
-    /// The same for the matrix of a linear layer or an embedding, (out, in), and the stacked ones of experts,
-    /// (E, in, out): a checkpoint may leave them in their file, frozen.
-    ///
-    /// # Errors
-    /// If a checkpoint does not have it in this shape, or in a format that can be multiplied.
-    fn weight(&mut self, name: String, shape: &[usize], init: Init) -> Result<Weight> {
-        self.parameter(name, shape, init).map(Weight::Trained)
+    /// Returns every parameter.
+    fn parameters(&self) -> Vec<&Parameter> {
+        let mut parameters = Vec::new();
+        self.visit(&mut |parameter| parameters.push(parameter));
+        parameters
+    }
+
+    /// Returns every parameter to be changed.
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let mut parameters = Vec::new();
+        self.visit_mut(&mut |parameter| parameters.push(parameter));
+        parameters
+    }
+
+    /// Returns the parameter with this full name.
+    fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters().into_iter().find(|parameter| parameter.name() == name)
+    }
+
+    /// Returns a frozen copy that shares the numbers: its forward pass is not recorded. Evaluation and generation use it.
+    fn detached(&self) -> Self
+    where
+        Self: Sized + Clone,
+    {
+        let mut copy = self.clone();
+        copy.visit_mut(&mut |parameter| parameter.detach());
+        copy
+    }
+}
+// ANCHOR_END: layer
+
+impl Layer for Parameter {
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Parameter)) {
+        f(self);
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter)) {
+        f(self);
     }
 }
 
-/// How a parameter begins.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Init {
-    /// Normally distributed around 0 with this standard deviation.
-    Normal(f32),
-    /// Biases.
-    Zeros,
-    /// Norms.
-    Ones,
-}
-
-/// Random parameters from a seed.
-pub struct Random {
-    rng: ChaCha8Rng,
-}
-
-impl Random {
-    /// The same seed gives the same parameters.
-    pub fn new(seed: u64) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed) }
+impl<T: Layer> Layer for Vec<T> {
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Parameter)) {
+        self.iter().for_each(|layer| layer.visit(f));
     }
-
-    /// One normally distributed number: Box & Muller 1958.
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.rng.random::<f64>()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.rng.random::<f64>()).cos()
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter)) {
+        self.iter_mut().for_each(|layer| layer.visit_mut(f));
     }
 }
 
-impl Source for Random {
-    fn parameter(&mut self, _name: String, shape: &[usize], init: Init) -> Result<Tensor> {
-        let count: usize = shape.iter().product();
-        let numbers = match init {
-            Init::Normal(std) => (0..count).map(|_| std * self.normal() as f32).collect(),
-            Init::Zeros => vec![0.0; count],
-            Init::Ones => vec![1.0; count],
-        };
-        Ok(Tensor::parameter(array(shape, numbers)))
+impl<T: Layer> Layer for Option<T> {
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Parameter)) {
+        self.iter().for_each(|layer| layer.visit(f));
     }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter)) {
+        self.iter_mut().for_each(|layer| layer.visit_mut(f));
+    }
+}
+
+/// The kinds of layers that a model consists of, as reports list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Component {
+    /// The token embedding.
+    Embedding,
+    /// RMSNorms.
+    Norms,
+    /// Attention, with its biases and sinks.
+    Attention,
+    /// Routers, with their biases.
+    Router,
+    /// Experts, with their biases.
+    Experts,
+    /// Dense feed-forward layers, with their biases.
+    Dense,
+    /// The output projection, if it is not the embedding.
+    Head,
 }

@@ -1,10 +1,11 @@
-//! Which experts a token goes to, and how much each counts.       Book: routing.md
+//! Router: chooses the experts of each token, and how much each of them counts.       Book: routing.md
 
-use super::{Linear, Source, Visitor};
+use super::Linear;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::dispatch::Dispatch;
 use crate::ops::top_k::top_k;
+use crate::parameter::{Role, Scope};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -12,28 +13,30 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Router {
     linear: Linear, // (E, H)
-    active: usize,
+    active: usize,  // A
 }
 
-/// What a router decided.
+children!(Router: linear);
+
+/// The decisions of a router for T tokens.
 #[derive(Clone)]
 pub struct Routing {
     /// (T, E)
     pub logits: Tensor,
-    /// (T, A), summing to 1 for each token.
+    /// The weights of the chosen experts; they sum to 1 per token. (T, A)
     pub weights: Tensor,
-    /// Who goes where.
+    /// The visits of tokens to experts, sorted by expert.
     pub dispatch: Arc<Dispatch>,
 }
 
 impl Router {
-    /// One linear layer.
+    /// Creates a router for the experts of the configuration.
     ///
     /// # Errors
     /// Those of the source.
-    pub fn new(source: &mut dyn Source, name: &str, config: &ModelConfig) -> Result<Self> {
+    pub fn new(scope: &mut Scope, config: &ModelConfig) -> Result<Self> {
         let (hidden, experts) = (config.hidden_size, config.experts);
-        let linear = Linear::new(source, name, (hidden, experts), config.initial_std(hidden))?;
+        let linear = Linear::new(scope, (hidden, experts), Role::Router, config.initial_std(hidden))?;
         Ok(Self { linear, active: config.experts_per_token })
     }
 
@@ -46,9 +49,4 @@ impl Router {
         Routing { logits, weights, dispatch }
     }
     // ANCHOR_END: forward
-
-    /// `weight`, `bias`
-    pub fn visit<'p>(&'p mut self, name: &str, visitor: Visitor<'_, 'p>) {
-        self.linear.visit(name, visitor);
-    }
 }

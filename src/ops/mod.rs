@@ -8,7 +8,7 @@
 pub mod elementwise;
 pub mod reduce;
 pub mod shape;
-pub mod matmul;
+pub mod linear;
 pub mod embedding;
 pub mod rms_norm;
 pub mod rope;
@@ -17,6 +17,5 @@ pub mod top_k;
 pub mod swiglu;
 pub mod dispatch;
 pub mod grouped_matmul;
-pub mod frozen;
 pub mod load_balancing;
 pub mod cross_entropy;

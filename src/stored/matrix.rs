@@ -1,6 +1,6 @@
 //! Rows of a stored weight, and their products with what goes through a layer.
 
-use super::{Numbers, Precision, Rows, Stored};
+use super::{Numbers, Precision, Rows, StoredWeight};
 use crate::kernels::{self, Bf16, Int8Block, Int8Pair, memory, parallel};
 use crate::mxfp4::{BLOCK, Codes};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -32,7 +32,7 @@ impl Run<'_> {
             (Run::Mxfp4(codes, scales), Operand::Int8Pairs(x)) => kernels::dot_int8_mxfp4(x, codes, scales),
             (Run::Int8(w), Operand::F32(x)) => kernels::dot_int8(x, w),
             (Run::Int8(w), Operand::Int8(x)) => kernels::dot_int8_int8(x, w),
-            _ => unreachable!("Stored::operand made it for other numbers"),
+            _ => unreachable!("StoredWeight::operand made it for other numbers"),
         }
     }
 
@@ -64,7 +64,7 @@ impl Numbers {
         match self {
             Numbers::F32(bytes) => {
                 let bytes = &bytes[4 * range.start..4 * range.end];
-                Run::F32(memory::as_f32(bytes).expect("Stored::new checked the address"))
+                Run::F32(memory::as_f32(bytes).expect("StoredWeight::new checked the address"))
             }
             Numbers::Bf16(bytes) => Run::Bf16(bytes[2 * range.start..2 * range.end].as_chunks().0),
             Numbers::Mxfp4 { codes, scales } => {
@@ -82,7 +82,7 @@ fn to_int8(x: &[f32]) -> Vec<Int8Block> {
     blocks
 }
 
-impl Stored {
+impl StoredWeight {
     /// Whether a layer's input is rounded to int8.
     fn rounds(&self) -> bool {
         self.precision == Precision::Fast && matches!(self.numbers, Numbers::Mxfp4 { .. } | Numbers::Int8(_))
@@ -103,10 +103,10 @@ impl Stored {
     }
 }
 
-/// Rows of a [`Stored`]: one matrix W, (rows, columns).
+/// Rows of a [`StoredWeight`]: one matrix W, (rows, columns).
 #[derive(Clone)]
 pub struct Matrix<'a> {
-    pub(super) stored: &'a Stored,
+    pub(super) stored: &'a StoredWeight,
     pub(super) rows: Range<usize>,
 }
 
@@ -147,7 +147,7 @@ impl Matrix<'_> {
     }
 
     /// What the layer computes: Y ← Y + X·Wᵀ, or X·W where a row is an input.  x (T, inputs), y (T, outputs).
-    pub fn apply(&self, x: ArrayView2<f32>, y: ArrayViewMut2<f32>) {
+    pub fn multiply(&self, x: ArrayView2<f32>, y: ArrayViewMut2<f32>) {
         match self.stored.row {
             Rows::Outputs => self.times_transposed(x, y),
             Rows::Inputs => self.times(x, y),
@@ -155,7 +155,7 @@ impl Matrix<'_> {
     }
 
     /// Its way back to the input: dX ← dX + dY·W, or dY·Wᵀ where a row is an input.
-    pub fn apply_back(&self, dy: ArrayView2<f32>, dx: ArrayViewMut2<f32>) {
+    pub fn backpropagate(&self, dy: ArrayView2<f32>, dx: ArrayViewMut2<f32>) {
         match self.stored.row {
             Rows::Outputs => self.times(dy, dx),
             Rows::Inputs => self.times_transposed(dy, dx),

@@ -1,7 +1,7 @@
 //! Weights as they lie in a file.       Book: mxfp4.md
 //!
 //! A checkpoint of 13 GB is not read, it is mapped: the system brings in the pages that are touched, when they are
-//! touched. A [`Stored`] is a matrix, or a stack of them, somewhere in such a file, in f32, bf16 or MXFP4; or in memory,
+//! touched. A [`StoredWeight`] is a matrix, or a stack of them, somewhere in such a file, in f32, bf16 or MXFP4; or in memory,
 //! as int8. Its rows are multiplied as they are; a number is widened to f32 in a register at most, or in a small tile
 //! that is used at once.
 //!
@@ -61,7 +61,7 @@ pub enum Numbers {
         /// One byte a block.
         scales: Bytes,
     },
-    /// Blocks of 32 along a row. No file has them; see [`Stored::to_int8`].
+    /// Blocks of 32 along a row. No file has them; see [`StoredWeight::to_int8`].
     Int8(Arc<[Int8Block]>),
 }
 // ANCHOR_END: numbers
@@ -118,16 +118,16 @@ pub enum Precision {
 
 /// A weight, or a stack of them: (…, rows, columns).
 #[derive(Clone)]
-pub struct Stored {
+pub struct StoredWeight {
     shape: Vec<usize>,
     row: Rows,
     numbers: Numbers,
     precision: Precision,
 }
 
-impl Stored {
+impl StoredWeight {
     /// Panics if the numbers are not as many as the shape says, or cannot be used where they lie: whoever reads a file
-    /// checks that first, see [`Stored::fits`].
+    /// checks that first, see [`StoredWeight::fits`].
     pub fn new(shape: &[usize], row: Rows, numbers: Numbers) -> Self {
         assert!(Self::fits(shape, &numbers), "{} {} numbers for {shape:?}", numbers.count(), numbers.format());
         Self { shape: shape.to_vec(), row, numbers, precision: Precision::Exact }

@@ -1,37 +1,40 @@
-//! The walk from a result back to the parameters.
+//! The backward pass: from a result to the gradient with respect to every parameter.
 
-use super::{Array, Node, Origin, Tensor, WayBack, array, slice};
+use super::{Array, BackwardStep, Node, Origin, Tensor, array, slice};
 use crate::kernels;
 use crate::profile;
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-/// The gradients that one or more ways back have given to the parameters, by parameter.
+/// Reads two arrays and writes one.
+const SUM: profile::Op = profile::Op::per_number("gradient sums", 1, 12);
+
+/// The gradients with respect to the parameters, from one or more backward passes.
 #[derive(Default)]
 pub struct Gradients {
     by_id: HashMap<u64, Array>,
 }
 
 impl Gradients {
-    /// The gradient of a parameter, in its shape; `None` if it had no part in the result.
+    /// Returns the gradient with respect to a parameter, in its shape; `None` if the result does not depend on it.
     pub fn get(&self, parameter: &Tensor) -> Option<&Array> {
         self.by_id.get(&parameter.id()?)
     }
 
-    /// The same, in place.
+    /// Like [`get`](Self::get), to be changed in place.
     pub fn get_mut(&mut self, parameter: &Tensor) -> Option<&mut [f32]> {
         self.by_id.get_mut(&parameter.id()?)?.as_slice_mut()
     }
 
-    /// Adds another way back's gradients to these: gradient accumulation over micro-batches.
+    /// Adds the gradients of another backward pass to these: gradient accumulation over micro-batches.
     pub fn accumulate(&mut self, other: Gradients) {
         for (id, gradient) in other.by_id {
             self.add(id, gradient);
         }
     }
 
-    /// Adds to the sum so far; true if this is the first.
+    /// Adds a gradient to the sum for `id`. Returns true if it is the first one.
     fn add(&mut self, id: u64, gradient: Array) -> bool {
         match self.by_id.entry(id) {
             Entry::Vacant(entry) => {
@@ -40,7 +43,7 @@ impl Gradients {
             }
             Entry::Occupied(mut entry) => {
                 let total = entry.get_mut();
-                let _timer = profile::op("gradient sums", total.len(), 12 * total.len());
+                let _timer = SUM.start(total.len());
                 assert_eq!(total.shape(), gradient.shape(), "two gradients of one tensor differ in shape");
                 let piece = 1 << 16;
                 let addend = slice(&gradient);
@@ -54,7 +57,7 @@ impl Gradients {
     }
 }
 
-/// Younger nodes first.
+/// Orders the heap of waiting nodes by id, so that the youngest node comes first.
 struct Youngest(Arc<Node>);
 
 impl Ord for Youngest {
@@ -76,10 +79,10 @@ impl Eq for Youngest {}
 
 impl Tensor {
     // ANCHOR: backward
-    /// The gradient of this number with respect to every parameter that it was computed from.
+    /// Computes the gradient of this number with respect to every parameter that it depends on.
     ///
-    /// The youngest node that waits is the next one: everything that was computed from it is younger still and has
-    /// therefore been visited, so its gradient is complete. The graph is freed on the way; a second call panics.
+    /// The next node to visit is always the youngest one that waits. Everything that was computed from it is younger
+    /// and has been visited, so its gradient is complete. The pass frees the graph; a second call panics.
     pub fn backward(&self) -> Gradients {
         assert_eq!(self.value().len(), 1, "backward() starts at one number, not at shape {:?}", self.shape());
         let mut gradients = Gradients::default();
@@ -95,18 +98,18 @@ impl Tensor {
         };
         deliver(&mut gradients, &mut waiting, self.origin.clone(), array(self.shape(), vec![1.0]));
         while let Some(Youngest(node)) = waiting.pop() {
-            let record = node.record.lock().expect("no way back has panicked").take();
+            let record = node.record.lock().expect("no backward function has panicked").take();
             let record = record.expect("backward() was already called on this graph, which freed it");
             let dy = gradients.by_id.remove(&node.id).expect("a waiting node has a gradient");
-            match record.way_back {
-                WayBack::Gradients(backward) => {
+            match record.step {
+                BackwardStep::Gradients(backward) => {
                     for (input, dx) in record.inputs.into_iter().zip(backward(dy)) {
                         if let Some(dx) = dx {
                             deliver(&mut gradients, &mut waiting, input, dx);
                         }
                     }
                 }
-                WayBack::Again(compute) => {
+                BackwardStep::Recompute(compute) => {
                     for (result, dy) in compute(&record.inputs) {
                         deliver(&mut gradients, &mut waiting, result.origin, dy);
                     }

@@ -1,29 +1,29 @@
-//! Is a gradient right? Nudge every number a little and look.
+//! Gradient checking: compare a gradient with central differences.       Book: grad_check.md
 //!
 //! The central difference (f(x + h) − f(x − h)) / 2h is within O(h²) of the derivative. In `f32` it also carries
-//! the rounding of f, about 10⁻⁷·|f|/h; h near 10⁻² balances the two, so a right gradient agrees to two or three
-//! digits of its largest entry and a wrong one not at all.
+//! the rounding error of f, about 10⁻⁷·|f|/h. With h near 10⁻² the two errors are about equal: a correct gradient
+//! agrees to two or three digits of its largest entry, and a wrong one does not agree at all.
 
 use super::{Array, Tensor, array, slice};
 
-/// Where a derived gradient and the central difference differ most.
+/// The entry at which a gradient and the central difference differ most.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradCheck {
-    /// Which input, counted from 0.
+    /// The index of the input.
     pub input: usize,
-    /// Which of its numbers, in row-major order.
+    /// The index of the number in that input, in row-major order.
     pub index: usize,
-    /// What `backward` says.
+    /// The derivative that `backward` computes.
     pub derived: f32,
-    /// What the central difference says.
+    /// The derivative by central difference.
     pub measured: f32,
-    /// Their distance, relative to the largest entry of that input's gradient.
+    /// Their difference, relative to the largest entry of that input's gradient.
     pub relative_error: f32,
 }
 
 // ANCHOR: grad_check
-/// Compares the gradients of `f` (tensors of the given values in, one number out) with central differences of step
-/// `h`, for every number of every input, and returns the worst disagreement.
+/// Compares the gradients of `f` with central differences of step `h`, for every number of every input, and returns the
+/// worst disagreement. `f` takes tensors with the values of `inputs` and returns one number.
 pub fn grad_check(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Array], h: f32) -> GradCheck {
     let parameters: Vec<Tensor> = inputs.iter().map(|x| Tensor::parameter(x.clone())).collect();
     let gradients = f(&parameters).backward();
@@ -43,7 +43,7 @@ pub fn grad_check(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Array], h: f32) -> 
         let largest = measured.iter().chain(&derived).fold(1e-3_f32, |a, b| a.max(b.abs()));
         for (index, (&derived, &measured)) in derived.iter().zip(&measured).enumerate() {
             let relative_error = (derived - measured).abs() / largest;
-            // A NaN must win: it is the worst of all.
+            // A NaN counts as the worst disagreement.
             if relative_error.is_nan() || relative_error > worst.relative_error {
                 worst = GradCheck { input, index, derived, measured, relative_error };
             }

@@ -1,15 +1,16 @@
-//! A value that remembers how it was made.
+//! Arrays that record how they were computed, and reverse-mode differentiation.       Book: tensor.md
 //!
-//! A [`Tensor`] is an `f32` array and, if it was computed from something that is being trained, a node: which
-//! tensors went in, and a closure that turns the gradient of the result into the gradients of those inputs. Each
-//! node carries its own way back; there is no central list of operations.
-//! [`Tensor::backward`] walks the nodes from last to first.
+//! A [`Tensor`] is an `f32` array. If it was computed from something trainable, it also has a node: the inputs of the
+//! operation, and a closure that turns the gradient of the result into the gradients of those inputs. Each node
+//! carries its own backward function, so there is no central table of operations.
+//! [`Tensor::backward`] visits the nodes from the last to the first.
 //!
 //! Four rules keep it small:
 //! - Values never change. An optimizer replaces the value of a parameter between two passes.
-//! - Nothing is recorded where no input needs a gradient, or inside [`no_grad`].
-//! - A closure keeps the arrays that it needs, never tensors: links between nodes stand in one place.
-//! - Numbers only grow: a node is younger than its inputs, so descending ids are a valid order of the way back.
+//! - An operation is recorded exactly if one of its inputs needs a gradient. There is no global or per-thread switch:
+//!   to run a model without recording, run it on detached parameters (see [`Tensor::detach`]).
+//! - A closure keeps the arrays that it needs, never tensors, so that links between nodes are in one place.
+//! - Ids only grow. A node has a higher id than its inputs, so descending ids are a valid order for the backward pass.
 
 mod backward;
 mod grad_check;
@@ -20,37 +21,36 @@ pub use grad_check::{GradCheck, grad_check};
 pub use recompute::recompute;
 
 use ndarray::{ArcArray, ArrayView2, IxDyn};
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A shared `f32` array of any number of dimensions, in row-major order. Cloning it copies no numbers.
 pub type Array = ArcArray<f32, IxDyn>;
 
-/// Turns the gradient of a node's result into the gradients of its inputs, in their order; `None` where an input
-/// needs none.
+/// Turns the gradient with respect to a node's result into the gradients with respect to its inputs, in their order.
+/// An entry is `None` if that input needs no gradient.
 pub type Backward = Box<dyn FnOnce(Array) -> Vec<Option<Array>> + Send>;
 
 // ANCHOR: tensor
-/// An array and where it came from.
+/// An array, and how it was computed.
 #[derive(Clone)]
 pub struct Tensor {
     value: Array,
     origin: Origin,
 }
 
-/// Where a value came from.
+/// How a value was computed.
 #[derive(Clone)]
 enum Origin {
-    /// Nothing that is being trained.
+    /// From nothing trainable: it needs no gradient.
     Constant,
-    /// A parameter: gradients end here.
+    /// It is a parameter with this id: backpropagation ends here and keeps the gradient.
     Parameter(u64),
-    /// An operation on at least one tensor that needs a gradient.
+    /// By an operation with at least one input that needs a gradient.
     Node(Arc<Node>),
 }
 
-/// One recorded operation. The way back is taken out when it is used, which frees the arrays that it kept.
+/// A recorded operation. The backward pass takes the record out, which frees the arrays that the closure kept.
 struct Node {
     id: u64,
     record: Mutex<Option<Record>>,
@@ -58,24 +58,24 @@ struct Node {
 
 struct Record {
     inputs: Vec<Origin>,
-    way_back: WayBack,
+    step: BackwardStep,
 }
 
-/// What happens when a node's gradient is complete.
-enum WayBack {
-    /// It becomes the gradients of the inputs.
+/// The step that the backward pass takes at a node once the gradient with respect to its result is complete.
+enum BackwardStep {
+    /// Computes the gradients with respect to the inputs.
     Gradients(Backward),
-    /// The node stands for several that were not recorded. They are now, which gives their results, each with the
-    /// gradient that has come for it. See [`recompute`].
-    Again(Box<Again>),
+    /// Repeats a part of the forward pass that was not recorded, this time recording it, and returns its results, each
+    /// with the gradient that has arrived for it. See [`recompute`].
+    Recompute(Box<Recompute>),
 }
 
-type Again = dyn FnOnce(&[Origin]) -> Vec<(Tensor, Array)> + Send;
+type Recompute = dyn FnOnce(&[Origin]) -> Vec<(Tensor, Array)> + Send;
 // ANCHOR_END: tensor
 
 impl Origin {
-    fn node(inputs: Vec<Origin>, way_back: WayBack) -> Self {
-        let record = Mutex::new(Some(Record { inputs, way_back }));
+    fn node(inputs: Vec<Origin>, step: BackwardStep) -> Self {
+        let record = Mutex::new(Some(Record { inputs, step }));
         Origin::Node(Arc::new(Node { id: next_id(), record }))
     }
 }
@@ -86,69 +86,72 @@ fn next_id() -> u64 {
 }
 
 impl Tensor {
-    /// A value that is not trained: data, a mask, a table.
+    /// Creates a tensor that needs no gradient: data, a mask, a table.
     pub fn constant(value: impl Into<Array>) -> Self {
         Self { value: row_major(value.into()), origin: Origin::Constant }
     }
 
-    /// A value that is trained: [`Tensor::backward`] gives it a gradient.
+    /// Creates a trainable tensor: [`Tensor::backward`] computes a gradient with respect to it.
     pub fn parameter(value: impl Into<Array>) -> Self {
         Self { value: row_major(value.into()), origin: Origin::Parameter(next_id()) }
     }
 
-    /// The result of an operation on `inputs`. `backward` is made only if one of them needs a gradient.
+    /// Creates the result of an operation on `inputs`. `backward` is called only if one of them needs a gradient; it
+    /// returns the closure that the backward pass runs.
     pub fn from_op(value: impl Into<Array>, inputs: &[&Tensor], backward: impl FnOnce() -> Backward) -> Self {
         let value = row_major(value.into());
         if !inputs.iter().any(|input| input.needs_grad()) {
             return Self { value, origin: Origin::Constant };
         }
         let inputs = inputs.iter().map(|input| input.origin.clone()).collect();
-        Self { value, origin: Origin::node(inputs, WayBack::Gradients(backward())) }
+        Self { value, origin: Origin::node(inputs, BackwardStep::Gradients(backward())) }
     }
 
-    /// Whether a gradient would flow through this tensor, here and now (see [`no_grad`]).
+    /// Returns whether the backward pass needs a gradient with respect to this tensor: it is a parameter, or was
+    /// computed from one.
     pub fn needs_grad(&self) -> bool {
-        !matches!(self.origin, Origin::Constant) && RECORDING.get()
+        !matches!(self.origin, Origin::Constant)
     }
 
-    /// The numbers.
+    /// Returns the array.
     pub fn value(&self) -> &Array {
         &self.value
     }
 
-    /// The numbers, in row-major order.
+    /// Returns the numbers in row-major order.
     pub fn data(&self) -> &[f32] {
         slice(&self.value)
     }
 
-    /// The length of each dimension.
+    /// Returns the length of each dimension.
     pub fn shape(&self) -> &[usize] {
         self.value.shape()
     }
 
-    /// The numbers as a matrix: all dimensions but the last are rows.
+    /// Returns the numbers as a matrix: all dimensions except the last count as rows.
     pub fn matrix(&self) -> ArrayView2<'_, f32> {
         matrix(&self.value)
     }
 
-    /// The only number of a tensor of one element.
+    /// Returns the number of a tensor that has one element. Panics if it has more.
     pub fn item(&self) -> f32 {
         assert_eq!(self.value.len(), 1, "item() of a tensor of shape {:?}", self.shape());
         self.data()[0]
     }
 
-    /// The same numbers, with no memory of how they were made.
+    /// Returns the same numbers as a constant. No gradient flows through the result, and operations on it are not
+    /// recorded on its account. Copies no numbers.
     pub fn detach(&self) -> Self {
         Self { value: self.value.clone(), origin: Origin::Constant }
     }
 
-    /// The numbers of a parameter, to be changed in place: what an optimizer does between two passes.
-    /// They are copied first if anything else still shares them, such as a graph that was not yet freed.
+    /// Returns the numbers of a parameter to be changed in place, as an optimizer does between two passes. If anything
+    /// else still shares them, such as a graph that has not been freed, they are copied first.
     pub fn data_mut(&mut self) -> &mut [f32] {
         self.value.as_slice_mut().expect("tensors are row-major")
     }
 
-    /// A number that is the same for all copies of a parameter, for an optimizer's state.
+    /// Returns an id that all copies of a parameter share; `None` for a constant.
     fn id(&self) -> Option<u64> {
         match &self.origin {
             Origin::Constant => None,
@@ -169,7 +172,7 @@ impl std::fmt::Debug for Tensor {
     }
 }
 
-/// A long chain must not be freed by recursion, one stack frame a node: the inputs are taken out one after another.
+/// Frees a long chain in a loop. Dropping the inputs recursively would need one stack frame per node.
 impl Drop for Node {
     fn drop(&mut self) {
         let take = |record: &mut Mutex<Option<Record>>| record.get_mut().ok().and_then(Option::take);
@@ -183,43 +186,23 @@ impl Drop for Node {
     }
 }
 
-thread_local! {
-    static RECORDING: Cell<bool> = const { Cell::new(true) };
-}
-
-/// Runs `f` without recording: for evaluation and generation. Ends with `f`, also by panic.
-pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
-    with_recording(false, f)
-}
-
-fn with_recording<R>(recording: bool, f: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            RECORDING.set(self.0);
-        }
-    }
-    let _restore = Restore(RECORDING.replace(recording));
-    f()
-}
-
 fn row_major(value: Array) -> Array {
     if value.is_standard_layout() { value } else { value.as_standard_layout().to_shared() }
 }
 
-/// The numbers of an array in row-major order.
+/// Returns the numbers of an array in row-major order.
 pub fn slice(array: &Array) -> &[f32] {
     array.as_slice().expect("arrays of tensors are row-major")
 }
 
-/// An array as a matrix: all dimensions but the last are rows.
+/// Returns an array as a matrix: all dimensions except the last count as rows.
 pub fn matrix(array: &Array) -> ArrayView2<'_, f32> {
     let columns = array.shape().last().copied().unwrap_or(1);
     let rows = array.shape().iter().rev().skip(1).product();
     ArrayView2::from_shape((rows, columns), slice(array)).expect("rows times columns is the length")
 }
 
-/// An array of the given shape over a vector of numbers.
+/// Creates an array of the given shape from a vector of numbers. Panics if the lengths differ.
 pub fn array(shape: &[usize], numbers: Vec<f32>) -> Array {
     let length = numbers.len();
     Array::from_shape_vec(IxDyn(shape), numbers)

@@ -1,51 +1,57 @@
-//! AdamW, and clipping.       Book: adamw.md
+//! The AdamW optimizer, with gradient clipping.       Book: adamw.md
 //!
-//! Each weight moves against a running mean of its gradient, divided by the root of a running mean of its square, so
-//! that all weights move at a similar pace. Decay pulls weights towards zero directly ("decoupled"), not through
-//! the gradient; norms, biases and sinks are spared.
+//! Each parameter moves against a running mean of its gradient, divided by the square root of a running mean of the
+//! squared gradient, so that all parameters move at a similar pace. Weight decay pulls matrices towards zero directly
+//! ("decoupled"), not through the gradient; norms, biases and sinks do not decay.
 //! Loshchilov & Hutter 2019, <https://arxiv.org/abs/1711.05101>
 
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};
+use crate::parameter::{Parameter, Role};
 use crate::profile;
-use crate::tensor::{Gradients, Tensor};
+use crate::tensor::Gradients;
 use serde::{Deserialize, Serialize};
 
-/// Weights that one thread takes at a time.
+/// Numbers that one thread updates at a time.
 const PIECE: usize = 1 << 14;
 
-/// The settings of AdamW.
+/// An update reads weight, gradient and moments, and writes all of them except the gradient.
+const UPDATE: profile::Op = profile::Op::per_number("adamw", 13, 28);
+/// The norm reads the gradient.
+const NORM: profile::Op = profile::Op::per_number("gradient norm", 2, 4);
+
+/// The hyperparameters of AdamW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hyperparameters {
-    /// β₁, how long the mean of gradients remembers.
+    /// β₁, the decay rate of the running mean of the gradient.
     pub beta1: f64,
-    /// β₂, the same for squares.
+    /// β₂, the decay rate of the running mean of the squared gradient.
     pub beta2: f64,
-    /// ε, keeps the division finite.
+    /// ε, which keeps the division finite.
     pub epsilon: f64,
-    /// λ, the share of lr that a weight loses in each step.
+    /// λ, the weight decay: each step multiplies a matrix by 1 − lr·λ.
     pub weight_decay: f64,
-    /// The gradient of all parameters together is scaled down to this length.
+    /// The largest norm of the gradient of all parameters together; a longer gradient is scaled down to it.
     pub clip: f64,
 }
 
 impl Default for Hyperparameters {
-    /// What language models are usually trained with.
+    /// Returns the values with which language models are usually trained.
     fn default() -> Self {
         Self { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 }
     }
 }
 
-/// The running means of one parameter, as long as it.
+/// The running means of one parameter, each with as many numbers as the parameter.
 #[derive(Clone)]
 pub struct Moments {
-    /// Of the gradient.
+    /// The running mean of the gradient.
     pub m: Vec<f32>,
-    /// Of its square.
+    /// The running mean of the squared gradient.
     pub v: Vec<f32>,
 }
 
-/// The optimizer: how often it stepped, and the moments of every parameter in the model's order.
+/// The optimizer: its step count, and the moments of every trainable parameter in the order of the model.
 #[derive(Clone)]
 pub struct AdamW {
     hyperparameters: Hyperparameters,
@@ -54,50 +60,54 @@ pub struct AdamW {
 }
 
 // ANCHOR: decays
-/// Whether a parameter decays: matrices do, norms, biases and sinks do not.
-pub fn decays(name: &str) -> bool {
-    name.ends_with(".weight") && !name.contains("norm")
+/// Returns whether weight decay applies to a parameter: to matrices it does, to norms, biases and sinks it does not.
+pub fn decays(role: Role) -> bool {
+    role.is_matrix()
 }
 // ANCHOR_END: decays
 
 impl AdamW {
-    /// An optimizer that has not yet stepped.
-    pub fn new(hyperparameters: Hyperparameters, parameters: &[(String, Tensor)]) -> Self {
-        let zeros = |tensor: &Tensor| Moments { m: vec![0.0; tensor.data().len()], v: vec![0.0; tensor.data().len()] };
-        Self { hyperparameters, steps: 0, moments: parameters.iter().map(|(_, tensor)| zeros(tensor)).collect() }
+    /// Creates an optimizer for the trainable ones among `parameters`.
+    pub fn new(hyperparameters: Hyperparameters, parameters: &[&Parameter]) -> Self {
+        let trainable = parameters.iter().filter(|parameter| parameter.is_trainable());
+        let zeros = |count: usize| Moments { m: vec![0.0; count], v: vec![0.0; count] };
+        let moments = trainable.map(|parameter| zeros(parameter.value().count())).collect();
+        Self { hyperparameters, steps: 0, moments }
     }
 
-    /// One that goes on.
+    /// Creates an optimizer that continues after `steps` steps with the moments of every trainable parameter.
     pub fn resume(hyperparameters: Hyperparameters, steps: u64, moments: Vec<Moments>) -> Self {
         Self { hyperparameters, steps, moments }
     }
 
-    /// How often it stepped.
+    /// Returns how many steps it has taken.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// The moments of every parameter.
+    /// Returns the moments of every trainable parameter.
     pub fn moments(&self) -> &[Moments] {
         &self.moments
     }
 
     // ANCHOR: step
-    /// Moves every parameter that has a gradient. Returns the length of the gradient before clipping.
+    /// Updates every trainable parameter that has a gradient; skips frozen ones. Returns the norm of the gradient before
+    /// clipping.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] if the gradient is not; nothing has moved then.
-    pub fn step(&mut self, parameters: Vec<(String, &mut Tensor)>, gradients: &Gradients, lr: f64) -> Result<f64> {
+    /// [`Error::NotFinite`] if the gradient is not finite; no parameter has changed then.
+    pub fn step(&mut self, mut parameters: Vec<&mut Parameter>, gradients: &Gradients, lr: f64) -> Result<f64> {
+        parameters.retain(|parameter| parameter.is_trainable());
+        assert_eq!(parameters.len(), self.moments.len(), "the optimizer was created for other parameters");
         let norm = self.checked_norm(&parameters, gradients)?;
-        let weights: usize = self.moments.iter().map(|moments| moments.m.len()).sum();
-        let _timer = profile::op("adamw", 13 * weights, 28 * weights);
+        let _timer = UPDATE.start(self.numbers());
         self.steps += 1;
         let Hyperparameters { beta1, beta2, epsilon, weight_decay, clip } = self.hyperparameters;
         let exponent = self.steps as i32;
-        for ((name, parameter), Moments { m, v }) in parameters.into_iter().zip(&mut self.moments) {
-            let Some(gradient) = gradients.get(parameter) else { continue };
+        for (parameter, Moments { m, v }) in parameters.into_iter().zip(&mut self.moments) {
+            let Some(gradient) = gradients.get(parameter.tensor()) else { continue };
             let step = kernels::AdamW {
-                keep: if decays(&name) { (1.0 - lr * weight_decay) as f32 } else { 1.0 },
+                keep: if decays(parameter.role()) { (1.0 - lr * weight_decay) as f32 } else { 1.0 },
                 one_minus_beta1: (1.0 - beta1) as f32,
                 beta2: beta2 as f32,
                 one_minus_beta2: (1.0 - beta2) as f32,
@@ -107,20 +117,24 @@ impl AdamW {
                 // The 10⁻⁶ is PyTorch's (`clip_grad_norm_`).
                 gradient_scale: (clip / (norm + 1e-6)).min(1.0) as f32,
             };
-            update(&step, crate::tensor::slice(gradient), parameter.data_mut(), m, v);
+            update(&step, crate::tensor::slice(gradient), parameter.tensor_mut().data_mut(), m, v);
         }
         Ok(norm)
     }
     // ANCHOR_END: step
 
+    /// Returns how many numbers the optimizer updates in a step.
+    fn numbers(&self) -> usize {
+        self.moments.iter().map(|moments| moments.m.len()).sum()
+    }
+
     // ANCHOR: norm
-    /// The length of all gradients together.
-    fn checked_norm(&self, parameters: &[(String, &mut Tensor)], gradients: &Gradients) -> Result<f64> {
-        let weights: usize = self.moments.iter().map(|moments| moments.m.len()).sum();
-        let _timer = profile::op("gradient norm", 2 * weights, 4 * weights);
+    /// Returns the norm of all gradients together.
+    fn checked_norm(&self, parameters: &[&mut Parameter], gradients: &Gradients) -> Result<f64> {
+        let _timer = NORM.start(self.numbers());
         let mut total = 0.0;
-        for (name, parameter) in parameters {
-            let Some(gradient) = gradients.get(parameter) else { continue };
+        for parameter in parameters {
+            let Some(gradient) = gradients.get(parameter.tensor()) else { continue };
             let gradient = crate::tensor::slice(gradient);
             let squares = parallel::map(gradient.len().div_ceil(PIECE), |i| {
                 let piece = &gradient[i * PIECE..gradient.len().min((i + 1) * PIECE)];
@@ -128,7 +142,10 @@ impl AdamW {
             });
             let squares: f64 = squares.iter().sum();
             if !squares.is_finite() {
-                return Err(Error::NotFinite { step: self.steps + 1, tensor: format!("the gradient of {name}") });
+                return Err(Error::NotFinite {
+                    step: self.steps + 1,
+                    tensor: format!("the gradient of {}", parameter.name()),
+                });
             }
             total += squares;
         }
@@ -137,7 +154,7 @@ impl AdamW {
     // ANCHOR_END: norm
 }
 
-/// One parameter, in pieces on all threads.
+/// Updates one parameter, in pieces on all threads.
 fn update(step: &kernels::AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
     let pieces = weight.chunks_mut(PIECE).zip(m.chunks_mut(PIECE)).zip(v.chunks_mut(PIECE)).zip(gradient.chunks(PIECE));
     parallel::for_each(pieces.collect(), |(((weight, m), v), gradient)| {

@@ -2,8 +2,9 @@
 
 use crate::data::{IGNORE, Windows};
 use crate::kernels::{self, parallel};
+use crate::layers::Layer;
 use crate::model::Transformer;
-use crate::tensor::{Tensor, no_grad};
+use crate::tensor::Tensor;
 use ndarray::Axis;
 
 /// Text to measure on.
@@ -39,18 +40,17 @@ impl Evaluation {
 // ANCHOR: evaluate
 /// The mean cross-entropy over the whole set, `batch` windows at a time.
 pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evaluation {
-    no_grad(|| {
-        let (mut nats, mut tokens) = (0.0, 0);
-        for batch in set.windows.evaluation(batch) {
-            let targets: Vec<u32> = batch.targets.iter().copied().collect();
-            let output = model.forward(batch.inputs.view(), None);
-            nats += f64::from(model.loss(&output, &targets).cross_entropy) * batch.counted() as f64;
-            tokens += batch.counted();
-        }
-        let loss = nats / tokens.max(1) as f64;
-        let bits_per_byte = nats / std::f64::consts::LN_2 / set.bytes.max(1) as f64;
-        Evaluation { loss, tokens, entropy_floor: set.entropy_floor, bits_per_byte }
-    })
+    let model = model.detached();
+    let (mut nats, mut tokens) = (0.0, 0);
+    for batch in set.windows.evaluation(batch) {
+        let targets: Vec<u32> = batch.targets.iter().copied().collect();
+        let output = model.forward(batch.inputs.view(), None);
+        nats += f64::from(model.loss(&output, &targets).cross_entropy) * batch.counted() as f64;
+        tokens += batch.counted();
+    }
+    let loss = nats / tokens.max(1) as f64;
+    let bits_per_byte = nats / std::f64::consts::LN_2 / set.bytes.max(1) as f64;
+    Evaluation { loss, tokens, entropy_floor: set.entropy_floor, bits_per_byte }
 }
 // ANCHOR_END: evaluate
 
@@ -74,31 +74,30 @@ pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, 
     /// Tokens whose logits exist at once; there may be 201,088 of them.
     const BLOCK: usize = 32;
     let (mut loss, mut excess, mut divergence, mut same, mut tokens) = (0.0, 0.0, 0.0, 0, 0);
-    no_grad(|| {
-        for batch in set.windows.evaluation(batch) {
-            let hidden = [exact, other].map(|model| model.forward(batch.inputs.view(), None).hidden);
-            let targets = batch.targets.as_slice().expect("row-major");
-            let counted: Vec<usize> = (0..targets.len()).filter(|&t| targets[t] != IGNORE).collect();
-            for rows in counted.chunks(BLOCK) {
-                let of = |model: &Transformer, hidden: &Tensor| {
-                    let rows = hidden.matrix().select(Axis(0), rows);
-                    model.logits(&Tensor::constant(rows.into_dyn().into_shared()))
-                };
-                let (p, q) = (of(exact, &hidden[0]), of(other, &hidden[1]));
-                let (p, q) = (p.matrix(), q.matrix());
-                let compared = parallel::map(rows.len(), |t| {
-                    compare(&p.row(t).to_vec(), &q.row(t).to_vec(), targets[rows[t]] as usize)
-                });
-                for (nats, [more, apart], equal) in compared {
-                    loss += nats;
-                    excess += more;
-                    divergence += apart;
-                    same += usize::from(equal);
-                    tokens += 1;
-                }
+    let (exact, other) = (exact.detached(), other.detached());
+    for batch in set.windows.evaluation(batch) {
+        let hidden = [&exact, &other].map(|model| model.forward(batch.inputs.view(), None).hidden);
+        let targets = batch.targets.as_slice().expect("row-major");
+        let counted: Vec<usize> = (0..targets.len()).filter(|&t| targets[t] != IGNORE).collect();
+        for rows in counted.chunks(BLOCK) {
+            let of = |model: &Transformer, hidden: &Tensor| {
+                let rows = hidden.matrix().select(Axis(0), rows);
+                model.logits(&Tensor::constant(rows.into_dyn().into_shared()))
+            };
+            let (p, q) = (of(&exact, &hidden[0]), of(&other, &hidden[1]));
+            let (p, q) = (p.matrix(), q.matrix());
+            let compared = parallel::map(rows.len(), |t| {
+                compare(&p.row(t).to_vec(), &q.row(t).to_vec(), targets[rows[t]] as usize)
+            });
+            for (nats, [more, apart], equal) in compared {
+                loss += nats;
+                excess += more;
+                divergence += apart;
+                same += usize::from(equal);
+                tokens += 1;
             }
         }
-    });
+    }
     let share = |total: f64| total / tokens.max(1) as f64;
     Deviation {
         exact_loss: share(loss),

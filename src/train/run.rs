@@ -7,12 +7,15 @@
 
 use super::adamw::{AdamW, Hyperparameters, Moments};
 use super::trainer::{Settings, Trainer};
-use crate::checkpoint::{self, Part, TensorFile, write_tensors};
+use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
 use crate::data::Cursor;
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
+use crate::layers::Layer;
 use crate::model::Transformer;
+use crate::parameter::{Request, Source, Value};
+use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -141,17 +144,19 @@ impl RunDirectory {
     /// What the system says; what was saved before is still there whole.
     pub fn save(&self, trainer: &Trainer) -> Result<()> {
         let parameters = trainer.model.parameters();
+        let trainable = parameters.iter().filter(|parameter| parameter.is_trainable());
         let header = Header {
             step: trainer.step_count(),
             cursor: trainer.batches.cursor(),
             best_loss: trainer.best_loss,
             fingerprint: trainer.batches.windows().fingerprint(),
         };
-        let tensors = parameters.iter().zip(trainer.optimizer.moments()).flat_map(|((name, tensor), moments)| {
+        let tensors = trainable.zip(trainer.optimizer.moments()).flat_map(|(parameter, moments)| {
+            let (name, tensor) = (parameter.name(), parameter.tensor());
             [
-                (name.clone(), Part::f32(tensor.shape(), tensor.data())),
-                (format!("m.{name}"), Part::f32(tensor.shape(), &moments.m)),
-                (format!("v.{name}"), Part::f32(tensor.shape(), &moments.v)),
+                (name.to_string(), TensorToWrite::f32(tensor.shape(), tensor.data())),
+                (format!("m.{name}"), TensorToWrite::f32(tensor.shape(), &moments.m)),
+                (format!("v.{name}"), TensorToWrite::f32(tensor.shape(), &moments.v)),
             ]
         });
         let header = serde_json::to_string(&header).expect("plain numbers");
@@ -176,8 +181,9 @@ impl RunDirectory {
             .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")))?;
         let model = Transformer::new(&config, &mut State { file: &file })?;
         let mut moments = Vec::new();
-        for (name, tensor) in model.parameters() {
-            let read = |kind: &str| file.tensor(&format!("{kind}.{name}"), Some(tensor.shape()));
+        for parameter in model.parameters() {
+            let read =
+                |kind: &str| file.tensor(&format!("{kind}.{}", parameter.name()), Some(parameter.value().shape()));
             let numbers = |array| crate::tensor::slice(&array).to_vec();
             moments.push(Moments { m: numbers(read("m")?), v: numbers(read("v")?) });
         }
@@ -187,13 +193,13 @@ impl RunDirectory {
     }
 }
 
-/// The state as a source of parameters, under ossia's own names.
+/// The saved state as a source of parameters, under ossia's own names.
 struct State<'a> {
     file: &'a TensorFile,
 }
 
-impl crate::layers::Source for State<'_> {
-    fn parameter(&mut self, name: String, shape: &[usize], _: crate::layers::Init) -> Result<crate::tensor::Tensor> {
-        Ok(crate::tensor::Tensor::parameter(self.file.tensor(&name, Some(shape))?))
+impl Source for State<'_> {
+    fn value(&mut self, request: Request) -> Result<Value> {
+        Ok(Tensor::parameter(self.file.tensor(request.name, Some(request.shape))?).into())
     }
 }

@@ -6,6 +6,7 @@ use super::metrics::Metrics;
 use super::schedule::Schedule;
 use crate::data::Batches;
 use crate::error::{Error, Result};
+use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::ops::elementwise::scale;
 use crate::tensor::Gradients;

@@ -3,7 +3,7 @@
 use crate::common::{Reference, TOLERANCE, assert_close, assert_derivative, random};
 use ossia::ops::attention::{Keys, Shape, attention, decode, naive, tiled};
 use ossia::ops::elementwise::{add, div, exp, mul, scale, sub};
-use ossia::ops::matmul::matmul;
+use ossia::ops::linear::matmul;
 use ossia::ops::reduce::{max_axis, sum_axis};
 use ossia::ops::shape::{concat, narrow, permute};
 use ossia::tensor::{Array, Tensor, array, slice};

@@ -3,7 +3,7 @@
 use crate::common::{assert_close, assert_derivative, random};
 use ossia::ops::elementwise::{add, exp, mul, scale};
 use ossia::ops::reduce::sum;
-use ossia::tensor::{Array, Tensor, array, grad_check, no_grad, recompute, slice};
+use ossia::tensor::{Array, Tensor, array, grad_check, recompute, slice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -47,20 +47,20 @@ fn autograd_records_nothing_where_nothing_is_trained() {
             Box::new(|dy| vec![Some(dy)])
         })
     };
-    assert!(!spy(&constant).needs_grad() && !made.get(), "a constant has no way back");
+    assert!(!spy(&constant).needs_grad() && !made.get(), "an operation on a constant is not recorded");
     let parameter = number(1.0);
-    assert!(!no_grad(|| spy(&parameter).needs_grad()) && !made.get(), "no_grad records nothing");
-    assert!(!spy(&parameter.detach()).needs_grad() && !made.get(), "a detached tensor has no way back");
-    assert!(spy(&parameter).needs_grad() && made.get(), "recording goes on after no_grad");
+    assert!(!spy(&parameter.detach()).needs_grad() && !made.get(), "an operation on a detached tensor is not recorded");
+    assert!(spy(&parameter).needs_grad() && made.get(), "an operation on a parameter is recorded");
 }
 
+/// Recording is a property of the tensors and not of the thread, so that it does not matter which thread runs what.
 #[test]
-fn autograd_records_again_after_a_panic_inside_no_grad() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = std::panic::catch_unwind(|| no_grad(|| panic!("inside")));
-    std::panic::set_hook(hook);
-    assert!(result.is_err() && number(1.0).needs_grad());
+fn autograd_records_on_every_thread() {
+    let parameter = number(3.0);
+    let gradient = std::thread::scope(|scope| {
+        scope.spawn(|| slice(mul(&parameter, &parameter).backward().get(&parameter).unwrap())[0]).join().unwrap()
+    });
+    assert_eq!(gradient, 6.0);
 }
 
 #[test]
@@ -161,7 +161,11 @@ fn autograd_recomputes_to_the_same_bits() {
     let of = |x: &Tensor, w: &Tensor| -> Pair { (mul(&exp(x), w), mul(w, x)) };
     let through = |again: bool, w: &Tensor, x: &Tensor| {
         let w = w.clone();
-        if again { recompute(x, move |x| of(x, &w), |pair| vec![&mut pair.0, &mut pair.1]) } else { of(x, &w) }
+        let detached = w.detach();
+        match again {
+            true => recompute(x, |x| of(x, &detached), move |x| of(x, &w), |pair| vec![&mut pair.0, &mut pair.1]),
+            false => of(x, &w),
+        }
     };
     let (x, w) = (Tensor::parameter(random(&[3, 4], 1)), Tensor::parameter(random(&[3, 4], 2)));
     for second in [false, true] {
@@ -187,27 +191,24 @@ fn autograd_that_recomputes_keeps_nothing_and_runs_each_part_twice() {
     let (alive, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let part = |x: &Tensor| {
         let (alive, runs) = (alive.clone(), runs.clone());
-        recompute(
-            x,
-            move |x| {
-                runs.fetch_add(1, Ordering::Relaxed);
-                Tensor::from_op(x.value().clone(), &[x], || {
-                    assert!(alive.fetch_add(1, Ordering::Relaxed) < 1, "two parts are kept at one time");
-                    let kept = Kept(alive.clone());
-                    Box::new(move |dy| {
-                        let _kept = &kept;
-                        vec![Some(dy)]
-                    })
+        let compute = move |x: &Tensor| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            Tensor::from_op(x.value().clone(), &[x], || {
+                assert!(alive.fetch_add(1, Ordering::Relaxed) < 1, "two parts are kept at one time");
+                let kept = Kept(alive.clone());
+                Box::new(move |dy| {
+                    let _kept = &kept;
+                    vec![Some(dy)]
                 })
-            },
-            |y| vec![y],
-        )
+            })
+        };
+        recompute(x, compute.clone(), compute, |y| vec![y])
     };
     let x = number(2.0);
     let y = (0..5).fold(x.clone(), |y, _| part(&y));
     assert_eq!((alive.load(Ordering::Relaxed), runs.load(Ordering::Relaxed)), (0, 5));
     assert_eq!(slice(y.backward().get(&x).unwrap()), [1.0]);
     assert_eq!((alive.load(Ordering::Relaxed), runs.load(Ordering::Relaxed)), (0, 10));
-    assert!(!no_grad(|| part(&x).needs_grad()));
+    assert!(!part(&x.detach()).needs_grad(), "nothing is recorded for a constant");
     drop((0..100_000).fold(x, |y, _| part(&y))); // freeing a long chain does not recurse
 }

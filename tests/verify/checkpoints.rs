@@ -1,11 +1,11 @@
 //! Checkpoints as they are published: bf16, MXFP4, sharded, OpenAI's own layout, texts past 4,096 and 8,192 tokens.
 
 use crate::common::{Reference, TOLERANCE, assert_close, reference_path};
-use ossia::checkpoint::{self, Form, Layout, TensorFile, Written};
+use ossia::checkpoint::{self, Form, Layout, SaveOptions, TensorFile};
 use ossia::generate::Generator;
 use ossia::generate::Sampling;
 use ossia::generate::trace::{first_difference, trace};
-use ossia::layers::Parameter;
+use ossia::layers::Layer;
 use ossia::model::Transformer;
 use ossia::tensor::slice;
 use std::path::Path;
@@ -18,13 +18,8 @@ fn path(name: &str) -> std::path::PathBuf {
 
 /// The formats of all frozen weights.
 fn formats(model: &Transformer) -> Vec<&'static str> {
-    let mut formats = Vec::new();
-    model.clone().visit(&mut |_, parameter| {
-        if let Parameter::Frozen(stored) = parameter {
-            formats.push(stored.numbers().format());
-        }
-    });
-    formats
+    let values = model.parameters().into_iter().map(|parameter| parameter.value());
+    values.filter_map(|value| Some(value.stored()?.numbers().format())).collect()
 }
 
 #[test]
@@ -72,7 +67,7 @@ fn checkpoints_are_written_in_the_layout_they_were_read_in() {
     let place = tempfile::tempdir().unwrap();
     let write = |from: &Path, name: &str, form: Form, layout: Layout| {
         let to = place.path().join(name);
-        let written = Written { form, layout, shard_bytes: None };
+        let written = SaveOptions { form, layout, shard_bytes: None };
         checkpoint::save_as(&checkpoint::load(from).unwrap(), &to, written).unwrap();
         to
     };
@@ -110,7 +105,7 @@ fn checkpoints_in_shards_are_the_same_tensors() {
     let total: usize = whole.iter().map(|(.., bytes)| bytes.len()).sum();
     for most in [1, 5_000, 30_000, total as u64] {
         let to = place.path().join(most.to_string());
-        let written = Written { form: Form::Bf16, layout: Layout::HuggingFace, shard_bytes: Some(most) };
+        let written = SaveOptions { form: Form::Bf16, layout: Layout::HuggingFace, shard_bytes: Some(most) };
         assert_eq!(checkpoint::save_as(&model, &to, written).unwrap(), total as u64);
         let mut files: Vec<_> = std::fs::read_dir(&to).unwrap().map(|file| file.unwrap().path()).collect();
         files.retain(|file| file.extension().is_some_and(|kind| kind == "safetensors"));
@@ -135,7 +130,8 @@ fn checkpoints_of_every_format_have_the_gradients_of_the_reference() {
         assert_eq!(formats(&model), vec!["mxfp4"; frozen]);
         let reference = Reference::open(&format!("checkpoints/{name}/reference"));
         let tensors = trace(&model, &reference.ids("tokens"), true).unwrap();
-        assert_eq!(tensors.len(), 4 + 4 * model.config.layers + model.parameters().len());
+        let trainable = model.parameters().into_iter().filter(|parameter| parameter.is_trainable()).count();
+        assert_eq!(tensors.len(), 4 + 4 * model.config.layers + trainable);
         assert_eq!(first_difference(&tensors, |name| Some(reference.array(name)), TOLERANCE), None, "{name}");
     }
 }

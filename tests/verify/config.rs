@@ -2,6 +2,7 @@
 
 use crate::common::reference_path;
 use ossia::config::{ModelConfig, Yarn};
+use ossia::layers::Layer;
 use ossia::model::Transformer;
 use serde_json::{Value, json};
 
@@ -112,7 +113,7 @@ fn config_contradictions_are_one_line() {
 fn config_presets_have_the_parameters_of_the_table() {
     let count = |name: &str| {
         let model = ossia::model::Transformer::random(&ModelConfig::preset(name).unwrap(), 0);
-        model.parameters().iter().map(|(_, tensor)| tensor.data().len()).sum::<usize>()
+        model.parameters().iter().map(|parameter| parameter.value().count()).sum::<usize>()
     };
     assert_eq!((count("nano") as f64 / 1e4).round() / 100.0, 2.05);
     assert_eq!((count("tiny") as f64 / 1e5).round() / 10.0, 11.5);
@@ -126,7 +127,7 @@ fn config_is_counted_as_its_model_is() {
     for config in [ModelConfig::nano(), dense] {
         let (counted, found) = (published(&config), report(&Transformer::random(&config, 0)));
         let parts = |report: &ossia::checkpoint::report::Report| {
-            let mut parts: Vec<_> = report.parts.iter().map(|part| (part.name, part.parameters)).collect();
+            let mut parts: Vec<_> = report.components.iter().map(|part| (part.name, part.parameters)).collect();
             parts.sort_unstable();
             parts
         };

@@ -1,7 +1,7 @@
 //! The elementary operations, each against central differences, with broadcasting.
 
 use crate::common::{assert_close, assert_derivative, random};
-use ossia::ops::{elementwise as e, matmul::matmul, reduce, shape};
+use ossia::ops::{elementwise as e, linear::matmul, reduce, shape};
 use ossia::tensor::{Array, Tensor, array, slice};
 
 fn positive(shape: &[usize], seed: u64) -> Array {

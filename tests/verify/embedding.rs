@@ -2,7 +2,7 @@
 
 use crate::common::{Reference, assert_derivative, assert_matches_reference, random};
 use ossia::ops::embedding::embedding;
-use ossia::ops::matmul::matmul;
+use ossia::ops::linear::matmul;
 use ossia::tensor::{Tensor, array};
 
 #[test]

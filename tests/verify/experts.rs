@@ -4,7 +4,7 @@ use crate::common::{Reference, TOLERANCE, assert_close, assert_derivative, rando
 use ossia::ops::dispatch::{Dispatch, combine, gather};
 use ossia::ops::elementwise::{add, mul};
 use ossia::ops::grouped_matmul::grouped_matmul;
-use ossia::ops::matmul::matmul;
+use ossia::ops::linear::matmul;
 use ossia::ops::shape::{concat, narrow, reshape};
 use ossia::ops::swiglu::swiglu;
 use ossia::tensor::{Tensor, slice};

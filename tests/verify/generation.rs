@@ -7,6 +7,7 @@ use ossia::config::ModelConfig;
 use ossia::generate::sampler::distribution;
 use ossia::generate::trace::{first_difference, trace};
 use ossia::generate::{Generator, Sampler, Sampling, Stop, TextStream};
+use ossia::layers::Layer;
 use ossia::model::Transformer;
 use ossia::tensor::{array, slice};
 use ossia::tokenizer::train;
@@ -230,7 +231,7 @@ fn what_is_not_a_number_is_never_drawn() {
         assert_eq!(distribution(&[1.0, 2.0], &[0], &strong), [(0, 1.0)], "an infinity wins");
     }
     let mut model = small();
-    model.parameters_mut().pop().unwrap().1.data_mut()[0] = f32::NAN;
+    model.parameters_mut().pop().unwrap().tensor_mut().data_mut()[0] = f32::NAN;
     let error = Generator::new(&model, &[1], Sampling::default()).err().unwrap().to_string();
     assert_eq!(error, "the logits are not finite; are the weights damaged?");
 }
@@ -323,9 +324,9 @@ fn generation_trace_equals_transformers_tensor_by_tensor() {
 fn generation_trace_names_the_first_tensor_that_differs() {
     let model = checkpoint::load_trainable(reference_path("checkpoints/plain")).unwrap();
     let mut wrong = model.clone();
-    for (name, parameter) in wrong.parameters_mut() {
-        if name == "layers.1.router.bias" {
-            parameter.data_mut()[2] += 0.01;
+    for parameter in wrong.parameters_mut() {
+        if parameter.name() == "layers.1.router.bias" {
+            parameter.tensor_mut().data_mut()[2] += 0.01;
         }
     }
     let tokens = [5, 17, 3, 60];
@@ -359,8 +360,9 @@ fn generation_after_save_and_load_has_the_same_bits() {
     checkpoint::save(&model, directory.path()).unwrap();
     let opened = checkpoint::load_trainable(directory.path()).unwrap();
     assert_eq!(opened.config, model.config);
-    for ((name, a), (other, b)) in model.parameters().iter().zip(opened.parameters()) {
-        assert_eq!((name, a.shape(), a.data()), (&other, b.shape(), b.data()));
+    for (a, b) in model.parameters().into_iter().zip(opened.parameters()) {
+        assert_eq!((a.name(), a.role(), a.value().shape()), (b.name(), b.role(), b.value().shape()));
+        assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
     }
     let logits =
         |model: &Transformer| Generator::new(model, &[1, 2, 3], Sampling::default()).unwrap().logits().to_vec();

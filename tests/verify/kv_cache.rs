@@ -3,9 +3,8 @@
 use crate::common::assert_close;
 use ndarray::Array2;
 use ossia::config::ModelConfig;
-use ossia::layers::{KvCache, LayerCache};
+use ossia::layers::{KvCache, Layer, LayerCache};
 use ossia::model::Transformer;
-use ossia::tensor::no_grad;
 
 fn small(window: usize) -> ModelConfig {
     let windows = vec![Some(window), None, Some(window)];
@@ -26,19 +25,18 @@ fn small(window: usize) -> ModelConfig {
 }
 
 fn logits(model: &Transformer, tokens: &[u32], pieces: &[usize]) -> Vec<f32> {
-    no_grad(|| {
-        let mut cache = KvCache::new(&model.config);
-        let mut rest = tokens;
-        let mut all = Vec::new();
-        for &length in pieces {
-            let (piece, after) = rest.split_at(length.min(rest.len()));
-            rest = after;
-            let piece = Array2::from_shape_vec((1, piece.len()), piece.to_vec()).unwrap();
-            all.extend_from_slice(model.logits(&model.forward(piece.view(), Some(&mut cache)).hidden).data());
-        }
-        assert_eq!(cache.len(), tokens.len());
-        all
-    })
+    let model = model.detached();
+    let mut cache = KvCache::new(&model.config);
+    let mut rest = tokens;
+    let mut all = Vec::new();
+    for &length in pieces {
+        let (piece, after) = rest.split_at(length.min(rest.len()));
+        rest = after;
+        let piece = Array2::from_shape_vec((1, piece.len()), piece.to_vec()).unwrap();
+        all.extend_from_slice(model.logits(&model.forward(piece.view(), Some(&mut cache)).hidden).data());
+    }
+    assert_eq!(cache.len(), tokens.len());
+    all
 }
 
 #[test]
@@ -47,7 +45,7 @@ fn kv_cache_prefill_in_pieces_and_one_by_one_give_the_logits_of_no_cache() {
     let whole = Array2::from_shape_vec((1, tokens.len()), tokens.clone()).unwrap();
     for window in [1, 2, 5, 64, 149, 150, 151, 1000] {
         let model = Transformer::random(&small(window), 7);
-        let expected = no_grad(|| model.logits(&model.forward(whole.view(), None).hidden));
+        let expected = model.logits(&model.forward(whole.view(), None).hidden);
         let decode: Vec<usize> = vec![1; 150];
         for pieces in [&[150][..], &[100, 50], &[1, 149], &[7, 64, 3, 76], &[149, 1], &decode] {
             let actual = logits(&model, &tokens, pieces);
@@ -110,7 +108,15 @@ fn kv_cache_grows_with_full_layers_only() {
     let mut cache = KvCache::new(&config);
     assert!(cache.is_empty());
     let piece = Array2::from_elem((1, 40), 3);
-    no_grad(|| model.forward(piece.view(), Some(&mut cache)));
+    model.detached().forward(piece.view(), Some(&mut cache));
     // 4 bytes · keys and values · K·D · (two layers of 4, one of 40)
     assert_eq!(cache.bytes(), 4 * 2 * 12 * (2 * 4 + 40));
+}
+
+#[test]
+#[should_panic(expected = "a cached forward pass is not recorded")]
+fn kv_cache_refuses_a_pass_that_would_lose_its_gradients() {
+    let config = small(4);
+    let piece = Array2::from_elem((1, 3), 3);
+    Transformer::random(&config, 1).forward(piece.view(), Some(&mut KvCache::new(&config)));
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{Reference, assert_close, assert_derivative, assert_matches_reference, random};
 use ossia::ops::elementwise::add;
-use ossia::ops::matmul::{column_sums, linear, matmul};
+use ossia::ops::linear::{column_sums, linear, matmul};
 use ossia::ops::shape::permute;
 use ossia::tensor::{Tensor, array, matrix};
 

@@ -3,21 +3,22 @@
 use crate::common::{assert_derivative, random};
 use ossia::config::ModelConfig;
 use ossia::error::Result;
-use ossia::layers::{Init, Mlp, Source};
+use ossia::layers::{Layer, Mlp};
 use ossia::model::Transformer;
 use ossia::ops::elementwise::{add, clamp, mul, scale, sigmoid};
-use ossia::ops::matmul::linear;
+use ossia::ops::linear::linear;
 use ossia::ops::shape::{narrow, reshape};
+use ossia::parameter::{Request, Scope, Source, Value};
 use ossia::tensor::{Tensor, array, slice};
 
 /// Gives out tensors that were made elsewhere, in the order in which a layer asks.
 struct Given<'t>(std::slice::Iter<'t, Tensor>);
 
 impl Source for Given<'_> {
-    fn parameter(&mut self, name: String, shape: &[usize], _: Init) -> Result<Tensor> {
+    fn value(&mut self, Request { name, shape, .. }: Request) -> Result<Value> {
         let tensor = self.0.next().unwrap_or_else(|| panic!("nothing left for {name}"));
         assert_eq!(tensor.shape(), shape, "{name}");
-        Ok(tensor.clone())
+        Ok(tensor.into())
     }
 }
 
@@ -55,7 +56,8 @@ fn mlp_there_and_back_is_the_composition() {
     for tokens in [1, 5] {
         let shapes: [&[usize]; 5] = [&[tokens, 8], &[14, 8], &[14], &[8, 7], &[8]];
         let inputs: Vec<_> = shapes.iter().zip(1..).map(|(shape, seed)| random(shape, seed)).collect();
-        let layer = |t: &[Tensor]| Mlp::new(&mut Given(t[1..].iter()), "mlp", &config()).unwrap().forward(&t[0]);
+        let layer =
+            |t: &[Tensor]| Mlp::new(&mut Scope::new(&mut Given(t[1..].iter())), &config()).unwrap().forward(&t[0]);
         assert_derivative(&inputs, layer, naive);
     }
 }
@@ -67,16 +69,16 @@ fn mlp_in_a_model_has_the_gradients_of_central_differences() {
     let tokens = ndarray::Array2::from_shape_vec((1, 6), vec![3, 1, 4, 1, 5, 9]).unwrap();
     let loss = |model: &Transformer| model.loss(&model.forward(tokens.view(), None), &[1, 4, 1, 5, 9, 2]).total;
     let gradients = loss(&model).backward();
-    let names: Vec<String> = model.parameters().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = model.parameters().into_iter().map(|parameter| parameter.name().to_string()).collect();
     assert!(names.contains(&"layers.0.mlp.gate_up.weight".into()), "{names:?}");
     assert!(names.contains(&"layers.1.experts.down.weight".into()), "{names:?}");
     for (i, name) in names.iter().enumerate().filter(|(_, name)| name.contains(".mlp.") && !name.contains("norm")) {
-        let expected = slice(gradients.get(&model.parameters()[i].1).unwrap()).to_vec();
+        let expected = slice(gradients.get(model.parameters()[i].tensor()).unwrap()).to_vec();
         let largest = (0..expected.len()).max_by(|&a, &b| expected[a].abs().total_cmp(&expected[b].abs())).unwrap();
         let mut at = |change: f32| {
-            model.parameters_mut()[i].1.data_mut()[largest] += change;
+            model.parameters_mut()[i].tensor_mut().data_mut()[largest] += change;
             let value = f64::from(loss(&model).item());
-            model.parameters_mut()[i].1.data_mut()[largest] -= change;
+            model.parameters_mut()[i].tensor_mut().data_mut()[largest] -= change;
             value
         };
         let slope = (at(5e-3) - at(-5e-3)) / 1e-2;

@@ -2,10 +2,10 @@
 
 use crate::common::assert_close;
 use ndarray::Array2;
-use ossia::checkpoint::{Arithmetic, Form, Layout, Written, load, load_with, save, save_as};
+use ossia::checkpoint::{Arithmetic, Form, Layout, SaveOptions, load, load_with, save, save_as};
 use ossia::config::ModelConfig;
 use ossia::data::Windows;
-use ossia::layers::{KvCache, Parameter};
+use ossia::layers::{KvCache, Layer};
 use ossia::model::Transformer;
 use ossia::stored::Precision;
 use ossia::train::{EvaluationSet, deviation, evaluate};
@@ -18,7 +18,7 @@ const FAST: Arithmetic = Arithmetic { precision: Precision::Fast, dense_int8: tr
 fn quantized(config: &ModelConfig) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let model = Transformer::random(config, 7);
-    let written = Written { form: Form::Mxfp4, layout: Layout::HuggingFace, shard_bytes: None };
+    let written = SaveOptions { form: Form::Mxfp4, layout: Layout::HuggingFace, shard_bytes: None };
     save_as(&model, directory.path(), written).unwrap();
     directory
 }
@@ -28,14 +28,9 @@ fn all_experts() -> ModelConfig {
     ModelConfig { experts_per_token: 8, ..ModelConfig::nano() }
 }
 
-fn formats(model: &mut Transformer) -> Vec<(String, &'static str)> {
-    let mut formats = Vec::new();
-    model.visit(&mut |name, parameter| {
-        if let Parameter::Frozen(stored) = parameter {
-            formats.push((name, stored.numbers().format()));
-        }
-    });
-    formats
+fn formats(model: &Transformer) -> Vec<(&str, &'static str)> {
+    let stored = model.parameters().into_iter().filter(|parameter| parameter.value().stored().is_some());
+    stored.map(|parameter| (parameter.name(), parameter.value().format())).collect()
 }
 
 fn logits(model: &Transformer, tokens: &[u32], cache: Option<&mut KvCache>) -> Vec<f32> {
@@ -47,9 +42,9 @@ fn logits(model: &Transformer, tokens: &[u32], cache: Option<&mut KvCache>) -> V
 fn precision_rounds_the_dense_weights_that_a_token_reads_whole() {
     for tied in [true, false] {
         let directory = quantized(&ModelConfig { tied, layers: 1, windows: vec![None], ..ModelConfig::nano() });
-        let mut model = load_with(directory.path(), FAST).unwrap();
-        for (name, format) in formats(&mut model) {
-            let expected = match &*name {
+        let model = load_with(directory.path(), FAST).unwrap();
+        for (name, format) in formats(&model) {
+            let expected = match name {
                 "layers.0.router.weight" => "bf16",
                 "embedding.weight" if !tied => "bf16",
                 name if name.contains("experts") => "mxfp4",

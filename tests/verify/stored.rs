@@ -4,12 +4,13 @@ use crate::common::{assert_close, random};
 use ndarray::{Array2, ArrayView2};
 use ossia::kernels::{Int8Block, scalar};
 use ossia::mxfp4::encode_blocks;
-use ossia::ops::cross_entropy::{cross_entropy, cross_entropy_frozen};
-use ossia::ops::frozen;
+use ossia::ops::cross_entropy::cross_entropy;
+use ossia::ops::embedding::embedding;
 use ossia::ops::grouped_matmul::grouped_matmul;
-use ossia::ops::matmul::linear;
+use ossia::ops::linear::linear;
 use ossia::ops::shape::permute;
-use ossia::stored::{Bytes, Numbers, Precision, Rows, Stored};
+use ossia::parameter::Value;
+use ossia::stored::{Bytes, Numbers, Precision, Rows, StoredWeight};
 use ossia::tensor::{Array, Tensor, array, matrix, slice};
 use std::sync::Arc;
 
@@ -18,26 +19,27 @@ fn bytes(content: Vec<u8>) -> Bytes {
 }
 
 /// Random numbers of the given shape in each format that its rows allow.
-fn stored(shape: &[usize], row: Rows, seed: u64) -> Vec<Arc<Stored>> {
+fn stored(shape: &[usize], row: Rows, seed: u64) -> Vec<Arc<StoredWeight>> {
     let numbers = slice(&random(shape, seed)).to_vec();
     let f32_bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
     let bf16_bytes: Vec<u8> = numbers.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect();
     let mut formats = vec![Numbers::Bf16(bytes(bf16_bytes))];
     let f32_numbers = Numbers::F32(bytes(f32_bytes));
     // An allocation of bytes is aligned in practice; if not, the format is refused, which is what it is for.
-    formats.extend(Stored::fits(shape, &f32_numbers).then_some(f32_numbers));
+    formats.extend(StoredWeight::fits(shape, &f32_numbers).then_some(f32_numbers));
     if shape.last().unwrap().is_multiple_of(32) {
         let (codes, scales) = encode_blocks(&numbers);
         formats.push(Numbers::Mxfp4 { codes: bytes(codes.concat()), scales: bytes(scales) });
     }
-    let mut stored: Vec<Stored> = formats.into_iter().map(|numbers| Stored::new(shape, row, numbers)).collect();
+    let mut stored: Vec<StoredWeight> =
+        formats.into_iter().map(|numbers| StoredWeight::new(shape, row, numbers)).collect();
     if shape.last().unwrap().is_multiple_of(32) {
         stored.push(stored[0].to_int8());
     }
     stored.into_iter().map(Arc::new).collect()
 }
 
-fn widened(stored: &Stored) -> Array {
+fn widened(stored: &StoredWeight) -> Array {
     array(stored.shape(), stored.to_f32())
 }
 
@@ -74,7 +76,7 @@ fn stored_linear_layers_equal_trained_ones_there_and_back() {
     for w in stored(&[40, 64], Rows::Outputs, 4) {
         for tokens in [1, 4, 11] {
             let [x, b] = [random(&[tokens, 64], 5), random(&[40], 6)].map(Tensor::parameter);
-            let frozen = frozen::linear(&x, &w, Some(&b));
+            let frozen = linear(&x, Value::Stored(w.clone()), Some(&b));
             let trained = linear(&x, &Tensor::constant(widened(&w)), Some(&b));
             assert_close("y", frozen.data(), trained.data(), 1e-5);
             for (a, b) in gradients(&frozen, &[&x, &b]).iter().zip(gradients(&trained, &[&x, &b])) {
@@ -93,7 +95,8 @@ fn stored_experts_equal_trained_ones_there_and_back_in_both_orientations() {
             let dense = Tensor::constant(widened(&w));
             let dense = if row == Rows::Outputs { permute(&dense, &[0, 2, 1]) } else { dense };
             assert_eq!((w.inputs(), w.outputs()), (32, 40));
-            let (frozen, trained) = (frozen::grouped(&x, &w, &b, &offsets), grouped_matmul(&x, &dense, &b, &offsets));
+            let frozen = grouped_matmul(&x, Value::Stored(w.clone()), &b, &offsets);
+            let trained = grouped_matmul(&x, &dense, &b, &offsets);
             assert_close("y", frozen.data(), trained.data(), 1e-5);
             for (a, b) in gradients(&frozen, &[&x, &b]).iter().zip(gradients(&trained, &[&x, &b])) {
                 assert_close("gradient", a, &b, 1e-5);
@@ -106,12 +109,12 @@ fn stored_experts_equal_trained_ones_there_and_back_in_both_orientations() {
 fn stored_embeddings_and_projections_equal_trained_ones() {
     for w in stored(&[300, 32], Rows::Outputs, 10) {
         let dense = widened(&w);
-        let y = frozen::embedding(&[7, 0, 299, 7], &w);
+        let y = embedding(&[7, 0, 299, 7], Value::Stored(w.clone()));
         let rows: Vec<f32> = [7, 0, 299, 7].iter().flat_map(|&id| matrix(&dense).row(id).to_vec()).collect();
         assert_eq!(y.data(), rows);
         let h = Tensor::parameter(random(&[9, 32], 11));
         let targets: Vec<u32> = (0..9).map(|t| t * 33).collect();
-        let frozen = cross_entropy_frozen(&h, &w, &targets);
+        let frozen = cross_entropy(&h, Value::Stored(w.clone()), &targets);
         let trained = cross_entropy(&h, &Tensor::constant(dense), &targets);
         assert_close("loss", frozen.data(), trained.data(), 1e-6);
         for (a, b) in gradients(&frozen, &[&h]).iter().zip(gradients(&trained, &[&h])) {
@@ -163,13 +166,13 @@ fn stored_int8_weights_are_within_half_a_step() {
 fn stored_numbers_have_to_fit_their_shape() {
     let of = |n: usize| bytes(vec![0; n]);
     let mxfp4 = |codes, scales| Numbers::Mxfp4 { codes: of(codes), scales: of(scales) };
-    assert!(Stored::fits(&[3, 5], &Numbers::Bf16(of(30))));
-    assert!(!Stored::fits(&[3, 5], &Numbers::Bf16(of(31))));
-    assert!(!Stored::fits(&[15], &Numbers::Bf16(of(30))), "a vector is no weight");
-    assert!(Stored::fits(&[3, 64], &mxfp4(96, 6)));
-    assert!(!Stored::fits(&[3, 64], &mxfp4(80, 6)) && !Stored::fits(&[64, 3], &mxfp4(96, 6)));
+    assert!(StoredWeight::fits(&[3, 5], &Numbers::Bf16(of(30))));
+    assert!(!StoredWeight::fits(&[3, 5], &Numbers::Bf16(of(31))));
+    assert!(!StoredWeight::fits(&[15], &Numbers::Bf16(of(30))), "a vector is no weight");
+    assert!(StoredWeight::fits(&[3, 64], &mxfp4(96, 6)));
+    assert!(!StoredWeight::fits(&[3, 64], &mxfp4(80, 6)) && !StoredWeight::fits(&[64, 3], &mxfp4(96, 6)));
     let shifted = of(64).slice(1..41);
-    assert!(!Stored::fits(&[2, 5], &Numbers::F32(shifted)), "f32 at an odd address");
+    assert!(!StoredWeight::fits(&[2, 5], &Numbers::F32(shifted)), "f32 at an odd address");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use ossia::checkpoint;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Windows};
 use ossia::error::{Error, Result};
+use ossia::layers::Layer;
 use ossia::model::Transformer;
+use ossia::parameter::{Parameter, Role};
 use ossia::tensor::{Gradients, Tensor, array, slice};
 use ossia::train::adamw::{AdamW, Hyperparameters, decays};
 use ossia::train::run::{RunDirectory, RunSettings};
@@ -48,8 +50,8 @@ fn training_ten_losses_in_a_row_equal_pytorchs() {
 #[test]
 fn training_decays_matrices_only() {
     let model = Transformer::random(&small(), 0);
-    let kept: Vec<String> =
-        model.parameters().into_iter().filter(|(name, _)| !decays(name)).map(|(name, _)| name).collect();
+    let parameters = model.parameters();
+    let kept: Vec<&str> = parameters.iter().filter(|p| !decays(p.role())).map(|p| p.name()).collect();
     for name in &kept {
         assert!(name.ends_with("bias") || name.contains("norm") || name.ends_with("sinks"), "{name} should decay");
     }
@@ -72,21 +74,22 @@ fn training_schedule_warms_up_and_comes_down() {
 
 #[test]
 fn training_refuses_a_gradient_that_is_not_finite_and_moves_nothing() {
-    let mut weight = Tensor::parameter(array(&[2], vec![1.0, 2.0]));
+    let weight = Tensor::parameter(array(&[2], vec![1.0, 2.0]));
     let bad = ossia::ops::reduce::sum(&ossia::ops::elementwise::scale(&weight, f32::NAN)).backward();
-    let mut optimizer = AdamW::new(hyperparameters(), &[("layers.0.router.weight".into(), weight.clone())]);
-    let error = optimizer.step(vec![("layers.0.router.weight".into(), &mut weight)], &bad, 0.1).unwrap_err();
+    let mut weight = Parameter::new("layers.0.router.weight", Role::Router, weight);
+    let mut optimizer = AdamW::new(hyperparameters(), &[&weight]);
+    let error = optimizer.step(vec![&mut weight], &bad, 0.1).unwrap_err();
     assert!(error.to_string().starts_with("step 1: the gradient of layers.0.router.weight is not finite"), "{error}");
-    assert_eq!(weight.data(), [1.0, 2.0]);
+    assert_eq!(weight.tensor().data(), [1.0, 2.0]);
     assert_eq!(optimizer.steps(), 0);
 }
 
 #[test]
 fn training_leaves_a_parameter_without_gradient_alone() {
-    let mut weight = Tensor::parameter(array(&[2], vec![1.0, 2.0]));
-    let mut optimizer = AdamW::new(hyperparameters(), &[("a.weight".into(), weight.clone())]);
-    optimizer.step(vec![("a.weight".into(), &mut weight)], &Gradients::default(), 0.1).unwrap();
-    assert_eq!(weight.data(), [1.0, 2.0]);
+    let mut weight = Parameter::new("a.weight", Role::Matrix, Tensor::parameter(array(&[2], vec![1.0, 2.0])));
+    let mut optimizer = AdamW::new(hyperparameters(), &[&weight]);
+    optimizer.step(vec![&mut weight], &Gradients::default(), 0.1).unwrap();
+    assert_eq!(weight.tensor().data(), [1.0, 2.0]);
 }
 
 fn small() -> ModelConfig {
@@ -151,8 +154,8 @@ fn training_accumulates_two_half_batches_to_one_whole() {
         assert!((a.loss - b.loss).abs() < 1e-5, "{} {}", a.loss, b.loss);
         assert!((a.grad_norm - b.grad_norm).abs() < 1e-4 * a.grad_norm);
     }
-    for ((name, a), (_, b)) in whole.model.parameters().iter().zip(halves.model.parameters()) {
-        assert_close(name, a.data(), b.data(), 2e-3);
+    for (a, b) in whole.model.parameters().into_iter().zip(halves.model.parameters()) {
+        assert_close(a.name(), a.tensor().data(), b.tensor().data(), 2e-3);
     }
 }
 
@@ -175,8 +178,9 @@ fn training_that_checkpoints_activations_has_the_same_gradients_bit_for_bit() {
             (loss.total.item().to_bits(), loss.total.backward())
         });
         assert_eq!(kept.0, recomputed.0);
-        for (name, parameter) in model.parameters() {
-            let [kept, recomputed] = [&kept.1, &recomputed.1].map(|gradients| gradients.get(&parameter));
+        for parameter in model.parameters() {
+            let name = parameter.name();
+            let [kept, recomputed] = [&kept.1, &recomputed.1].map(|gradients| gradients.get(parameter.tensor()));
             assert!(kept.is_some_and(|gradient| gradient.iter().any(|&x| x != 0.0)), "{name} has a gradient");
             assert_eq!(kept, recomputed, "{name}");
         }
@@ -263,12 +267,12 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
     }
     assert_eq!(losses, whole.losses);
     assert_eq!(part.best_loss, uninterrupted.best_loss);
-    for ((name, a), (_, b)) in part.model.parameters().iter().zip(uninterrupted.model.parameters()) {
-        assert_eq!(a.data(), b.data(), "{name}");
+    for (a, b) in part.model.parameters().into_iter().zip(uninterrupted.model.parameters()) {
+        assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
     }
     // What the directory holds is a model with the same weights.
     let opened = checkpoint::load_trainable(run.path()).unwrap();
-    assert_eq!(opened.parameters()[3].1.data(), part.model.parameters()[3].1.data());
+    assert_eq!(opened.parameters()[3].tensor().data(), part.model.parameters()[3].tensor().data());
     assert_eq!(run.read_settings().unwrap(), run_settings(settings(20, 2, 4)));
 }
 
@@ -292,9 +296,9 @@ fn training_stops_at_a_loss_that_is_not_finite_and_keeps_what_was_saved() {
     let mut part = trainer(settings(9, 1, 4));
     part.run(&mut Recorder::new(Some(run.clone()), 3)).unwrap();
     let kept = std::fs::read(run.file("state.safetensors")).unwrap();
-    for (name, parameter) in part.model.parameters_mut() {
-        if name == "norm.weight" {
-            parameter.data_mut().fill(f32::INFINITY);
+    for parameter in part.model.parameters_mut() {
+        if parameter.name() == "norm.weight" {
+            parameter.tensor_mut().data_mut().fill(f32::INFINITY);
         }
     }
     let error = part.run(&mut Recorder::new(Some(run.clone()), u64::MAX)).unwrap_err();

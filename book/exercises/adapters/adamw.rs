@@ -3,7 +3,7 @@
 fn yours_step(
     settings: &Hyperparameters,
     step: &kernels::AdamW,
-    name: &str,
+    role: Role,
     t: i32,
     lr: f64,
     gradient: &crate::tensor::Array,
@@ -11,7 +11,7 @@ fn yours_step(
     m: &mut [f32],
     v: &mut [f32],
 ) {
-    let weight_decay = if decays(name) { settings.weight_decay } else { 0.0 };
+    let weight_decay = if decays(role) { settings.weight_decay } else { 0.0 };
     let settings = Hyperparameters { weight_decay, ..settings.clone() };
     let clipped: Vec<f32> = crate::tensor::slice(gradient).iter().map(|g| g * step.gradient_scale).collect();
     yours::step(&settings, t, lr, &clipped, w, m, v);

@@ -38,7 +38,7 @@ const PLACES: [Place; 8] = [
         name: "embedding",
         file: "ops/embedding.rs",
         edits: &[Cut("forward"), Cut("backward")],
-        adapter: FUNCTIONS,
+        adapter: include_str!("../../adapters/embedding.rs"),
     },
     Place { name: "rms_norm", file: "ops/rms_norm.rs", edits: &[Cut("forward"), Cut("backward")], adapter: FUNCTIONS },
     Place { name: "rope", file: "ops/rope.rs", edits: &[Cut("forward"), Cut("backward")], adapter: FUNCTIONS },
@@ -60,8 +60,10 @@ const PLACES: [Place; 8] = [
         name: "adamw",
         file: "train/adamw.rs",
         edits: &[Exchange(
-            "update(&step, crate::tensor::slice(gradient), parameter.data_mut(), m, v);",
-            "yours_step(&self.hyperparameters, &step, &name, exponent, lr, gradient, parameter.data_mut(), m, v);",
+            "update(&step, crate::tensor::slice(gradient), parameter.tensor_mut().data_mut(), m, v);",
+            "let role = parameter.role();
+            let weight = parameter.tensor_mut().data_mut();
+            yours_step(&self.hyperparameters, &step, role, exponent, lr, gradient, weight, m, v);",
         )],
         adapter: include_str!("../../adapters/adamw.rs"),
     },

@@ -1,7 +1,7 @@
 use super::{Case, Layer, Mutant, Proof, claim, close, derivative, numbers, random, reference};
 use crate::zoo;
 use ossia::ops::elementwise::scale;
-use ossia::ops::matmul::matmul;
+use ossia::ops::linear::matmul;
 use ossia::ops::reduce::sum;
 use ossia::ops::shape::permute;
 use ossia::tensor::{Tensor, array, slice};

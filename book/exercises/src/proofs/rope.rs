@@ -11,7 +11,9 @@ pub struct Rope {
 
 /// Cosines and sines of the first five positions, as gpt-oss has them for a small head.
 fn tables() -> (Array, Array) {
-    Rotary::new(&ModelConfig { head_dim: 8, yarn: Some(Yarn::gpt_oss()), ..ModelConfig::nano() }).tables(0, 5)
+    let config = ModelConfig { head_dim: 8, yarn: Some(Yarn::gpt_oss()), ..ModelConfig::nano() };
+    let angles = Rotary::new(&config).angles(0, 5);
+    (angles.cos, angles.sin)
 }
 
 fn on_tensors(layer: &Rope, x: &Tensor, (cos, sin): (Array, Array)) -> Tensor {

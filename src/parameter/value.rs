@@ -1,0 +1,252 @@
+//! The value of a parameter, and the products with it.
+
+use super::Parameter;
+use crate::kernels::{gemm, par_gemm, parallel};
+use crate::stored::{Bytes, Numbers, Rows, StoredWeight};
+use crate::tensor::Tensor;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice, s};
+use std::sync::Arc;
+
+/// The numbers of a parameter. This is the only type that distinguishes where they are.
+#[derive(Clone)]
+pub enum Value {
+    /// In memory, as f32: a trainable or constant tensor. Stacked experts are (E, in, out), as in the Hugging Face
+    /// checkpoint; every other matrix is (out, in).
+    Dense(Tensor),
+    /// In a file, in the format of the file. A stored value is frozen.
+    Stored(Arc<StoredWeight>),
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Self {
+        Value::Dense(tensor)
+    }
+}
+
+impl From<&Tensor> for Value {
+    fn from(tensor: &Tensor) -> Self {
+        Value::Dense(tensor.clone())
+    }
+}
+
+impl From<StoredWeight> for Value {
+    fn from(weight: StoredWeight) -> Self {
+        Value::Stored(Arc::new(weight))
+    }
+}
+
+impl From<&Value> for Value {
+    fn from(value: &Value) -> Self {
+        value.clone()
+    }
+}
+
+impl From<&Parameter> for Value {
+    fn from(parameter: &Parameter) -> Self {
+        parameter.value().clone()
+    }
+}
+
+impl Value {
+    /// Returns the tensor if the numbers are in memory.
+    pub fn tensor(&self) -> Option<&Tensor> {
+        match self {
+            Value::Dense(tensor) => Some(tensor),
+            Value::Stored(_) => None,
+        }
+    }
+
+    /// Returns the shape in which the numbers are laid out.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Value::Dense(tensor) => tensor.shape(),
+            Value::Stored(weight) => weight.shape(),
+        }
+    }
+
+    /// Returns what a row of a matrix belongs to: an output or an input of the layer.
+    pub fn rows(&self) -> Rows {
+        match self {
+            Value::Dense(tensor) if tensor.shape().len() == 3 => Rows::Inputs,
+            Value::Dense(_) => Rows::Outputs,
+            Value::Stored(weight) => weight.row(),
+        }
+    }
+
+    /// Returns the number of inputs of a layer with this matrix, or with one of these.
+    pub fn inputs(&self) -> usize {
+        let shape = self.shape();
+        shape[shape.len() - if self.rows() == Rows::Outputs { 1 } else { 2 }]
+    }
+
+    /// Returns the number of outputs.
+    pub fn outputs(&self) -> usize {
+        let shape = self.shape();
+        shape[shape.len() - if self.rows() == Rows::Outputs { 2 } else { 1 }]
+    }
+
+    /// Returns how many numbers the value has.
+    pub fn count(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Returns how many bytes the numbers take where they are.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Value::Dense(tensor) => 4 * tensor.data().len(),
+            Value::Stored(weight) => weight.numbers().bytes(),
+        }
+    }
+
+    /// Returns the number format of a stored value; an empty text for one in memory.
+    pub fn format(&self) -> &'static str {
+        match self {
+            Value::Dense(_) => "",
+            Value::Stored(weight) => weight.numbers().format(),
+        }
+    }
+
+    /// Returns the stored weight if the numbers are in a file.
+    pub fn stored(&self) -> Option<&StoredWeight> {
+        match self {
+            Value::Dense(_) => None,
+            Value::Stored(weight) => Some(weight),
+        }
+    }
+
+    /// Returns the codes and scales of a value in MXFP4.
+    pub fn mxfp4(&self) -> Option<(&Bytes, &Bytes)> {
+        match self.stored()?.numbers() {
+            Numbers::Mxfp4 { codes, scales } => Some((codes, scales)),
+            _ => None,
+        }
+    }
+
+    /// Returns all numbers as f32, in the order in which they are laid out.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match self {
+            Value::Dense(tensor) => tensor.data().to_vec(),
+            Value::Stored(weight) => weight.to_f32(),
+        }
+    }
+
+    /// Returns matrix `i` of stacked experts as f32, in the order in which its numbers are laid out.
+    pub fn expand_matrix(&self, i: usize) -> Vec<f32> {
+        let numbers: usize = self.shape()[1..].iter().product();
+        match self {
+            Value::Dense(tensor) => tensor.data()[i * numbers..][..numbers].to_vec(),
+            Value::Stored(weight) => {
+                let mut y = vec![0.0; numbers];
+                weight.matrix(i).expand(&mut y);
+                y
+            }
+        }
+    }
+
+    /// Writes row `i`, as f32, of the matrix that has all rows one below the other.
+    pub fn expand_row(&self, i: usize, y: &mut [f32]) {
+        match self {
+            Value::Dense(tensor) => y.copy_from_slice(&tensor.data()[i * y.len()..][..y.len()]),
+            Value::Stored(weight) => weight.all().expand_row(i, y),
+        }
+    }
+
+    /// Y ← β·Y + X·Wᵀ: the product of a linear layer.  X (T, in), W (out, in), Y (T, out).  With β = 0, Y is not read.
+    pub fn multiply(&self, x: ArrayView2<f32>, beta: f32, mut y: ArrayViewMut2<f32>) {
+        match self {
+            Value::Dense(w) => par_gemm(1.0, x, w.matrix().t(), beta, y),
+            Value::Stored(w) => {
+                match beta {
+                    1.0 => {}
+                    0.0 => y.fill(0.0),
+                    beta => y.mapv_inplace(|y| beta * y),
+                }
+                w.all().multiply(x, y);
+            }
+        }
+    }
+
+    /// dX ← dY·W: the gradient with respect to the input of a linear layer.  dY (T, out), W (out, in), dX (T, in).
+    pub fn backpropagate(&self, dy: ArrayView2<f32>, mut dx: ArrayViewMut2<f32>) {
+        match self {
+            Value::Dense(w) => par_gemm(1.0, dy, w.matrix(), 0.0, dx),
+            Value::Stored(w) => {
+                dx.fill(0.0);
+                w.all().backpropagate(dy, dx);
+            }
+        }
+    }
+
+    // ANCHOR: experts
+    /// Y ← Y + X·Wₑ for the rows of each expert e.  X (R, in) sorted by expert, Wₑ (in, out), Y (R, out).
+    /// `offsets` (E + 1,) says where the rows of each expert begin.
+    pub fn multiply_experts(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>, offsets: &[usize]) {
+        match self {
+            Value::Dense(w) => {
+                parallel::for_each(pieces(y, offsets), |piece| {
+                    gemm(1.0, x.slice_axis(Axis(0), piece.rows), matrix(w, piece.expert), 1.0, piece.out);
+                });
+            }
+            Value::Stored(w) => {
+                for (expert, rows) in experts(offsets) {
+                    w.matrix(expert).multiply(x.slice_axis(Axis(0), rows), y.slice_axis_mut(Axis(0), rows));
+                }
+            }
+        }
+    }
+
+    // ANCHOR_END: experts
+    /// dX ← dY·Wₑᵀ for the rows of each expert e.  dY (R, out) sorted by expert, Wₑ (in, out), dX (R, in).
+    pub fn backpropagate_experts(&self, dy: ArrayView2<f32>, mut dx: ArrayViewMut2<f32>, offsets: &[usize]) {
+        match self {
+            Value::Dense(w) => {
+                parallel::for_each(pieces(dx, offsets), |piece| {
+                    gemm(1.0, dy.slice_axis(Axis(0), piece.rows), matrix(w, piece.expert).t(), 0.0, piece.out);
+                });
+            }
+            Value::Stored(w) => {
+                dx.fill(0.0);
+                for (expert, rows) in experts(offsets) {
+                    w.matrix(expert).backpropagate(dy.slice_axis(Axis(0), rows), dx.slice_axis_mut(Axis(0), rows));
+                }
+            }
+        }
+    }
+}
+
+/// Matrix `i` of a stack (E, in, out).
+fn matrix(stack: &Tensor, i: usize) -> ArrayView2<'_, f32> {
+    let rows = stack.shape()[1];
+    stack.matrix().slice_move(s![i * rows..(i + 1) * rows, ..])
+}
+
+/// The experts that have rows, each with its rows.
+fn experts(offsets: &[usize]) -> impl Iterator<Item = (usize, Slice)> {
+    let rows = offsets.windows(2).map(|range| range[0]..range[1]).enumerate();
+    rows.filter(|(_, rows)| !rows.is_empty()).map(|(expert, rows)| (expert, Slice::from(rows)))
+}
+
+/// Rows of one expert that make a piece of work: enough to pay for packing the matrix of the expert again.
+const ROWS: usize = 512;
+
+/// A run of rows that belong to one expert, and the part of the result that they determine.
+struct Piece<'a> {
+    expert: usize,
+    rows: Slice,
+    out: ArrayViewMut2<'a, f32>,
+}
+
+/// Cuts a result into runs of at most [`ROWS`] rows, none of which spans two experts.
+fn pieces<'a>(result: ArrayViewMut2<'a, f32>, offsets: &[usize]) -> Vec<Piece<'a>> {
+    let mut rest = result;
+    let mut pieces = Vec::new();
+    for (expert, range) in offsets.windows(2).enumerate() {
+        for first in (range[0]..range[1]).step_by(ROWS) {
+            let rows = first..range[1].min(first + ROWS);
+            let (out, after) = rest.split_at(Axis(0), rows.len());
+            pieces.push(Piece { expert, rows: Slice::from(rows), out });
+            rest = after;
+        }
+    }
+    pieces
+}
