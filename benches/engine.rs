@@ -18,7 +18,7 @@ use ossia::tensor::{Tensor, array};
 use ossia::tokenizer;
 use ossia::train::Schedule;
 use ossia::train::adamw::Hyperparameters;
-use ossia::train::trainer::{Settings, Trainer};
+use ossia::train::{Settings, Trainer};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

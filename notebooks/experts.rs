@@ -9,30 +9,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %%
     use notebook::{Axes, Curve, chart, heat_map, line};
     use ossia::config::ModelConfig;
-    use ossia::data::{Batches, Corpus, Windows};
+    use ossia::data::{Batches, Corpus};
     use ossia::layers::Layer;
     use ossia::model::Transformer;
     use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
-    use ossia::train::schedule::Schedule;
-    use ossia::train::trainer::{Settings, Trainer};
+    use ossia::train::material::windows;
+    use ossia::train::{Settings, Trainer};
 
     fn trainer(tokenizer: &Tokenizer, stories: &[String]) -> ossia::error::Result<Trainer> {
-        let settings = Settings {
-            steps: 300,
-            batch_size: 8,
-            context: 256,
-            accumulate: 1,
-            learning_rate: 2e-3,
-            warmup: 20,
-            schedule: Schedule::Cosine,
-            adamw: Default::default(),
-            seed: 0,
-            log_every: 0,
-            eval_every: 0,
-            save_every: 0,
-        };
-        let documents: Vec<Vec<u32>> = stories.iter().map(|text| tokenizer.encode(text)).collect();
-        let windows = Windows::new(&documents, tokenizer.end_of_text().unwrap_or(0), settings.context)?;
+        let settings = Settings { warmup: 20, ..Settings::new(300, 8, 256, 2e-3) };
+        let windows = windows(stories, tokenizer, settings.context)?;
         let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
         Ok(Trainer::new(Transformer::random(&ModelConfig::nano(), 0), settings, batches, None))
     }

@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A grammar tells stories, as many as one likes. It also reads them, and knows the probability of each.
     // %%
     use notebook::{Axes, Curve, chart, line};
-    use ossia::data::{Batches, Corpus, Windows, story};
+    use ossia::data::{Batches, Corpus, story};
 
     let train = Corpus::builtin(6_000, 0).documents;
     let unseen = Corpus::builtin(200, 99).documents;
@@ -36,7 +36,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 
     let tokenizer: Tokenizer = tokenizer::train(train.iter().map(String::as_str), 2_048, &[END_OF_TEXT])?;
-    let end = tokenizer.end_of_text().unwrap_or(0);
     let ids = tokenizer.encode("Once upon a time, there was a girl named Mia.");
     let pieces: Vec<String> = ids.iter().map(|&id| tokenizer.decode(&[id]).unwrap_or_default()).collect();
     println!("{pieces:?}");
@@ -58,51 +57,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `nano`: four layers, eight experts of which two work, two million parameters. 400 steps of eight windows of 256 tokens.
     // %%
     use ossia::config::ModelConfig;
-    use ossia::generate::{Generator, Sampling};
+    use ossia::generate::Sampling;
     use ossia::model::Transformer;
-    use ossia::train::evaluate::EvaluationSet;
-    use ossia::train::schedule::Schedule;
-    use ossia::train::trainer::{Settings, Trainer};
+    use ossia::train::material::windows;
+    use ossia::train::{EvaluationSet, Settings, Trainer};
 
-    fn encoded(texts: &[String], tokenizer: &Tokenizer) -> Vec<Vec<u32>> {
-        texts.iter().map(|text| tokenizer.encode(text)).collect()
-    }
-
-    /// What the model tells, from nothing.
+    /// Lets the model tell a story from nothing.
     fn told(model: &Transformer, tokenizer: &Tokenizer, seed: u64) -> ossia::error::Result<String> {
-        let end = tokenizer.end_of_text().unwrap_or(0);
-        let sampling = Sampling { temperature: 0.7, seed, ..Sampling::default() };
-        let mut generator = Generator::new(model, &[end], sampling)?.below(tokenizer.vocab_size());
-        let mut ids = Vec::new();
-        generator.run(250, &[end], |token| {
-            if token != end {
-                ids.push(token);
-            }
-            true
-        });
-        tokenizer.decode(&ids)
+        model.continue_text(tokenizer, "", 250, Sampling { temperature: 0.7, seed, ..Sampling::default() })
     }
 
-    let settings = Settings {
-        steps: 400,
-        batch_size: 8,
-        context: 256,
-        accumulate: 1,
-        learning_rate: 2e-3,
-        warmup: 20,
-        schedule: Schedule::Cosine,
-        adamw: Default::default(),
-        seed: 0,
-        log_every: 0,
-        eval_every: 0,
-        save_every: 0,
-    };
-    let evaluation = EvaluationSet {
-        windows: Windows::new(&encoded(&unseen, &tokenizer), end, settings.context)?,
-        entropy_floor: Some(floor),
-        bytes: unseen.iter().map(String::len).sum(),
-    };
-    let windows = Windows::new(&encoded(&train, &tokenizer), end, settings.context)?;
+    let settings = Settings::new(400, 8, 256, 2e-3);
+    let evaluation = EvaluationSet::of_stories(&unseen, &tokenizer, settings.context)?;
+    let windows = windows(&train, &tokenizer, settings.context)?;
     let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
     let model = Transformer::random(&ModelConfig::nano(), 0);
     let mut trainer = Trainer::new(model, settings, batches, Some(evaluation));

@@ -31,13 +31,13 @@
 pub mod error;
 // A value that remembers, and operations with their derivatives.
 pub mod tensor;
-pub mod parameter;
 pub mod ops;
 // Text to tokens.
 pub mod tokenizer;
 // Parameters, the loops of numbers below them, and the model that they make.
 pub mod layers;
 pub mod kernels;
+pub mod parameter;
 pub mod model;
 pub mod config;
 // How it learns, from what, and files that are never half written.

@@ -9,7 +9,7 @@ use ossia::model::Transformer;
 use ossia::profile;
 use ossia::train::Schedule;
 use ossia::train::adamw::Hyperparameters;
-use ossia::train::trainer::{Settings, Trainer};
+use ossia::train::{Settings, Trainer};
 use serde::{Deserialize, Serialize};
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -12,10 +12,10 @@ use std::fmt::Write;
 fn told(storyteller: &Storyteller, seed: u64) -> Result<Vec<(String, f32)>> {
     let (tokenizer, end) = (&storyteller.tokenizer, storyteller.tokenizer.end_of_text().unwrap_or(0));
     let sampling = Sampling { temperature: 0.7, seed, ..Sampling::default() };
-    let mut generator = Generator::new(&storyteller.model, &[end], sampling.clone())?.below(tokenizer.vocab_size());
+    let mut generator = Generator::new(&storyteller.model, &[end], sampling.clone().within(tokenizer))?;
     let mut pieces = Vec::new();
     while let Some(token) = generator.choose(None).filter(|&token| token != end) {
-        let chances = distribution(generator.logits(), &[], &sampling);
+        let chances = distribution(generator.logits(), &sampling);
         let p = chances.iter().find(|(other, _)| *other == token).map_or(0.0, |(_, p)| *p);
         pieces.push((tokenizer.decode(&[token])?, p));
         generator.push(token)?;

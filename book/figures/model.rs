@@ -37,7 +37,7 @@ pub fn predictions(paper: Paper, storyteller: &Lazy) -> Drawing {
         let logits = storyteller.model.logits(&hidden).detach();
         for (column, t) in shown.clone().enumerate() {
             let logits = &logits.data()[t * config.vocab_size..][..config.vocab_size];
-            let all = distribution(logits, &[], &Sampling::default());
+            let all = distribution(logits, &Sampling::default());
             let best = all.iter().fold((0, 0.0), |best, one| if one.1 > best.1 { *one } else { best });
             let word = storyteller.tokenizer.decode(&[best.0]).unwrap_or_default();
             let right = words.get(t + 1).is_some_and(|next| *next == word);

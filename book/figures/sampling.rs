@@ -18,7 +18,7 @@ pub fn settings(paper: Paper, storyteller: &Lazy) -> Drawing {
     let mut generator = Generator::new(&storyteller.model, &prompt, Sampling::default())?;
     let logits = generator.logits().to_vec();
     let sorted = |sampling: Sampling| {
-        let mut all = distribution(&logits, &[], &sampling);
+        let mut all = distribution(&logits, &sampling);
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         all
     };
@@ -61,7 +61,7 @@ pub fn settings(paper: Paper, storyteller: &Lazy) -> Drawing {
         ("min-p 0.1, temperature 1.5", Sampling { min_p: 0.1, temperature: 1.5, ..all }),
     ];
     for (i, (name, sampling)) in filters.into_iter().enumerate() {
-        let kept = distribution(&logits, &[], &sampling).len();
+        let kept = distribution(&logits, &sampling).len();
         let y = bottom + 52 + 18 * i as i32;
         let end = left + kept.min(SHOWN) as i32 * width - 3;
         let colour = if sampling.temperature > 1.0 { GREEN } else { BLUE };

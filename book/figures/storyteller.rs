@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use ossia::config::ModelConfig;
-use ossia::data::{Batches, Corpus, Windows};
+use ossia::data::{Batches, Corpus};
 use ossia::error::Result;
 use ossia::layers::{Angles, Layer, Rotary};
 use ossia::model::Transformer;
@@ -10,9 +10,8 @@ use ossia::ops::attention::{Shape, naive};
 use ossia::ops::{linear::linear, rms_norm::rms_norm, rope::rope};
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
-use ossia::train::AdamW;
-use ossia::train::schedule::Schedule;
-use ossia::train::trainer::{Settings, Trainer};
+use ossia::train::material::windows;
+use ossia::train::{AdamW, Settings, Trainer};
 use std::cell::LazyCell;
 use std::collections::HashMap;
 
@@ -41,22 +40,9 @@ impl Storyteller {
         let texts = || corpus.documents.iter().map(String::as_str);
         let config = ModelConfig { context: 256, ..ModelConfig::nano() };
         let tokenizer = tokenizer::train(texts(), config.vocab_size, &[END_OF_TEXT])?;
-        let documents: Vec<Vec<u32>> = texts().map(|text| tokenizer.encode(text)).collect();
-        let windows = Windows::new(&documents, tokenizer.end_of_text().unwrap_or(0), config.context)?;
-        let settings = Settings {
-            steps: 400,
-            batch_size: 8,
-            context: config.context,
-            accumulate: 1,
-            learning_rate: 2e-3,
-            warmup: 20,
-            schedule: Schedule::Cosine,
-            adamw: Default::default(),
-            seed: 0,
-            log_every: 0,
-            eval_every: 0,
-            save_every: 0,
-        };
+        let windows = windows(&corpus.documents, &tokenizer, config.context)?;
+        let settings =
+            Settings { log_every: 0, eval_every: 0, save_every: 0, ..Settings::new(400, 8, config.context, 2e-3) };
         let batches = Batches::new(windows, settings.batch_size, settings.seed)?;
         let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
         let (mut loads, mut losses) = (Vec::new(), Vec::new());

@@ -62,6 +62,9 @@ enum Use {
 }
 
 fn open(directory: &Path, purpose: Use) -> Result<Transformer> {
+    if !directory.is_dir() {
+        return Err(Error::file(directory, "no such directory; expected a MODEL: config.json and model.safetensors"));
+    }
     let path = directory.join(CONFIG);
     let config = ModelConfig::load(&path)?;
     if let Some(quantization) = config.other.get("quantization_config") {

@@ -1,10 +1,13 @@
-//! Model directories, in and out. The only place that knows file names and the names of tensors in files.
+//! Model directories: loading, saving, and what a model consists of.       Book: weights.md
+//!
+//! This is the only module that knows the names of files and the names of tensors in files.
 
 mod safetensors;
 mod directory;
 mod names;
 mod load;
 mod save;
+mod tokenizer;
 pub mod report;
 
 pub use self::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
@@ -12,9 +15,5 @@ pub use ::safetensors::Dtype;
 pub use directory::{INDEX, WEIGHTS};
 pub use load::{Arithmetic, CONFIG, load, load_trainable, load_with};
 pub use names::{Layout, file_name};
-pub use save::{Form, SaveOptions, save, save_as};
-
-/// The vocabulary and the merges.
-pub const TOKENIZER: &str = "tokenizer.json";
-/// How transformers is to open them.
-pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub use save::{Form, SaveOptions, save, save_as, save_weights};
+pub use tokenizer::{TOKENIZER, TOKENIZER_CONFIG, copy_tokenizer, open, open_with, save_tokenizer};

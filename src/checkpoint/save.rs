@@ -7,6 +7,7 @@ use super::directory::write;
 use super::load::CONFIG;
 use super::names::{Layout, mxfp4_names, place};
 use super::safetensors::TensorToWrite;
+use super::tokenizer::save_tokenizer;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};
@@ -17,6 +18,7 @@ use crate::model::Transformer;
 use crate::mxfp4::{BLOCK, encode_blocks};
 use crate::parameter::{Role, Value};
 use crate::stored::{Numbers, Rows};
+use crate::tokenizer::Tokenizer;
 use ::safetensors::tensor::Dtype;
 use half::bf16;
 use serde_json::json;
@@ -46,12 +48,21 @@ pub struct SaveOptions {
     pub shard_bytes: Option<u64>,
 }
 
-/// Writes `config.json` and `model.safetensors`, each atomically, in the formats that the model has and in Hugging Face's
-/// layout.
+/// Writes a model directory that the command line, transformers and [`open`](super::open) can open: `config.json`,
+/// `model.safetensors` in Hugging Face's layout and in the formats that the model has, and the tokenizer.
 ///
 /// # Errors
 /// Those of the operating system.
-pub fn save(model: &Transformer, directory: &Path) -> Result<()> {
+pub fn save(model: &Transformer, tokenizer: &Tokenizer, directory: &Path) -> Result<()> {
+    save_weights(model, directory)?;
+    save_tokenizer(tokenizer, directory, model.config.context)
+}
+
+/// Like [`save`], without a tokenizer.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn save_weights(model: &Transformer, directory: &Path) -> Result<()> {
     let options = SaveOptions { form: Form::AsItIs, layout: Layout::HuggingFace, shard_bytes: None };
     save_as(model, directory, options).map(|_| ())
 }

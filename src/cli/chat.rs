@@ -9,11 +9,13 @@ use self::commands::Next;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
 use super::generate::{SamplingArguments, read_schema};
-use super::{open, task};
-use crate::chat::{Chat, Ending, Reply};
+use crate::chat::{Chat, Reply};
+use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::generate::StopReason;
 use crate::harmony::{Content, Conversation, DeveloperContent, Effort, Harmony, Message, Role, SystemContent};
 use crate::schema::Guide;
+use crate::tasks::arithmetic;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use serde_json::Value;
@@ -104,7 +106,7 @@ const MOST_CALLS: usize = 32;
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
-    let (model, tokenizer) = open(&arguments.model, arguments.arithmetic.arithmetic())?;
+    let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
     let harmony = Harmony::new(&tokenizer).map_err(|e| Error::file(&arguments.model, e.to_string()))?;
     let first = first_messages(&arguments)?;
     #[cfg(feature = "tools")]
@@ -162,7 +164,7 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
 
 /// The system message that a model was trained with, where it is not gpt-oss's own.
 fn system_of(model: &Path) -> Result<Option<SystemContent>> {
-    let path = model.join(task::SYSTEM);
+    let path = model.join(arithmetic::SYSTEM);
     if !path.exists() {
         return Ok(None);
     }
@@ -299,11 +301,11 @@ impl Session<'_> {
         for flag in &reply.flags {
             self.show.note(&format!("not well-formed, {flag}"));
         }
-        match &reply.ending {
-            Ending::Answered | Ending::Call(_) => {}
-            Ending::Interrupted => self.show.note("stopped"),
-            Ending::Length => self.show.note("--max-new-tokens reached"),
-            Ending::ContextFull => {
+        match &reply.reason {
+            StopReason::End | StopReason::ToolCall(_) => {}
+            StopReason::Interrupted => self.show.note("stopped"),
+            StopReason::MaxTokens => self.show.note("--max-new-tokens reached"),
+            StopReason::ContextFull => {
                 self.show.note("the context is full: the reply is cut off; /drop or /reset makes room")
             }
         }

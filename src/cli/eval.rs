@@ -1,11 +1,13 @@
 //! `ossia eval`
 
 use super::arithmetic::ArithmeticArguments;
-use super::{open, open_model, print, stories, task, thousands, train_data};
-use crate::checkpoint::Arithmetic;
+use super::{print, report_skipped, task, thousands};
+use crate::checkpoint::{self, Arithmetic};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
-use crate::train::{deviation, evaluate};
+use crate::tasks::stories;
+use crate::train::material::{UNSEEN_SEED, check_stories, is_builtin, stories as builtin_stories};
+use crate::train::{EvaluationSet, deviation, evaluate};
 use std::path::PathBuf;
 
 /// Measure how well a model predicts a text
@@ -53,7 +55,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let arithmetic = arguments.arithmetic.arithmetic();
-    let (model, tokenizer) = open(&arguments.model, arithmetic)?;
+    let (model, tokenizer) = checkpoint::open_with(&arguments.model, arithmetic)?;
     if arguments.task.is_some() {
         return task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds);
     }
@@ -62,14 +64,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let most = model.config.context;
         return Err(Error::argument(format!("--context {context}: expected 1 to the model's context, {most}")));
     }
-    train_data::check_stories(arguments.tell)?;
-    let builtin = train_data::is_builtin(&arguments.data);
+    check_stories(arguments.tell)?;
+    let builtin = is_builtin(&arguments.data);
     let corpus = match builtin {
-        true => Corpus::builtin(500, train_data::UNSEEN_SEED),
+        true => builtin_stories(500, UNSEEN_SEED)?,
         false => Corpus::read(&arguments.data, &arguments.field)?,
     };
-    train_data::report_skipped(&corpus.skipped);
-    let set = train_data::evaluation_set(&corpus.documents, &tokenizer, context, builtin)?;
+    report_skipped(&corpus.skipped);
+    let set = match builtin {
+        true => EvaluationSet::of_stories(&corpus.documents, &tokenizer, context)?,
+        false => EvaluationSet::of_documents(&corpus.documents, &tokenizer, context)?,
+    };
     let batch_size = arguments.batch_size.max(1);
     let result = evaluate(&model, &set, batch_size);
     print(&format!(
@@ -81,7 +86,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         result.bits_per_byte
     ))?;
     if arithmetic != Arithmetic::default() {
-        let exact = open_model(&arguments.model)?;
+        let exact = checkpoint::load(&arguments.model)?;
         let deviation = deviation(&exact, &model, &set, batch_size);
         print(&format!(
             "{:.4} nats/token when computed exactly: {:+.5}; {:.2e} nats/token of divergence, \

@@ -1,12 +1,13 @@
 //! `ossia generate`
 
 use super::arithmetic::ArithmeticArguments;
-use super::{open, print, prompt_tokens, stop_tokens};
+use super::print;
+use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::generate::{Generator, Sampling, Stop, TextStream};
+use crate::generate::{Control, Generation, Generator, Guided, Plain, Sampling, StopReason, TextStream};
 use crate::model::Transformer;
 use crate::profile;
-use crate::schema::{Choice, Guide};
+use crate::schema::Guide;
 use crate::tokenizer::Tokenizer;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ impl SamplingArguments {
             top_p: self.top_p,
             min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
+            vocabulary: None,
             seed: self.seed,
         })
     }
@@ -93,58 +95,62 @@ impl SamplingArguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
-    let (model, tokenizer) = open(&arguments.model, arguments.arithmetic.arithmetic())?;
-    let prompt = prompt_tokens(&tokenizer, &arguments.prompt);
+    let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
+    let prompt = tokenizer.prompt(&arguments.prompt);
     let start = Instant::now();
     if arguments.profile {
         profile::start();
     }
-    let mut generator = Generator::new(&model, &prompt, sampling)?.below(tokenizer.vocab_size());
+    let mut generator = Generator::new(&model, &prompt, sampling.within(&tokenizer))?;
     let prefill = start.elapsed();
     if arguments.profile {
         say!("the prompt, {} tokens:\n{}\n", prompt.len(), profile::stop());
         profile::start();
     }
-    let schema = arguments.schema.as_ref().map(|path| guide(path, &model, &tokenizer)).transpose()?;
-    let mut text = TextStream::new(&tokenizer, &arguments.stop);
-    let (mut tokens, mut failed) = (0, None);
-    let start = Instant::now();
+    let mut guide = arguments.schema.as_ref().map(|path| guide(path, &model, &tokenizer)).transpose()?;
     let most = arguments.max_new_tokens.unwrap_or(usize::MAX);
-    let receive = |token| {
-        tokens += 1;
-        let printed = text.push(token).and_then(|text| print(&text));
-        failed = printed.err();
-        failed.is_none() && !text.is_stopped()
+    let control: Box<dyn Control> = match &mut guide {
+        Some(guide) => Box::new(Guided::new(guide, &tokenizer, most, &generator)?),
+        None => Box::new(Plain::new(most, &model.stop_tokens(&tokenizer))),
     };
-    let stop = match schema {
-        Some(mut guide) => structured(&mut generator, &mut guide, &tokenizer, most, receive)?,
-        None => generator.run(most, &stop_tokens(&model, &tokenizer), receive),
-    };
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    print(&(text.finish() + "\n"))?;
-    let reason = match stop {
-        Stop::EndToken => "the model ended the text",
-        Stop::Receiver => "stop text reached",
-        Stop::Length => "--max-new-tokens reached",
-        Stop::ContextFull => "the context is full",
+    let start = Instant::now();
+    let mut generation = Generation::new(&mut generator, control);
+    let tokens = show(&mut generation, TextStream::new(&tokenizer, &arguments.stop))?;
+    let reason = match generation.reason() {
+        StopReason::End | StopReason::ToolCall(_) => "the model ended the text",
+        StopReason::Interrupted => "stop text reached",
+        StopReason::MaxTokens => "--max-new-tokens reached",
+        StopReason::ContextFull => "the context is full",
     };
     if arguments.profile {
         say!("the new text, {tokens} tokens:\n{}\n", profile::stop());
     }
-    let rate = f64::from(tokens) / start.elapsed().as_secs_f64().max(1e-9);
+    let rate = tokens as f64 / start.elapsed().as_secs_f64().max(1e-9);
     say!("{tokens} tokens at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {reason}", prompt.len());
     Ok(())
 }
 
-/// What leads through a text of the schema in a file.
+/// Prints the tokens as text until the generation ends or a stop text is reached. Returns how many tokens there were.
+fn show(generation: &mut Generation<Box<dyn Control + '_>>, mut text: TextStream) -> Result<usize> {
+    let mut tokens = 0;
+    for token in generation {
+        tokens += 1;
+        print(&text.push(token?)?)?;
+        if text.is_stopped() {
+            break;
+        }
+    }
+    print(&(text.finish() + "\n"))?;
+    Ok(tokens)
+}
+
+/// Reads a schema from a file.
 ///
 /// # Errors
-/// If the file holds no schema, or one that cannot be kept.
+/// If the file has no schema, or one that is not supported.
 pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<Guide> {
     let schema = read_schema(path)?;
-    let end = stop_tokens(model, tokenizer).into_iter().find(|&end| (end as usize) < tokenizer.vocab_size());
+    let end = model.stop_tokens(tokenizer).into_iter().find(|&end| (end as usize) < tokenizer.vocab_size());
     let end = end.ok_or_else(|| Error::argument("this model has no token that ends a text"))?;
     Guide::of(&schema, tokenizer, end).map_err(|e| Error::file(path, e.to_string()))
 }
@@ -156,33 +162,4 @@ pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<
 pub fn read_schema(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")))
-}
-
-/// Like [`Generator::run`], along a guide.
-fn structured(
-    generator: &mut Generator,
-    guide: &mut Guide,
-    tokenizer: &Tokenizer,
-    most: usize,
-    mut receive: impl FnMut(u32) -> bool,
-) -> Result<Stop> {
-    let mut left = most.saturating_add(1).min(generator.context() + 1 - generator.text().len());
-    if !guide.fits(left) {
-        let needed = guide.shortest_tokens();
-        let room = left.saturating_sub(1);
-        return Err(Error::argument(format!("the schema needs {needed} tokens at least; there is room for {room}")));
-    }
-    loop {
-        match guide.choose(left, tokenizer, &mut |allowed| generator.choose(Some(allowed))) {
-            Choice::Token(token) => {
-                generator.push(token)?;
-                if !receive(token) {
-                    return Ok(Stop::Receiver);
-                }
-                left = left.saturating_sub(1);
-            }
-            Choice::End => return Ok(Stop::EndToken),
-            Choice::Exhausted => return Ok(Stop::ContextFull),
-        }
-    }
 }

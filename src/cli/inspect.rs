@@ -1,6 +1,7 @@
 //! `ossia inspect`
 
-use super::{open_model, print, thousands};
+use super::{print, thousands};
+use crate::checkpoint;
 use crate::checkpoint::report::{Report, Size, cache_numbers, published, report};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ fn read(path: &Path) -> Result<(ModelConfig, Report)> {
         let report = published(&config);
         return Ok((config, report));
     }
-    let model = open_model(path)?;
+    let model = checkpoint::load(path)?;
     let report = report(&model);
     Ok((model.config, report))
 }

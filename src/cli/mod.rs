@@ -12,7 +12,6 @@ macro_rules! say {
 }
 
 mod arithmetic;
-mod chart;
 mod chat;
 mod eval;
 mod generate;
@@ -20,26 +19,20 @@ mod harmony;
 mod inspect;
 mod progress;
 mod quantize;
-mod stories;
 mod task;
 mod tokenizer;
 #[cfg(feature = "tools")]
 mod tool;
 mod trace;
 mod train;
-mod train_data;
 
-use crate::checkpoint::{self, Arithmetic};
+use crate::data::Skipped;
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};
-use crate::model::Transformer;
-use crate::tokenizer as bpe;
-use crate::tokenizer::Tokenizer;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 /// OpenAI's gpt-oss from scratch, on the CPU: train a tiny one, talk to it, look inside.
@@ -135,59 +128,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
-/// A model and its tokenizer.
-fn open(directory: &Path, arithmetic: Arithmetic) -> Result<(Transformer, Tokenizer)> {
-    let model = checkpoint::load_with(directory_of(directory)?, arithmetic)?;
-    let path = directory.join(checkpoint::TOKENIZER);
-    let tokenizer = tokenizer_of(&model, &path)?;
-    let (found, rows) = (tokenizer.vocab_size(), model.config.vocab_size);
-    if found > rows {
-        return Err(Error::file(path, format!("has ids up to {}; config.json's vocab_size is {rows}", found - 1)));
-    }
-    Ok((model, tokenizer))
-}
-
-/// The tokenizer beside a model. OpenAI's own layout has none: it is the one of gpt-oss, which the binary carries.
-fn tokenizer_of(model: &Transformer, path: &Path) -> Result<Tokenizer> {
-    #[cfg(feature = "o200k")]
-    if !path.exists() && model.config.vocab_size == bpe::o200k_harmony::VOCAB as usize {
-        return Ok(bpe::o200k_harmony().clone());
-    }
-    _ = model;
-    Tokenizer::load(path)
-}
-
-/// A model directory, without a tokenizer.
-fn open_model(directory: &Path) -> Result<Transformer> {
-    checkpoint::load(directory_of(directory)?)
-}
-
-/// A path that is at least a directory.
-fn directory_of(path: &Path) -> Result<&Path> {
-    match path.is_dir() {
-        true => Ok(path),
-        false => Err(Error::file(path, "no such directory; expected a MODEL: config.json and model.safetensors")),
-    }
-}
-
-/// The tokens that end a text: the configuration's, and the tokenizer's end of text.
-fn stop_tokens(model: &Transformer, tokenizer: &Tokenizer) -> Vec<u32> {
-    let mut stop = model.config.eos_token_ids.clone();
-    stop.extend(tokenizer.end_of_text());
-    stop
-}
-
-/// The prompt as tokens, after the token that begins every document: `<|endoftext|>` in what was trained here. gpt-oss
-/// is given a text as it is; only where there is none it begins with `<|startoftext|>`.
-fn prompt_tokens(tokenizer: &bpe::Tokenizer, prompt: &str) -> Vec<u32> {
-    let text = tokenizer.encode(prompt);
-    match tokenizer.special_id("<|startoftext|>") {
-        Some(start) if text.is_empty() => vec![start],
-        Some(_) => text,
-        None => tokenizer.end_of_text().into_iter().chain(text).collect(),
-    }
-}
-
 /// All of standard input.
 fn standard_input() -> Result<String> {
     let mut bytes = Vec::new();
@@ -200,6 +140,16 @@ fn standard_input() -> Result<String> {
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", "write", e))
+}
+
+/// Says which lines of data files were left out, and why.
+fn report_skipped(skipped: &[Skipped]) {
+    /// Lines that are shown one by one.
+    const SHOWN: usize = 5;
+    skipped.iter().take(SHOWN).for_each(|line| say!("skipped {line}"));
+    if skipped.len() > SHOWN {
+        say!("skipped {} lines in all", skipped.len());
+    }
 }
 
 /// 1234567 → 1,234,567

@@ -1,9 +1,8 @@
 //! `ossia quantize`
 
-use super::{open_model, thousands};
-use crate::checkpoint::{Form, Layout, SaveOptions, TOKENIZER, TOKENIZER_CONFIG, save_as};
+use super::thousands;
+use crate::checkpoint::{self, Form, Layout, SaveOptions, save_as};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
 use std::path::PathBuf;
 
 /// Write a model with experts in MXFP4 and the rest in bf16, as OpenAI publishes gpt-oss
@@ -50,17 +49,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::file(out, "already holds something; choose another directory"));
     }
-    let model = open_model(from)?;
+    let model = checkpoint::load(from)?;
     let form = if arguments.to == "bf16" { Form::Bf16 } else { Form::Mxfp4 };
     let layout = if arguments.layout == "openai" { Layout::OpenAi } else { Layout::HuggingFace };
     let bytes = save_as(&model, out, SaveOptions { form, layout, shard_bytes: arguments.max_shard_size })?;
-    for name in [TOKENIZER, TOKENIZER_CONFIG] {
-        let source = from.join(name);
-        if source.exists() {
-            let content = std::fs::read(&source).map_err(|e| Error::io(&source, "read", e))?;
-            write_atomically(&out.join(name), &content)?;
-        }
-    }
+    checkpoint::copy_tokenizer(from, out)?;
     say!("{}: {} bytes of weights", out.display(), thousands(bytes as usize));
     Ok(())
 }

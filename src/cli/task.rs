@@ -1,42 +1,11 @@
-//! The arithmetic task: what is shown of it while a model learns, and how well it is done.
+//! `ossia eval --task arithmetic`: the table of right answers.
 
 use super::print;
 use crate::error::Result;
-use crate::files;
 use crate::harmony::Effort;
 use crate::model::Transformer;
-use crate::tasks::arithmetic::{Question, Score, Wording, ask, quiz, system};
+use crate::tasks::arithmetic::{Score, quiz};
 use crate::tokenizer::Tokenizer;
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use std::path::Path;
-
-/// Beside a model: the system message that it was trained with, where that is not gpt-oss's own.
-pub const SYSTEM: &str = "system.json";
-
-/// Writes it.
-///
-/// # Errors
-/// What the system says.
-pub fn save_system(directory: &Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(&system(Effort::Medium, true)).expect("plain text");
-    files::write_atomically(&directory.join(SYSTEM), format!("{text}\n").as_bytes())
-}
-
-/// A held-out question, answered at each effort.
-pub fn sample(model: &Transformer, tokenizer: &Tokenizer, seed: u64) -> Result<String> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let question = Question::draw(true, &mut rng, |rng| Question::sum(3, rng));
-    let mut text = question.text(Wording::Plain);
-    for effort in Effort::ALL {
-        let answer = ask(model, tokenizer, &question, Wording::Plain, effort)?;
-        let is_right = answer.text() == question.answer().to_string();
-        let said = answer.messages.iter().map(|message| message.text().replace('\n', "  "));
-        let said = said.collect::<Vec<_>>().join(" → ");
-        text += &format!("\n{:8}{said}  ({})", effort.name(), if is_right { "right" } else { "wrong" });
-    }
-    Ok(text)
-}
 
 /// Prints how well held-out questions are answered at each effort, and after how much analysis.
 ///

@@ -1,11 +1,12 @@
 //! `ossia tokenizer`
 
-use super::{print, standard_input, thousands, train_data};
-use crate::checkpoint::{TOKENIZER, TOKENIZER_CONFIG};
+use super::{print, report_skipped, standard_input, thousands};
+use crate::checkpoint::{TOKENIZER, save_tokenizer};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
-use crate::files::{create_directory, write_atomically};
+use crate::files::create_directory;
 use crate::tokenizer::{END_OF_TEXT, Tokenizer, train};
+use crate::train::material::{STORIES, is_builtin};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -65,18 +66,17 @@ pub fn run(command: Command) -> Result<()> {
 }
 
 fn learn(arguments: TrainArguments) -> Result<()> {
-    let corpus = match train_data::is_builtin(&arguments.data) {
-        true => Corpus::builtin(train_data::STORIES, 0),
+    let corpus = match is_builtin(&arguments.data) {
+        true => Corpus::builtin(STORIES, 0),
         false => Corpus::read(&arguments.data, &arguments.field)?,
     };
-    train_data::report_skipped(&corpus.skipped);
+    report_skipped(&corpus.skipped);
     let bytes: usize = corpus.documents.iter().map(String::len).sum();
     let start = Instant::now();
     let tokenizer = train(corpus.documents.iter().map(String::as_str), arguments.vocab_size, &[END_OF_TEXT])?;
     let seconds = start.elapsed().as_secs_f64();
     let out = create_directory(&arguments.out)?;
-    write_atomically(&out.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
-    write_atomically(&out.join(TOKENIZER_CONFIG), tokenizer.tokenizer_config_json(131_072).as_bytes())?;
+    save_tokenizer(&tokenizer, &out, 131_072)?;
     let (entries, bytes) = (thousands(tokenizer.vocab_size()), thousands(bytes));
     say!("{entries} entries from {bytes} bytes in {seconds:.1} s: {}", out.join(TOKENIZER).display());
     if tokenizer.vocab_size() < arguments.vocab_size {

@@ -1,7 +1,7 @@
 //! `ossia trace`
 
 use super::arithmetic::ArithmeticArguments;
-use super::{directory_of, print};
+use super::print;
 use crate::checkpoint::{self, Arithmetic, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
 use crate::generate::trace::{first_difference, trace};
@@ -42,7 +42,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         return Err(Error::argument(format!("--tolerance {}: expected 0 or more", arguments.tolerance)));
     }
     let other = arguments.compare.as_ref().map(TensorFile::open).transpose()?;
-    let directory = directory_of(&arguments.model)?;
+    let directory = &arguments.model;
     let arithmetic = arguments.arithmetic.arithmetic();
     let model = match arguments.gradients {
         false => checkpoint::load_with(directory, arithmetic)?,

@@ -2,22 +2,17 @@
 
 mod settings;
 
-use self::settings::{check, refuse_changes, run_settings};
-use super::progress::{Progress, save_tokenizer};
-use super::train_data::{self, Material};
-use super::{print, stories, task, thousands};
-use crate::checkpoint;
+use self::settings::{refuse_changes, run_settings};
+use super::progress::Progress;
+use super::{print, report_skipped, thousands};
 use crate::config::ModelConfig;
-use crate::data::Batches;
 use crate::error::{Error, Result};
-use crate::harmony::Harmony;
 use crate::layers::Layer;
-use crate::model::Transformer;
 use crate::profile;
+use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
-use crate::train::run::{RunDirectory, RunSettings};
-use crate::train::trainer::{Outcome, Settings, Trainer};
-use crate::train::{AdamW, metrics};
+use crate::train::material::check_stories;
+use crate::train::{Outcome, RunDirectory, RunSettings, Session, Settings};
 use std::path::PathBuf;
 
 /// Train a model
@@ -123,127 +118,54 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let (mut trainer, run, tokenizer) = if arguments.resume { resume(arguments)? } else { start(arguments)? };
-    trainer.model.checkpoint_activations = arguments.checkpoint_activations;
-    describe(&trainer, &run, &tokenizer);
-    let is_task = run.read_settings()?.task.is_some();
-    let sample = if is_task { task::sample } else { stories::sample };
-    let (first, steps) = (trainer.step_count(), trainer.settings.steps);
-    let mut progress = Progress::new(run.clone(), tokenizer.clone(), sample, first, steps);
+    let mut session = if arguments.resume { resume(arguments)? } else { start(arguments)? };
+    session.trainer.model.checkpoint_activations = arguments.checkpoint_activations;
+    report_skipped(&session.skipped);
+    describe(&session);
+    let mut progress = Progress::new(session.trainer.step_count(), session.trainer.settings.steps);
     if arguments.profile {
         profile::start();
     }
-    let outcome = trainer.run(&mut progress);
+    let outcome = session.run(&mut progress);
     progress.finish();
     if arguments.profile {
         say!("{}", profile::stop());
     }
     if outcome? == Outcome::Interrupted {
-        say!("stopped at step {}; everything is saved", trainer.step_count());
-        say!("go on with: ossia train --resume --out {}", run.path().display());
+        say!("stopped at step {}; everything is saved", session.trainer.step_count());
+        say!("continue with: ossia train --resume --out {}", session.directory().path().display());
         return Ok(());
     }
-    conclude(&trainer, &run, &tokenizer, is_task)
+    conclude(&session)
 }
 
 /// A new run.
-fn start(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
+fn start(arguments: &Arguments) -> Result<Session> {
     let mut config = match &arguments.config {
         Some(path) => ModelConfig::load(path)?,
         None => ModelConfig::preset(arguments.preset.as_deref().unwrap_or("nano"))?,
     };
-    let settings = run_settings(arguments, &config)?;
-    train_data::check_stories(settings.stories)?;
-    check_memory(&config)?;
+    if let Some(balance) = arguments.balance {
+        if !(balance >= 0.0 && balance.is_finite()) {
+            return Err(Error::argument(format!("--balance {balance}: expected 0 or more")));
+        }
+        config.router_aux_loss_coef = balance;
+    }
+    let settings = run_settings(arguments, &config);
+    settings.settings.check()?;
+    check_stories(settings.stories)?;
     let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::load).transpose()?;
-    let Material { tokenizer, windows, evaluation } = Material::new(&settings, tokenizer, config.vocab_size)?;
-    fit(&mut config, &tokenizer, &settings, arguments)?;
-    let batches = Batches::new(windows, settings.settings.batch_size, settings.settings.seed)?;
-    let run = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
-    run.create(&settings, &config)?;
-    save_tokenizer(&tokenizer, run.path(), config.context)?;
-    if settings.task.is_some() {
-        task::save_system(run.path())?;
-    }
-    let model = Transformer::random(&config, settings.settings.seed);
-    Ok((Trainer::new(model, settings.settings, batches, Some(evaluation)), run, tokenizer))
-}
-
-/// Refuses what cannot be trained here, before hours go by. A parameter takes 16 bytes: itself, its gradient, its two
-/// moments.
-fn check_memory(config: &ModelConfig) -> Result<()> {
-    let parameters = checkpoint::report::published(config).total().parameters;
-    let there = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let kilobytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        Some(kilobytes.trim().trim_end_matches(" kB").parse::<usize>().ok()? * 1024)
-    });
-    match there.filter(|&there| 16 * parameters > there) {
-        Some(there) => Err(Error::argument(format!(
-            "{} parameters need {} GB to be trained; this machine has {} GB",
-            thousands(parameters),
-            16 * parameters / 1_000_000_000,
-            there / 1_000_000_000
-        ))),
-        None => Ok(()), // also where the system does not say
-    }
-}
-
-/// Makes the configuration and the tokenizer agree.
-fn fit(config: &mut ModelConfig, tokenizer: &Tokenizer, settings: &RunSettings, arguments: &Arguments) -> Result<()> {
-    let found = tokenizer.vocab_size();
-    if found > config.vocab_size {
-        let rows = config.vocab_size;
-        return Err(Error::argument(format!("the tokenizer has {found} entries; this model has room for {rows}")));
-    }
-    config.eos_token_ids = tokenizer.end_of_text().into_iter().collect();
-    if settings.task.is_some() {
-        // All words of the task are known: there is nothing that further rows could stand for.
-        config.vocab_size = found;
-        let marks = Harmony::new(tokenizer)?.marks();
-        config.eos_token_ids.extend([marks.done, marks.call]);
-    }
-    config.context = config.context.max(settings.settings.context);
-    config.router_aux_loss_coef = arguments.balance.unwrap_or(config.router_aux_loss_coef);
-    Ok(())
+    let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
+    Session::start(config, settings, tokenizer, directory)
 }
 
 /// A run that stopped.
-fn resume(arguments: &Arguments) -> Result<(Trainer, RunDirectory, Tokenizer)> {
-    let run = RunDirectory::new(arguments.out.clone().unwrap_or_default());
-    if !run.has_state() {
-        return Err(Error::file(run.path(), "holds no run to --resume (state.safetensors is missing)"));
+fn resume(arguments: &Arguments) -> Result<Session> {
+    let directory = RunDirectory::new(arguments.out.clone().unwrap_or_default());
+    if directory.has_state() {
+        refuse_changes(arguments)?;
     }
-    refuse_changes(arguments)?;
-    let mut settings = run.read_settings()?;
-    settings.settings.steps = arguments.steps.unwrap_or(settings.settings.steps);
-    check(&settings.settings, arguments)?;
-    let tokenizer = Tokenizer::load(run.file(checkpoint::TOKENIZER))?;
-    let Material { tokenizer, windows, evaluation } = Material::new(&settings, Some(tokenizer), 0)?;
-    let saved = run.resume(settings.settings.adamw.clone())?;
-    if windows.fingerprint() != saved.fingerprint {
-        let data = settings.data.join(" ");
-        return Err(Error::file(
-            run.path(),
-            format!("the training text ({data}) is not what the run was started with"),
-        ));
-    }
-    if saved.optimizer.steps() >= settings.settings.steps {
-        let steps = saved.optimizer.steps();
-        return Err(Error::file(run.path(), format!("is finished: {steps} steps; give more with --steps")));
-    }
-    let batches = Batches::from_cursor(windows, settings.settings.batch_size, settings.settings.seed, saved.cursor)?;
-    metrics::truncate(&run.metrics(), saved.optimizer.steps())?;
-    run.write_settings(&settings)?;
-    let optimizer: AdamW = saved.optimizer;
-    let trainer = Trainer {
-        model: saved.model,
-        settings: settings.settings,
-        optimizer,
-        batches,
-        evaluation: Some(evaluation),
-        best_loss: saved.best_loss,
-    };
-    Ok((trainer, run, tokenizer))
+    Session::resume(directory, arguments.steps)
 }
 
 /// `runs/nano`, or `runs/nano-2` if that is taken, and so on; a task gives its own name.
@@ -253,7 +175,8 @@ fn free_directory(settings: &RunSettings) -> PathBuf {
     (1..).map(named).find(|path| !path.exists()).expect("numbers do not end")
 }
 
-fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
+fn describe(session: &Session) {
+    let Session { trainer, tokenizer, .. } = session;
     let parameters: usize = trainer.model.parameters().iter().map(|parameter| parameter.value().count()).sum();
     let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
     say!(
@@ -261,7 +184,7 @@ fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
         thousands(parameters),
         thousands(trainer.batches.windows().tokens()),
         if accumulate > 1 { format!(" ×{accumulate}") } else { String::new() },
-        run.path().display()
+        session.directory().path().display()
     );
     let (entries, rows) = (tokenizer.vocab_size(), trainer.model.config.vocab_size);
     if entries < rows {
@@ -270,12 +193,13 @@ fn describe(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer) {
     }
 }
 
-/// The last words of a run: how good it became, and a sample of what it can do.
-fn conclude(trainer: &Trainer, run: &RunDirectory, tokenizer: &Tokenizer, is_task: bool) -> Result<()> {
+/// Prints the last words of a run: how good the model became, and a sample of what it can do.
+fn conclude(session: &Session) -> Result<()> {
+    let Session { trainer, tokenizer, .. } = session;
     let (model, seed) = (&trainer.model, trainer.settings.seed);
-    let path = run.path().display();
-    if is_task {
-        print(&format!("{}\n", task::sample(model, tokenizer, seed)?))?;
+    let path = session.directory().path().display();
+    if session.directory().read_settings()?.task.is_some() {
+        print(&format!("{}\n", arithmetic::sample(model, tokenizer, seed)?))?;
         say!("\nmore: ossia eval {path} --task arithmetic      curves: {path}/loss.svg");
         return Ok(());
     }

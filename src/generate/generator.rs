@@ -1,5 +1,6 @@
-//! Prefill, then one token after another.       Book: kv_cache.md
+//! Generation by a model: prefill, then one token after another.       Book: kv_cache.md
 
+use super::generation::{Generation, Plain, Writer};
 use super::sampler::{Sampler, Sampling};
 use crate::error::{Error, Result};
 use crate::layers::{KvCache, Layer, Mark};
@@ -8,30 +9,17 @@ use crate::tensor::{Tensor, array};
 use crate::tokenizer::TokenSet;
 use ndarray::ArrayView2;
 
-/// Tokens of a prompt that run through the model at once: bounds the memory of a long one.
+/// Tokens of a prompt that run through the model at once, which bounds the memory of a long prompt.
 const PREFILL: usize = 512;
 
-/// Prompts to whose ends a text can come back. One costs what the sliding layers keep and a row of logits: 7 MB for
-/// gpt-oss-20b.
+/// The number of prompts to whose ends a text can return. Each costs the rings of the sliding layers and a row of logits:
+/// 7 MB for gpt-oss-20b.
 const MARKS: usize = 8;
 
-/// Why a text ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// The model said so, with one of the stop tokens.
-    EndToken,
-    /// As many tokens as were asked for.
-    Length,
-    /// The model's context is full.
-    ContextFull,
-    /// The receiver of the tokens wanted no more.
-    Receiver,
-}
-
-/// A text in the making.
+/// A text that a model continues.
 ///
-/// What was drawn last is run through the model only when the token after it is wanted: until then the cache is one
-/// token behind the text.
+/// The last token runs through the model only when the token after it is wanted. Until then the cache is one token behind
+/// the text.
 pub struct Generator {
     model: Transformer, // detached
     cache: KvCache,
@@ -39,20 +27,19 @@ pub struct Generator {
     sampler: Sampler,
     text: Vec<u32>,
     logits: Vec<f32>, // of the token after those in the cache
-    known: usize,
 }
 
-/// A prompt's end, to which the text can come back.
+/// The end of a prompt, to which the text can return.
 struct Marked {
     cache: Mark,
     logits: Vec<f32>,
 }
 
 impl Generator {
-    /// Runs the prompt through the model.
+    /// Creates a generator and runs the prompt through a frozen copy of the model, which shares its numbers.
     ///
     /// # Errors
-    /// If the prompt is empty, does not fit in the context, or has a token that the model does not know.
+    /// If the prompt is empty, does not fit in the context, or has a token that is not in the vocabulary.
     pub fn new(model: &Transformer, prompt: &[u32], sampling: Sampling) -> Result<Self> {
         let mut generator = Self {
             model: model.detached(),
@@ -61,26 +48,18 @@ impl Generator {
             sampler: Sampler::new(sampling),
             text: Vec::new(),
             logits: Vec::new(),
-            known: model.config.vocab_size,
         };
         generator.go_to(prompt)?;
         Ok(generator)
     }
 
-    /// Draws only ids below `ids`, the size of a tokenizer. A model may have more rows than that (gpt-oss itself has
-    /// 201,088 for a tokenizer of 200,019); no text belongs to the others, and training leaves them small, not gone.
-    #[must_use]
-    pub fn below(mut self, ids: usize) -> Self {
-        self.known = ids.clamp(1, self.model.config.vocab_size);
-        self
-    }
-
     // ANCHOR: go_to
-    /// Makes the text equal to `prompt`, and runs through the model only what is not there already: all that follows the
-    /// cache, or, where the two part earlier, the last prompt's end before they do. Returns how many tokens were kept.
+    /// Makes the text equal to `prompt`, and runs only the new part through the model. If the prompt begins with the cached
+    /// text, the new part is what follows it. Otherwise it starts at the end of the last earlier prompt that both have in
+    /// common. Returns how many tokens were kept.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new); the text is then what it was.
+    /// Those of [`new`](Self::new); the text does not change then.
     pub fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
         self.check_prompt(prompt)?;
         let pairs = self.text[..self.cache.len()].iter().zip(prompt);
@@ -97,6 +76,7 @@ impl Generator {
         }
         let kept = self.cache.len();
         self.text = prompt.to_vec();
+        self.sampler.restart(prompt);
         prompt[kept..].chunks(PREFILL).for_each(|piece| self.feed(piece));
         if !self.logits.iter().all(|z| z.is_finite()) {
             return Err(Error::argument("the logits are not finite; are the weights damaged?"));
@@ -112,7 +92,7 @@ impl Generator {
     fn check_prompt(&self, prompt: &[u32]) -> Result<()> {
         let (found, context) = (prompt.len(), self.model.config.context);
         if found == 0 {
-            return Err(Error::argument("the prompt has no tokens; there must be at least one to go on from"));
+            return Err(Error::argument("the prompt has no tokens; there must be at least one to continue from"));
         }
         if found > context {
             return Err(Error::argument(format!("the prompt has {found} tokens; this model's context is {context}")));
@@ -120,22 +100,22 @@ impl Generator {
         check_tokens(prompt, self.model.config.vocab_size)
     }
 
-    /// Appends a token that was chosen, by this or by somebody else. The last one may be one more than the context holds:
-    /// it is not run through the model.
+    /// Appends a token. The last one may be one more than the context holds, because it does not run through the model.
     ///
     /// # Errors
-    /// If the model does not know it, or the context is full.
+    /// If the token is not in the vocabulary, or the context is full.
     pub fn push(&mut self, token: u32) -> Result<()> {
         check_tokens(&[token], self.model.config.vocab_size)?;
-        if self.text.len() > self.model.config.context {
+        if self.room() == 0 {
             let context = self.model.config.context;
             return Err(Error::argument(format!("this model's context of {context} tokens is full")));
         }
         self.text.push(token);
+        self.sampler.see(token);
         Ok(())
     }
 
-    /// Runs tokens through the model and keeps the logits of the last.
+    /// Runs tokens through the model and keeps the logits after the last one.
     fn feed(&mut self, tokens: &[u32]) {
         let tokens = ArrayView2::from_shape((1, tokens.len()), tokens).expect("one row");
         let hidden = self.model.forward(tokens, Some(&mut self.cache)).hidden;
@@ -145,17 +125,22 @@ impl Generator {
         self.logits = self.model.logits(&last).data().to_vec();
     }
 
-    /// How many tokens the text may have.
+    /// Returns how many tokens the text may have.
     pub fn context(&self) -> usize {
         self.model.config.context
     }
 
-    /// The tokens so far, the prompt's and those drawn.
+    /// Returns how many more tokens may be appended.
+    pub fn room(&self) -> usize {
+        (self.model.config.context + 1).saturating_sub(self.text.len())
+    }
+
+    /// Returns the tokens of the text: the prompt and what follows it.
     pub fn text(&self) -> &[u32] {
         &self.text
     }
 
-    /// The logits of the next token. (V,)
+    /// Returns the logits of the next token. (V,)
     pub fn logits(&mut self) -> &[f32] {
         let mut waiting = self.text.split_off(self.cache.len());
         let beyond = waiting.split_off(waiting.len().min(self.model.config.context - self.cache.len()));
@@ -165,51 +150,64 @@ impl Generator {
     }
 
     // ANCHOR: choose
-    /// The next token, of those that are allowed where not all are; `None` if the context is full. It does not stand in
-    /// the text yet.
+    /// Draws the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not
+    /// appended.
     pub fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32> {
-        if self.text.len() > self.model.config.context {
+        if self.room() == 0 {
             return None;
         }
         self.logits();
-        let logits = &self.logits[..self.known];
-        let Some(allowed) = allowed else { return Some(self.sampler.sample(logits, &self.text)) };
-        let mut logits = logits.to_vec();
+        let Some(allowed) = allowed else { return Some(self.sampler.sample(&self.logits)) };
+        let mut logits = self.logits.clone();
         allowed.mask(&mut logits);
-        let token = self.sampler.sample(&logits, &self.text);
-        // What is not a number is drawn only where nothing else is left.
+        let token = self.sampler.sample(&logits);
+        // If the logits of all allowed tokens are NaN, the sampler draws another one.
         if allowed.contains(token) { Some(token) } else { allowed.first() }
     }
     // ANCHOR_END: choose
 
-    /// Draws the next token; `None` if the context is full.
+    /// Draws the next token and appends it; `None` if the context is full.
     pub fn draw(&mut self) -> Option<u32> {
         let token = self.choose(None)?;
-        self.text.push(token);
+        self.push(token).ok()?;
         Some(token)
     }
 
-    // ANCHOR: run
-    /// Draws up to `max_new_tokens` tokens and hands each to `receive`, which says whether to go on. A stop token ends
-    /// the text and is not handed out.
-    pub fn run(&mut self, max_new_tokens: usize, stop: &[u32], mut receive: impl FnMut(u32) -> bool) -> Stop {
-        for _ in 0..max_new_tokens {
-            match self.draw() {
-                None => return Stop::ContextFull,
-                Some(token) if stop.contains(&token) => return Stop::EndToken,
-                Some(token) if !receive(token) => return Stop::Receiver,
-                Some(_) => {}
-            }
-        }
-        Stop::Length
+    // ANCHOR: generate
+    /// Continues the text by up to `max_new_tokens` tokens. The result is an iterator over them; a stop token ends the text
+    /// and is not part of it.
+    pub fn generate(&mut self, max_new_tokens: usize, stop: &[u32]) -> Generation<'_, Plain> {
+        Generation::new(self, Plain::new(max_new_tokens, stop))
     }
-    // ANCHOR_END: run
+    // ANCHOR_END: generate
 }
 
-/// Checks ids that come from outside.
+impl Writer for Generator {
+    fn context(&self) -> usize {
+        Generator::context(self)
+    }
+
+    fn room(&self) -> usize {
+        Generator::room(self)
+    }
+
+    fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
+        Generator::go_to(self, prompt)
+    }
+
+    fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32> {
+        Generator::choose(self, allowed)
+    }
+
+    fn push(&mut self, token: u32) -> Result<()> {
+        Generator::push(self, token)
+    }
+}
+
+/// Checks token ids that come from outside.
 ///
 /// # Errors
-/// Names the first that is not below `vocab_size`.
+/// If an id is not below `vocab_size`; the message names the first one.
 pub fn check_tokens(tokens: &[u32], vocab_size: usize) -> Result<()> {
     match tokens.iter().position(|&token| token as usize >= vocab_size) {
         Some(at) => Err(Error::argument(format!(

@@ -1,10 +1,51 @@
-//! Text from a model.       Book: sampling.md
+//! Generating text with a model.       Book: sampling.md
+//!
+//! A [`Generator`] runs a prompt through the model and continues it. [`Generation`] is the one loop behind plain text,
+//! text that follows a schema ([`Guided`]) and the replies of a [`chat`](crate::chat). [`TextStream`] turns its tokens
+//! into text as they arrive.
 
 pub mod sampler;
+pub mod generation;
 pub mod generator;
+pub mod guided;
 pub mod text;
 pub mod trace;
 
-pub use generator::{Generator, Stop};
+pub use generation::{Control, Generation, Next, Plain, StopReason, Writer};
+pub use generator::Generator;
+pub use guided::Guided;
 pub use sampler::{Sampler, Sampling};
 pub use text::TextStream;
+
+use crate::error::Result;
+use crate::model::Transformer;
+use crate::tokenizer::Tokenizer;
+
+impl Transformer {
+    /// Returns the tokens that end a text: those of the configuration, and the end of text of the tokenizer.
+    pub fn stop_tokens(&self, tokenizer: &Tokenizer) -> Vec<u32> {
+        let mut stop = self.config.eos_token_ids.clone();
+        stop.extend(tokenizer.end_of_text().filter(|end| !stop.contains(end)));
+        stop
+    }
+
+    /// Continues `prompt` by up to `max_new_tokens` tokens and returns the new text.
+    ///
+    /// # Errors
+    /// If the prompt does not fit in the context, or the model has tokens that the tokenizer does not have.
+    pub fn continue_text(
+        &self,
+        tokenizer: &Tokenizer,
+        prompt: &str,
+        max_new_tokens: usize,
+        sampling: Sampling,
+    ) -> Result<String> {
+        let mut generator = Generator::new(self, &tokenizer.prompt(prompt), sampling.within(tokenizer))?;
+        let mut stream = TextStream::new(tokenizer, &[]);
+        let mut text = String::new();
+        for token in generator.generate(max_new_tokens, &self.stop_tokens(tokenizer)) {
+            text += &stream.push(token?)?;
+        }
+        Ok(text + &stream.finish())
+    }
+}

@@ -1,54 +1,91 @@
-//! One token out of V logits.       Book: sampling.md
+//! Sampling: draws one token from V logits.       Book: sampling.md
 //!
-//! In this order, as in transformers: repetition penalty, temperature, top-k, top-p, min-p, then a draw.
+//! The steps are in the order of transformers: repetition penalty, temperature, top-k, top-p, min-p, then a draw.
 
 use crate::kernels;
+use crate::tokenizer::Tokenizer;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+use std::collections::HashSet;
 
-/// How to choose.
+/// The settings of sampling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
-    /// Logits are divided by it; 0 takes the most probable token.
+    /// Logits are divided by this number; 0 takes the most probable token.
     pub temperature: f32,
-    /// Only the k most probable; 0 for all.
+    /// Only the k most probable tokens may be drawn; 0 for all.
     pub top_k: usize,
-    /// Only the most probable ones that together reach this probability; 1 for all.
+    /// Only the most probable tokens that together reach this probability may be drawn; 1 for all.
     /// Holtzman et al. 2020, <https://arxiv.org/abs/1904.09751>
     pub top_p: f32,
-    /// Only those at least this share of the most probable one; 0 for all.
+    /// Only tokens with at least this share of the probability of the most probable one may be drawn; 0 for all.
     /// Nguyen et al. 2024, <https://arxiv.org/abs/2407.01082>
     pub min_p: f32,
-    /// Logits of tokens that already stand in the text are divided by it (multiplied where negative); 1 for none.
-    /// Keskar et al. 2019, <https://arxiv.org/abs/1909.05858>
+    /// Logits of tokens that the text already has are divided by this number, or multiplied if they are negative; 1 for no
+    /// penalty. Keskar et al. 2019, <https://arxiv.org/abs/1909.05858>
     pub repetition_penalty: f32,
-    /// Seeds the draws.
+    /// Only ids below this number may be drawn: the size of the tokenizer. `None`: all of the model. A model may have more
+    /// rows than its tokenizer has tokens (gpt-oss has 201,088 rows for 200,019 tokens). No text belongs to the other rows,
+    /// and training makes them improbable but not impossible.
+    pub vocabulary: Option<usize>,
+    /// The seed of the draws.
     pub seed: u64,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, seed: 0 }
+        Self { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, vocabulary: None, seed: 0 }
     }
 }
 
-/// Draws tokens.
+impl Sampling {
+    /// Returns the same settings, limited to the tokens of a tokenizer.
+    #[must_use]
+    pub fn within(self, tokenizer: &Tokenizer) -> Self {
+        Self { vocabulary: Some(tokenizer.vocab_size()), ..self }
+    }
+}
+
+/// Draws tokens, and remembers which ones the text has, for the repetition penalty.
 pub struct Sampler {
     sampling: Sampling,
+    seen: HashSet<u32>,
     rng: ChaCha8Rng,
 }
 
 impl Sampler {
-    /// The same sampling draws the same tokens from the same logits.
+    /// Creates a sampler. The same sampling draws the same tokens from the same logits.
     pub fn new(sampling: Sampling) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(sampling.seed), sampling }
+        Self { rng: ChaCha8Rng::seed_from_u64(sampling.seed), seen: HashSet::new(), sampling }
+    }
+
+    /// Takes note of a token of the text.
+    pub fn see(&mut self, token: u32) {
+        self.seen.insert(token);
+    }
+
+    /// Takes note of a new text that replaces the old one.
+    pub fn restart(&mut self, text: &[u32]) {
+        self.seen = text.iter().copied().collect();
+    }
+
+    /// Returns the ids of `logits` that may be drawn: those of the tokenizer.
+    fn drawable<'l>(&self, logits: &'l [f32]) -> &'l [f32] {
+        &logits[..self.sampling.vocabulary.unwrap_or(logits.len()).clamp(1, logits.len())]
     }
 
     // ANCHOR: sample
-    /// A token, given the logits (V,) and the text so far.
-    pub fn sample(&mut self, logits: &[f32], text: &[u32]) -> u32 {
-        let candidates = distribution(logits, text, &self.sampling);
-        // In f64: beside a draw near 1, an f32 would not see the many tokens that are less probable than 10⁻⁷.
+    /// Draws a token from the logits (V,).
+    pub fn sample(&mut self, logits: &[f32]) -> u32 {
+        let logits = self.drawable(logits);
+        let candidates = if self.sampling.repetition_penalty == 1.0 {
+            distribution(logits, &self.sampling)
+        } else {
+            let mut logits = logits.to_vec();
+            penalize(&mut logits, &self.seen, self.sampling.repetition_penalty);
+            distribution(&logits, &self.sampling)
+        };
+        // In f64, because an f32 near 1 cannot resolve the many tokens that are less probable than 10⁻⁷.
         let mut draw = self.rng.random::<f64>() * candidates.iter().map(|&(_, p)| f64::from(p)).sum::<f64>();
         for &(token, p) in &candidates {
             draw -= f64::from(p);
@@ -56,22 +93,21 @@ impl Sampler {
                 return token;
             }
         }
-        // Rounding left a crumb: the most probable one takes it.
+        // Rounding left a remainder, which goes to the most probable token.
         candidates.into_iter().min_by(most_probable_first).map_or(0, |(token, _)| token)
     }
     // ANCHOR_END: sample
 }
 
 // ANCHOR: distribution
-/// The tokens that may be drawn, with their probabilities (before they are scaled to sum to 1); most probable first
-/// where `top_p` needs that.
-pub fn distribution(logits: &[f32], text: &[u32], sampling: &Sampling) -> Vec<(u32, f32)> {
-    // What is not a number is never drawn.
-    let mut logits: Vec<f32> = logits.iter().map(|z| if z.is_nan() { f32::NEG_INFINITY } else { *z }).collect();
-    penalize(&mut logits, text, sampling.repetition_penalty);
+/// Returns the tokens that may be drawn, with their probabilities before these are scaled to sum to 1. They are sorted, the
+/// most probable first, if `top_p` needs that. The repetition penalty is already in the logits.
+pub fn distribution(logits: &[f32], sampling: &Sampling) -> Vec<(u32, f32)> {
+    // A token whose logit is NaN is never drawn.
+    let logits: Vec<f32> = logits.iter().map(|z| if z.is_nan() { f32::NEG_INFINITY } else { *z }).collect();
     let best = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
     let largest = logits[best];
-    // An infinity leaves nothing to divide; it wins, as the highest does at temperature 0.
+    // An infinite logit wins, as the largest does at temperature 0.
     if sampling.temperature == 0.0 || !largest.is_finite() {
         return vec![(best as u32, 1.0)];
     }
@@ -84,7 +120,7 @@ pub fn distribution(logits: &[f32], text: &[u32], sampling: &Sampling) -> Vec<(u
     let total = kernels::exp_sum(&mut p, 0.0);
     candidates.iter_mut().zip(p).for_each(|((_, z), p)| *z = p / total);
     if sampling.top_p < 1.0 {
-        // Those below have less than 1 − top_p together: the others reach top_p without them, and are few to sort.
+        // Tokens below this have less than 1 − top_p together, so the others reach top_p without them and are few to sort.
         let least = (1.0 - sampling.top_p) / candidates.len() as f32;
         candidates.retain(|&(_, p)| p >= least);
         candidates.sort_unstable_by(most_probable_first);
@@ -100,19 +136,16 @@ pub fn distribution(logits: &[f32], text: &[u32], sampling: &Sampling) -> Vec<(u
 }
 // ANCHOR_END: distribution
 
-/// Of equal ones the lower id comes first.
+/// Of equally probable tokens the lower id comes first.
 fn most_probable_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
 // ANCHOR: penalize
-fn penalize(logits: &mut [f32], text: &[u32], penalty: f32) {
-    if penalty == 1.0 {
-        return;
-    }
-    let seen: std::collections::HashSet<u32> = text.iter().copied().collect();
-    for token in seen {
-        // A prompt may hold an id that is not to be drawn.
+/// Applies the repetition penalty to the logits of the tokens that the text already has.
+pub fn penalize(logits: &mut [f32], seen: &HashSet<u32>, penalty: f32) {
+    for &token in seen {
+        // A prompt may have an id that is not to be drawn.
         if let Some(z) = logits.get_mut(token as usize) {
             *z = if *z > 0.0 { *z / penalty } else { *z * penalty };
         }

@@ -6,7 +6,7 @@ use super::vocabulary::Vocabulary;
 use crate::error::{Error, Result};
 use crate::tokenizer::{TokenSet, Tokenizer};
 use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Bytes that are spelled out to count their tokens.
@@ -22,19 +22,6 @@ pub struct Guide {
     now: Vec<Stack>,
     coarse: Coarse,
     end: u32,
-    is_closing: bool,
-    plan: VecDeque<u32>, // what is still to be written then
-}
-
-/// What comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// This token.
-    Token(u32),
-    /// Nothing: the text is complete.
-    End,
-    /// Nothing: whoever draws has none.
-    Exhausted,
 }
 
 /// States as a token sees them, who cannot tell large counters apart. 0 is where nothing can be read.
@@ -64,8 +51,8 @@ impl Guide {
         if first.is_empty() {
             return Err(Error::argument("the schema at its root: nothing that is not nested too deep fits it"));
         }
-        let (now, coarse, plan) = (first.clone(), Coarse::default(), VecDeque::new());
-        let mut guide = Self { vocabulary, automaton, now, first, coarse, end, is_closing: false, plan };
+        let (now, coarse) = (first.clone(), Coarse::default());
+        let mut guide = Self { vocabulary, automaton, now, first, coarse, end };
         guide.forget();
         Ok(guide)
     }
@@ -81,8 +68,6 @@ impl Guide {
     /// Back to the beginning of a text.
     pub fn restart(&mut self) {
         self.now.clone_from(&self.first);
-        self.is_closing = false;
-        self.plan.clear();
     }
 
     /// Whether the text so far is complete.
@@ -134,45 +119,26 @@ impl Guide {
         bytes
     }
 
-    // ANCHOR: choose
-    /// The next token, if no more than `budget` may follow, the end token among them. As long as there is time, `draw`
-    /// chooses among the tokens that are allowed. The first that would not leave enough of it is not taken: from there
-    /// on the text is brought to its end.
-    pub fn choose(
-        &mut self,
-        budget: usize,
-        tokenizer: &Tokenizer,
-        draw: &mut dyn FnMut(&TokenSet) -> Option<u32>,
-    ) -> Choice {
-        if self.is_complete() && self.next_tokens().len() == 1 {
-            return Choice::End;
-        }
-        if self.is_closing {
-            return self.plan.pop_front().map_or(Choice::End, |token| self.take(token, tokenizer));
-        }
-        let Some(token) = draw(self.next_tokens()) else { return Choice::Exhausted };
-        if token == self.end {
-            return Choice::End;
-        }
+    /// Reads more of the text, if the schema allows it and the text can then be completed in `budget` tokens, including the
+    /// end token. Otherwise reads nothing and returns false.
+    pub fn read_within(&mut self, bytes: &[u8], budget: usize) -> bool {
         let before = self.now.clone();
-        let read = tokenizer.token_bytes(token).is_some_and(|bytes| self.read(bytes));
-        if read && self.fits(budget.saturating_sub(1)) {
-            return Choice::Token(token);
+        let fits = self.read(bytes) && self.fits(budget);
+        if !fits {
+            self.now = before;
         }
-        self.now = before;
-        let closing = self.closing();
-        self.plan = self.vocabulary.tokens(&closing).unwrap_or_default().into();
-        self.is_closing = true;
-        self.plan.pop_front().map_or(Choice::End, |token| self.take(token, tokenizer))
+        fits
     }
-    // ANCHOR_END: choose
 
-    /// Takes a token of the plan.
-    fn take(&mut self, token: u32, tokenizer: &Tokenizer) -> Choice {
-        match tokenizer.token_bytes(token).is_some_and(|bytes| self.read(bytes)) {
-            true => Choice::Token(token),
-            false => Choice::End,
-        }
+    /// Returns the tokens of what [`closing`](Self::closing) returns.
+    pub fn closing_tokens(&mut self) -> Vec<u32> {
+        let closing = self.closing();
+        self.vocabulary.tokens(&closing).unwrap_or_default()
+    }
+
+    /// Returns the token that ends a text.
+    pub fn end(&self) -> u32 {
+        self.end
     }
 
     /// Whether the text can be brought to its end in so many tokens, the end token among them.

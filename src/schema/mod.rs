@@ -21,5 +21,5 @@ mod strings;
 mod text;
 mod vocabulary;
 
-pub use guide::{Choice, Guide};
+pub use guide::Guide;
 pub use vocabulary::Vocabulary;

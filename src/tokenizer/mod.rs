@@ -134,6 +134,17 @@ impl Tokenizer {
         self.special_id(END_OF_TEXT)
     }
 
+    /// Returns a prompt as ids, after the token that begins every document: `<|endoftext|>` in models that are trained here.
+    /// gpt-oss reads a text as it is; only an empty prompt becomes `<|startoftext|>`.
+    pub fn prompt(&self, text: &str) -> Vec<u32> {
+        let ids = self.encode(text);
+        match self.special_id("<|startoftext|>") {
+            Some(start) if ids.is_empty() => vec![start],
+            Some(_) => ids,
+            None => self.end_of_text().into_iter().chain(ids).collect(),
+        }
+    }
+
     /// The merges as (left id, right id), first learned first.
     pub fn merges(&self) -> Vec<(u32, u32)> {
         self.bpe.merges().iter().map(|merge| (merge.left, merge.right)).collect()

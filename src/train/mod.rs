@@ -1,19 +1,29 @@
 //! Training: batches in, a better model out.       Book: training.md
 //!
-//! [`Trainer`] owns the model, the optimizer and the data, and takes one step at a time; [`run`] keeps all of it in a
-//! directory, so that a run that was stopped goes on as if nothing had happened. Nothing here prints: a [`Monitor`]
-//! is told what happens.
+//! [`Trainer`] owns the model, the optimizer and the data, and takes one step at a time. [`Session`] prepares a run from its
+//! settings, or resumes one; a [`Recorder`] keeps its directory, so that a run that was stopped continues as if nothing had
+//! happened. Nothing here prints: a [`Monitor`] displays the progress.
 
 pub mod schedule;
 pub mod adamw;
+pub mod settings;
 pub mod trainer;
 pub mod evaluate;
 pub mod metrics;
 pub mod run;
+pub mod material;
+#[cfg(feature = "plots")]
+pub mod chart;
+pub mod recorder;
+pub mod session;
 
 pub use adamw::AdamW;
 pub use evaluate::{Deviation, Evaluation, EvaluationSet, deviation, evaluate};
+pub use material::Material;
 pub use metrics::Metrics;
-pub use run::RunDirectory;
+pub use recorder::Recorder;
+pub use run::{RunDirectory, RunSettings};
 pub use schedule::Schedule;
-pub use trainer::{Monitor, Settings, Trainer};
+pub use session::Session;
+pub use settings::Settings;
+pub use trainer::{Monitor, Outcome, Trainer};

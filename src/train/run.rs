@@ -6,7 +6,9 @@
 //! There is no other state: the order of the windows is a function of the seed and the epoch.
 
 use super::adamw::{AdamW, Hyperparameters, Moments};
-use super::trainer::{Settings, Trainer};
+use super::material::{BUILTIN, STORIES};
+use super::settings::Settings;
+use super::trainer::Trainer;
 use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
 use crate::data::Cursor;
@@ -49,7 +51,24 @@ pub struct RunSettings {
     pub version: u32,
 }
 
-/// Where a stopped run was.
+impl Default for RunSettings {
+    /// Returns the settings of `ossia train` without arguments: the preset nano on built-in stories.
+    fn default() -> Self {
+        Self {
+            preset: "nano".into(),
+            task: None,
+            data: vec![BUILTIN.into()],
+            eval_data: Vec::new(),
+            field: "text".into(),
+            validation_fraction: 0.02,
+            stories: STORIES,
+            settings: Settings::default(),
+            version: 1,
+        }
+    }
+}
+
+/// The state of a run that was stopped.
 pub struct Saved {
     /// The model with its weights.
     pub model: Transformer,
@@ -161,7 +180,7 @@ impl RunDirectory {
         });
         let header = serde_json::to_string(&header).expect("plain numbers");
         write_tensors(&self.state(), tensors, &[("ossia", header)])?;
-        checkpoint::save(&trainer.model, &self.path)
+        checkpoint::save_weights(&trainer.model, &self.path)
     }
     // ANCHOR_END: save
 

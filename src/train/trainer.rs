@@ -1,80 +1,50 @@
 //! The training loop.       Book: training.md
 
-use super::adamw::{AdamW, Hyperparameters};
+use super::adamw::AdamW;
 use super::evaluate::{Evaluation, EvaluationSet, evaluate};
 use super::metrics::Metrics;
-use super::schedule::Schedule;
-use crate::data::Batches;
+use super::recorder::Recorder;
+use super::run::Saved;
+use super::settings::Settings;
+use crate::data::{Batches, Windows};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::ops::elementwise::scale;
 use crate::tensor::Gradients;
-use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
-// What data calls "does not count" is what the loss ignores.
+// The data marks targets that do not count with the id that the loss ignores.
 const _: () = assert!(crate::data::IGNORE == crate::ops::cross_entropy::IGNORE);
 
-/// Everything that decides how a run goes, apart from the model and the data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// How many optimizer steps the run has.
-    pub steps: u64,
-    /// Windows in a micro-batch.
-    pub batch_size: usize,
-    /// Tokens in a window.
-    pub context: usize,
-    /// Micro-batches whose gradients are averaged into one step.
-    pub accumulate: usize,
-    /// The peak.
-    pub learning_rate: f64,
-    /// Steps of linear increase.
-    pub warmup: u64,
-    /// What follows.
-    pub schedule: Schedule,
-    /// The optimizer's own.
-    pub adamw: Hyperparameters,
-    /// Seeds the parameters, and the order of the windows.
-    pub seed: u64,
-    /// Log every so many steps.
-    pub log_every: u64,
-    /// Evaluate, and show samples, every so many steps, and after the last.
-    pub eval_every: u64,
-    /// Save every so many steps, and after the last.
-    pub save_every: u64,
-}
-
-/// Is told what happens in a run.
+/// Displays the progress of a run. All methods do nothing by default.
 pub trait Monitor {
-    /// A step was taken. `metrics` is there every [`Settings::log_every`] steps.
-    ///
-    /// # Errors
-    /// Whatever stops the run.
-    fn stepped(&mut self, trainer: &Trainer, loss: f32, metrics: Option<&Metrics>) -> Result<()>;
+    /// Called after every step; with `metrics` if the step is logged, see [`Settings::log_every`].
+    fn stepped(&mut self, trainer: &Trainer, loss: f32, metrics: Option<&Metrics>) {
+        _ = (trainer, loss, metrics);
+    }
 
-    /// The model was measured; `best` if never better before.
-    ///
-    /// # Errors
-    /// Whatever stops the run.
-    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, best: bool) -> Result<()>;
+    /// Called after an evaluation. `best` says whether the validation loss is the lowest so far; `sample` shows what the
+    /// model can do.
+    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, best: bool, sample: Option<&str>) {
+        _ = (trainer, evaluation, best, sample);
+    }
 
-    /// It is time to save: now and then, after the last step, and when the run is interrupted.
-    ///
-    /// # Errors
-    /// Whatever stops the run.
-    fn save(&mut self, trainer: &Trainer) -> Result<()>;
-
-    /// Whether somebody asked to stop.
-    fn interrupted(&self) -> bool;
+    /// Returns whether the user asked to stop.
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
-/// How a run ended.
+/// A monitor that displays nothing.
+impl Monitor for () {}
+
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// All steps were taken.
     Finished,
-    /// The monitor was interrupted; everything is saved.
+    /// The monitor asked to stop; everything is saved.
     Interrupted,
 }
 
@@ -82,9 +52,9 @@ pub enum Outcome {
 pub struct Trainer {
     /// The model.
     pub model: Transformer,
-    /// How it is trained.
+    /// The settings of the run.
     pub settings: Settings,
-    /// Its moments and step count.
+    /// The optimizer, with its moments and step count.
     pub optimizer: AdamW,
     /// The training text.
     pub batches: Batches,
@@ -94,14 +64,14 @@ pub struct Trainer {
     pub best_loss: Option<f64>,
 }
 
-/// What one step found out.
+/// The measurements of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// Mean cross-entropy of the micro-batches, nats per token.
     pub loss: f32,
     /// Mean of their load-balancing losses.
     pub load_balancing: f32,
-    /// Length of the gradient before clipping.
+    /// The norm of the gradient before clipping.
     pub grad_norm: f64,
     /// The learning rate.
     pub lr: f64,
@@ -110,27 +80,42 @@ pub struct StepReport {
 }
 
 impl Trainer {
-    /// A run at its start.
+    /// Creates a trainer for a model that has not been trained.
     pub fn new(model: Transformer, settings: Settings, batches: Batches, evaluation: Option<EvaluationSet>) -> Self {
         let optimizer = AdamW::new(settings.adamw.clone(), &model.parameters());
         Self { model, settings, optimizer, batches, evaluation, best_loss: None }
     }
 
-    /// Steps taken.
+    /// Creates a trainer that continues a saved run on the same `windows`.
+    ///
+    /// # Errors
+    /// If the saved position is not in the windows.
+    pub fn resume(
+        saved: Saved,
+        settings: Settings,
+        windows: Windows,
+        evaluation: Option<EvaluationSet>,
+    ) -> Result<Self> {
+        let Saved { model, optimizer, cursor, best_loss, .. } = saved;
+        let batches = Batches::from_cursor(windows, settings.batch_size, settings.seed, cursor)?;
+        Ok(Self { model, settings, optimizer, batches, evaluation, best_loss })
+    }
+
+    /// Returns how many steps were taken.
     pub fn step_count(&self) -> u64 {
         self.optimizer.steps()
     }
 
-    /// Tokens in one step.
+    /// Returns the number of tokens per step.
     pub fn tokens_per_step(&self) -> usize {
         self.settings.batch_size * self.settings.context * self.settings.accumulate
     }
 
     // ANCHOR: step
-    /// One optimizer step over `accumulate` micro-batches.
+    /// Takes one optimizer step over `accumulate` micro-batches.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], with the model as it was.
+    /// [`Error::NotFinite`] if the loss or a gradient is not finite; the model has not changed then.
     pub fn step(&mut self) -> Result<StepReport> {
         let step = self.step_count() + 1;
         let share = 1.0 / self.settings.accumulate as f32;
@@ -159,11 +144,11 @@ impl Trainer {
     // ANCHOR_END: step
 
     // ANCHOR: run
-    /// Steps until the end, or until `monitor` is interrupted.
+    /// Trains to the end, or until `monitor` interrupts. The recorder, if there is one, writes the run directory.
     ///
     /// # Errors
-    /// Those of [`Trainer::step`] and of the monitor. What was last saved stays as it is.
-    pub fn run(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
+    /// Those of [`Trainer::step`] and of the recorder. The last checkpoint is kept.
+    pub fn run(&mut self, recorder: Option<&Recorder>, monitor: &mut dyn Monitor) -> Result<Outcome> {
         let mut logged = (Instant::now(), self.step_count());
         while self.step_count() < self.settings.steps {
             let report = self.step()?;
@@ -176,17 +161,21 @@ impl Trainer {
                 let steps = step - logged.1;
                 self.metrics(&report, (steps * self.tokens_per_step() as u64) as f64 / seconds, evaluation.as_ref())
             });
-            monitor.stepped(self, report.loss, log.as_ref())?;
+            if let Some((recorder, metrics)) = recorder.zip(log.as_ref()) {
+                recorder.logged(metrics)?;
+            }
+            monitor.stepped(self, report.loss, log.as_ref());
             if let Some(evaluation) = evaluation {
                 let best = self.best_loss.is_none_or(|best| evaluation.loss < best);
                 if best {
                     self.best_loss = Some(evaluation.loss);
                 }
-                monitor.evaluated(self, &evaluation, best)?;
+                let sample = recorder.map_or(Ok(None), |recorder| recorder.evaluated(self, best))?;
+                monitor.evaluated(self, &evaluation, best, sample.as_deref());
             }
             let interrupted = !last && monitor.interrupted();
-            if due(self.settings.save_every) || last || interrupted {
-                monitor.save(self)?;
+            if let Some(recorder) = recorder.filter(|_| due(self.settings.save_every) || last || interrupted) {
+                recorder.save(self)?;
             }
             if interrupted {
                 return Ok(Outcome::Interrupted);
@@ -199,7 +188,7 @@ impl Trainer {
     }
     // ANCHOR_END: run
 
-    /// The validation loss of the model as it is; `None` without validation text.
+    /// Measures the model on the validation text; `None` if there is none.
     pub fn evaluate(&self) -> Option<Evaluation> {
         self.evaluation.as_ref().map(|set| evaluate(&self.model, set, self.settings.batch_size))
     }

@@ -1,9 +1,9 @@
 //! Chat: what a model writes becomes messages, whatever it writes, and what it has read is not read again.
 
-use ossia::chat::{Budget, Chat, Ending, Event, Reply, Writer};
+use ossia::chat::{Budget, Chat, Event, Reply};
 use ossia::config::ModelConfig;
 use ossia::error::Result;
-use ossia::generate::Sampling;
+use ossia::generate::{Sampling, StopReason, Writer};
 use ossia::harmony::{Effort, Harmony, Message, Role, SystemContent};
 use ossia::model::Transformer;
 use ossia::schema::Guide;
@@ -30,6 +30,10 @@ impl Script {
 impl Writer for Script {
     fn context(&self) -> usize {
         self.context
+    }
+
+    fn room(&self) -> usize {
+        (self.context + 1).saturating_sub(self.text.len())
     }
 
     fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
@@ -84,7 +88,7 @@ const ANSWER: &str =
 #[test]
 fn chat_thinks_and_answers() {
     let (reply, messages, shown) = reply(ANSWER, |_| {}, |_| true);
-    assert_eq!(reply.ending, Ending::Answered);
+    assert_eq!(reply.reason, StopReason::End);
     assert_eq!(reply.flags, []);
     assert_eq!(reply.analysis, 6, "1 + 2 = 3 and the mark that ends it");
     let assistant = |text: &str| Message::new(Role::Assistant, text);
@@ -96,7 +100,7 @@ fn chat_thinks_and_answers() {
 fn chat_waits_for_a_tool() {
     let text = "<|channel|>analysis to=python code<|message|>print(6*7)<|call|>";
     let (reply, messages, _) = reply(text, |_| {}, |_| true);
-    assert_eq!(reply.ending, Ending::Call("python".into()));
+    assert_eq!(reply.reason, StopReason::ToolCall("python".into()));
     assert_eq!(reply.analysis, 0, "a program is no thought");
     assert_eq!(messages[0].recipient.as_deref(), Some("python"));
     assert_eq!(messages[0].text(), "print(6*7)");
@@ -110,7 +114,7 @@ fn chat_closes_analysis_when_its_budget_is_spent() {
     let set = |chat: &mut Chat| chat.budget = Budget { analysis: 4, reply: 100 };
     let (reply, messages, shown) = reply(text, set, |_| true);
     assert_eq!(shown, "[analysis 1234(spent)][final 56]");
-    assert_eq!((reply.ending, reply.analysis), (Ending::Answered, 5), "four, and the mark");
+    assert_eq!((reply.reason, reply.analysis), (StopReason::End, 5), "four, and the mark");
     assert!(messages[0].is_on("analysis") && messages[0].text() == "1234");
     assert!(messages[1].is_on("final") && messages[1].text() == "56");
 }
@@ -126,7 +130,7 @@ fn chat_leaves_room_for_an_answer() {
     script.context = prompt + 80;
     let mut chat = Chat::with(Box::new(script), harmony, question());
     let reply = chat.reply(&mut |_| true).unwrap();
-    assert_eq!(reply.ending, Ending::ContextFull);
+    assert_eq!(reply.reason, StopReason::ContextFull);
     assert_eq!(reply.analysis, 62, "61 of 81, the last of which needs no place, and the mark");
     let said = chat.messages.last().unwrap();
     assert!(said.is_on("final") && said.text().len() >= 5, "{said:?}");
@@ -136,13 +140,13 @@ fn chat_leaves_room_for_an_answer() {
 #[test]
 fn chat_keeps_of_a_stopped_reply_what_was_answered() {
     let (stopped, messages, _) = reply(ANSWER, |_| {}, |shown| !shown.ends_with("+2"));
-    assert_eq!((stopped.ending, messages.len()), (Ending::Interrupted, 0));
+    assert_eq!((stopped.reason, messages.len()), (StopReason::Interrupted, 0));
     let long = ANSWER.replace("<|message|>3<|", "<|message|>31415<|");
     let (stopped, messages, _) = reply(&long, |_| {}, |shown| !shown.ends_with("314"));
-    assert_eq!((stopped.ending, messages.len()), (Ending::Interrupted, 2));
+    assert_eq!((stopped.reason, messages.len()), (StopReason::Interrupted, 2));
     assert_eq!(messages[1].text(), "314");
     let (cut, messages, _) = reply(ANSWER, |chat| chat.budget.reply = 4, |_| true);
-    assert_eq!((cut.ending, messages.len()), (Ending::Length, 0));
+    assert_eq!((cut.reason, messages.len()), (StopReason::MaxTokens, 0));
 }
 
 /// Half a program is not run: a call that was cut off is no message.
@@ -150,22 +154,22 @@ fn chat_keeps_of_a_stopped_reply_what_was_answered() {
 fn chat_forgets_a_call_that_was_not_finished() {
     let call = "<|channel|>analysis to=python code<|message|>print(6*7)";
     let (stopped, messages, _) = reply(&format!("{call}<|call|>"), |_| {}, |shown| !shown.ends_with("6*"));
-    assert_eq!((stopped.ending, messages), (Ending::Interrupted, vec![]));
+    assert_eq!((stopped.reason, messages), (StopReason::Interrupted, vec![]));
     let (cut, messages, _) = reply(&format!("{call}<|call|>"), |chat| chat.budget.reply = 8, |_| true);
-    assert_eq!((cut.ending, messages), (Ending::Length, vec![]));
+    assert_eq!((cut.reason, messages), (StopReason::MaxTokens, vec![]));
     let (ended, messages, _) = reply(&format!("{call}<|endoftext|>"), |_| {}, |_| true);
-    assert_eq!((ended.ending, messages), (Ending::Answered, vec![]));
+    assert_eq!((ended.reason, messages), (StopReason::End, vec![]));
 }
 
 #[test]
 fn chat_ends_whatever_the_model_writes() {
     let whole = |text: &str| reply(text, |_| {}, |_| true);
     let (end, messages, _) = whole("<|channel|>final<|message|>3<|end|>");
-    assert_eq!((end.ending, messages[0].text().as_str()), (Ending::Answered, "3"), "as if another message followed");
+    assert_eq!((end.reason, messages[0].text().as_str()), (StopReason::End, "3"), "as if another message followed");
     let (end, messages, _) = whole("<|channel|>final<|message|>3<|endoftext|>");
-    assert_eq!((end.ending, messages[0].text().as_str()), (Ending::Answered, "3"));
+    assert_eq!((end.reason, messages[0].text().as_str()), (StopReason::End, "3"));
     let (end, messages, _) = whole("<|endoftext|>");
-    assert_eq!((end.ending, messages.len()), (Ending::Answered, 0));
+    assert_eq!((end.reason, messages.len()), (StopReason::End, 0));
     // A header that does not end is ended.
     let (end, messages, _) = whole(&format!("{}<|return|>", "x ".repeat(200)));
     assert!(!end.flags.is_empty() && messages.len() == 1, "{end:?}");
@@ -277,11 +281,11 @@ fn chat_answers_in_the_form_of_a_schema() {
         chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
         chat.budget = Budget { analysis: 30, reply: [usize::MAX, 50, 120][seed as usize % 3] };
         let reply = chat.reply(&mut |_| true).unwrap();
-        if let Ending::Call(_) = reply.ending {
+        if let StopReason::ToolCall(_) = reply.reason {
             calls += 1; // that is no answer yet
             continue;
         }
-        assert_eq!(reply.ending, Ending::Answered, "seed {seed}");
+        assert_eq!(reply.reason, StopReason::End, "seed {seed}");
         let answer = chat.messages.last().unwrap();
         assert!(answer.is_on("final"), "{answer:?}");
         let value = serde_json::from_str(&answer.text()).unwrap_or_else(|e| panic!("{e}: {}", answer.text()));
@@ -317,7 +321,7 @@ fn chat_with_a_schema_does_not_end_without_an_answer() {
         let mut chat = Chat::with(Box::new(Script::new(&tokenizer, text)), harmony, question());
         chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
         let reply = chat.reply(&mut |_| true).unwrap();
-        assert_eq!(reply.ending, Ending::Answered, "{text}");
+        assert_eq!(reply.reason, StopReason::End, "{text}");
         assert_eq!(chat.messages.last().unwrap().text(), "77", "{text}");
     }
 }

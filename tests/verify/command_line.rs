@@ -244,7 +244,7 @@ fn f32_model(place: &Path) -> String {
         ..ModelConfig::nano()
     };
     let model = ossia::model::Transformer::random(&config, 3);
-    ossia::checkpoint::save(&model, &place.join("f32")).unwrap();
+    ossia::checkpoint::save_weights(&model, &place.join("f32")).unwrap();
     "f32".into()
 }
 

@@ -4,9 +4,9 @@ use crate::common::{Reference, assert_close, reference_path};
 use crate::model::CHECKPOINTS;
 use ossia::checkpoint;
 use ossia::config::ModelConfig;
-use ossia::generate::sampler::distribution;
+use ossia::generate::sampler::{distribution, penalize};
 use ossia::generate::trace::{first_difference, trace};
-use ossia::generate::{Generator, Sampler, Sampling, Stop, TextStream};
+use ossia::generate::{Generator, Sampler, Sampling, StopReason, TextStream};
 use ossia::layers::Layer;
 use ossia::model::Transformer;
 use ossia::tensor::{array, slice};
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 const LOGITS: [f32; 5] = [1.0, 3.0, 2.0, 3.0, -1.0];
 
 fn kept(sampling: Sampling) -> Vec<u32> {
-    let mut kept = distribution(&LOGITS, &[], &sampling);
+    let mut kept = distribution(&LOGITS, &sampling);
     kept.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     kept.into_iter().map(|(token, _)| token).collect()
 }
@@ -56,7 +56,7 @@ proptest! {
             1 => Sampling { min_p: 0.0, ..all },
             _ => all,
         };
-        let mut found = distribution(&logits, &[], &sampling);
+        let mut found = distribution(&logits, &sampling);
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let expected = naive_distribution(&logits, &sampling);
         // Only a token that stands exactly at a border may fall to either side of it.
@@ -92,7 +92,7 @@ fn generation_filters_keep_the_right_tokens() {
 
 #[test]
 fn generation_probabilities_are_a_softmax_with_temperature() {
-    let p = distribution(&LOGITS, &[], &Sampling { temperature: 2.0, ..Sampling::default() });
+    let p = distribution(&LOGITS, &Sampling { temperature: 2.0, ..Sampling::default() });
     let total: f32 = LOGITS.iter().map(|z| (z / 2.0).exp()).sum();
     for (token, p) in p {
         assert!((p - (LOGITS[token as usize] / 2.0).exp() / total).abs() < 1e-6);
@@ -101,11 +101,17 @@ fn generation_probabilities_are_a_softmax_with_temperature() {
 
 #[test]
 fn generation_repetition_penalty_divides_what_was_seen_and_multiplies_below_zero() {
-    let penalized = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
-    let with = distribution(&LOGITS, &[1, 4, 1], &penalized);
-    let changed = [1.0, 1.5, 2.0, 3.0, -2.0];
-    let expected = distribution(&changed, &[], &Sampling::default());
-    assert_eq!(with, expected);
+    let mut penalized = LOGITS;
+    penalize(&mut penalized, &[1, 4, 99].into(), 2.0);
+    assert_eq!(penalized, [1.0, 1.5, 2.0, 3.0, -2.0]);
+    // A sampler penalizes each token of the text once, however often the text has it.
+    let mut sampler = Sampler::new(Sampling { repetition_penalty: 2.0, temperature: 0.0, ..Sampling::default() });
+    sampler.restart(&[3, 3]);
+    assert_eq!(sampler.sample(&LOGITS), 1);
+    sampler.see(1);
+    assert_eq!(sampler.sample(&LOGITS), 2, "1 and 3 have 1.5 now");
+    sampler.restart(&[]);
+    assert_eq!(sampler.sample(&LOGITS), 1, "a new text has no tokens yet");
 }
 
 #[test]
@@ -114,14 +120,14 @@ fn generation_draws_follow_the_probabilities_and_the_seed() {
     let mut sampler = Sampler::new(sampling(1));
     let n = 20_000;
     let mut counts = [0; 5];
-    (0..n).for_each(|_| counts[sampler.sample(&LOGITS, &[]) as usize] += 1);
-    for (token, p) in distribution(&LOGITS, &[], &Sampling::default()) {
+    (0..n).for_each(|_| counts[sampler.sample(&LOGITS) as usize] += 1);
+    for (token, p) in distribution(&LOGITS, &Sampling::default()) {
         let (share, sigma) = (counts[token as usize] as f32 / n as f32, (p * (1.0 - p) / n as f32).sqrt());
         assert!((share - p).abs() < 5.0 * sigma, "token {token}: {share}, expected {p}");
     }
     let draw = |seed| {
         let mut sampler = Sampler::new(sampling(seed));
-        (0..50).map(|_| sampler.sample(&LOGITS, &[])).collect::<Vec<_>>()
+        (0..50).map(|_| sampler.sample(&LOGITS)).collect::<Vec<_>>()
     };
     assert_eq!(draw(7), draw(7));
     assert_ne!(draw(7), draw(8));
@@ -145,16 +151,15 @@ fn generation_with_a_cache_takes_the_tokens_that_no_cache_would() {
     let mut text = vec![3, 1, 4, 1, 5];
     let mut generated = Vec::new();
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
-    let stop = Generator::new(&model, &text, greedy.clone()).unwrap().run(25, &[], |token| {
-        generated.push(token);
-        true
-    });
-    assert_eq!(stop, Stop::Length);
+    let mut generator = Generator::new(&model, &text, greedy.clone()).unwrap();
+    let mut generation = generator.generate(25, &[]);
+    generated.extend(generation.by_ref().map(Result::unwrap));
+    assert_eq!(generation.reason(), StopReason::MaxTokens);
     for token in generated {
         let all = ndarray::Array2::from_shape_vec((1, text.len()), text.clone()).unwrap();
         let logits = model.logits(&model.forward(all.view(), None).hidden);
         let last = &logits.data()[logits.data().len() - 30..];
-        assert_eq!(distribution(last, &[], &greedy)[0].0, token);
+        assert_eq!(distribution(last, &greedy)[0].0, token);
         text.push(token);
     }
 }
@@ -225,10 +230,11 @@ fn what_is_not_a_number_is_never_drawn() {
     let broken = [f32::NAN, 1.0, f32::NAN, 2.0];
     for temperature in [0.0, 1.0] {
         let sampling = Sampling { temperature, top_p: 0.9, min_p: 0.5, ..Sampling::default() };
-        assert!(distribution(&broken, &[], &sampling).iter().all(|&(token, p)| token % 2 == 1 && p.is_finite()));
-        assert_eq!(distribution(&[f32::NAN; 3], &[], &sampling).len(), 1);
-        let strong = Sampling { repetition_penalty: 1e-40, ..sampling };
-        assert_eq!(distribution(&[1.0, 2.0], &[0], &strong), [(0, 1.0)], "an infinity wins");
+        assert!(distribution(&broken, &sampling).iter().all(|&(token, p)| token % 2 == 1 && p.is_finite()));
+        assert_eq!(distribution(&[f32::NAN; 3], &sampling).len(), 1);
+        let mut strong = [1.0, 2.0];
+        penalize(&mut strong, &[0].into(), 1e-40);
+        assert_eq!(distribution(&strong, &sampling), [(0, 1.0)], "an infinity wins");
     }
     let mut model = small();
     model.parameters_mut().pop().unwrap().tensor_mut().data_mut()[0] = f32::NAN;
@@ -240,15 +246,10 @@ fn what_is_not_a_number_is_never_drawn() {
 #[test]
 fn no_id_beyond_the_tokenizer_is_drawn() {
     let model = small();
-    let drawn = |below: usize| {
-        let mut drawn = Vec::new();
-        let mut generator = Generator::new(&model, &[29], Sampling { repetition_penalty: 1.1, ..Sampling::default() });
-        generator = generator.map(|generator| generator.below(below));
-        generator.unwrap().run(30, &[], |token| {
-            drawn.push(token);
-            true
-        });
-        drawn
+    let drawn = |below: usize| -> Vec<u32> {
+        let sampling = Sampling { repetition_penalty: 1.1, vocabulary: Some(below), ..Sampling::default() };
+        let mut generator = Generator::new(&model, &[29], sampling).unwrap();
+        generator.generate(30, &[]).map(Result::unwrap).collect()
     };
     assert!(drawn(30).iter().any(|&token| token >= 7), "else the next line shows nothing");
     assert!(drawn(7).iter().all(|&token| token < 7));
@@ -260,21 +261,18 @@ fn generation_stops_for_every_reason() {
     let model = small();
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
     let run = |n: usize, stop: &dyn Fn(u32) -> Vec<u32>, most: usize| {
-        let mut count = 0;
         let mut generator = Generator::new(&model, &[1, 2], greedy.clone()).unwrap();
-        let first = distribution(generator.logits(), &[], &greedy)[0].0;
-        let reason = generator.run(n, &stop(first), |_| {
-            count += 1;
-            count < most
-        });
-        (reason, count)
+        let first = distribution(generator.logits(), &greedy)[0].0;
+        let mut generation = generator.generate(n, &stop(first));
+        let count = generation.by_ref().take(most).filter(|token| token.is_ok()).count();
+        (generation.reason(), count)
     };
-    assert_eq!(run(5, &|_| vec![], 99), (Stop::Length, 5));
-    assert_eq!(run(0, &|_| vec![], 99), (Stop::Length, 0));
-    assert_eq!(run(5, &|_| vec![], 3), (Stop::Receiver, 3));
-    assert_eq!(run(5, &|first| vec![first], 99), (Stop::EndToken, 0));
+    assert_eq!(run(5, &|_| vec![], 99), (StopReason::MaxTokens, 5));
+    assert_eq!(run(0, &|_| vec![], 99), (StopReason::MaxTokens, 0));
+    assert_eq!(run(5, &|_| vec![], 3), (StopReason::Interrupted, 3));
+    assert_eq!(run(5, &|first| vec![first], 99), (StopReason::End, 0));
     // 40 positions: two of the prompt, and the last token drawn needs none.
-    assert_eq!(run(1000, &|_| vec![], 999), (Stop::ContextFull, 39));
+    assert_eq!(run(1000, &|_| vec![], 999), (StopReason::ContextFull, 39));
 }
 
 #[test]
@@ -357,7 +355,7 @@ fn generation_after_save_and_load_has_the_same_bits() {
     let directory = tempfile::tempdir().unwrap();
     let config = ModelConfig { dense_layers: vec![1], dense_intermediate_size: 20, tied: false, ..small().config };
     let model = Transformer::random(&config, 5);
-    checkpoint::save(&model, directory.path()).unwrap();
+    checkpoint::save_weights(&model, directory.path()).unwrap();
     let opened = checkpoint::load_trainable(directory.path()).unwrap();
     assert_eq!(opened.config, model.config);
     for (a, b) in model.parameters().into_iter().zip(opened.parameters()) {

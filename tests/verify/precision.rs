@@ -2,7 +2,7 @@
 
 use crate::common::assert_close;
 use ndarray::Array2;
-use ossia::checkpoint::{Arithmetic, Form, Layout, SaveOptions, load, load_with, save, save_as};
+use ossia::checkpoint::{Arithmetic, Form, Layout, SaveOptions, load, load_with, save_as, save_weights};
 use ossia::config::ModelConfig;
 use ossia::data::Windows;
 use ossia::layers::{KvCache, Layer};
@@ -121,7 +121,7 @@ fn precision_is_measured_as_a_divergence() {
 fn precision_refuses_rows_that_are_not_whole_blocks() {
     let directory = tempfile::tempdir().unwrap();
     let config = ModelConfig { hidden_size: 48, ..ModelConfig::nano() };
-    save(&Transformer::random(&config, 1), directory.path()).unwrap();
+    save_weights(&Transformer::random(&config, 1), directory.path()).unwrap();
     let fast = |path: &Path| load_with(path, FAST).map(|_| ()).unwrap_err().to_string();
     let message = fast(directory.path());
     assert!(message.contains("rows of 48 are not whole blocks of 32"), "{message}");

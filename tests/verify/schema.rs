@@ -2,7 +2,8 @@
 
 mod refused;
 
-use ossia::schema::{Choice, Guide, Vocabulary};
+use ossia::generate::{Guided, Next, StopReason};
+use ossia::schema::{Guide, Vocabulary};
 use ossia::tasks::arithmetic;
 use ossia::tokenizer::{TokenSet, Tokenizer, o200k_harmony};
 use proptest::prelude::*;
@@ -28,13 +29,14 @@ fn any(set: &TokenSet, rng: &mut ChaCha8Rng) -> Option<u32> {
 /// A text drawn at random, of at most so many tokens with its end.
 fn write(guide: &mut Guide, tokenizer: &Tokenizer, budget: usize, rng: &mut ChaCha8Rng) -> String {
     guide.restart();
+    let mut guided = Guided::unlimited(guide, tokenizer, usize::MAX);
     let mut ids = Vec::new();
     loop {
         assert!(ids.len() < budget, "no end within {budget} tokens: {:?}", tokenizer.decode(&ids));
-        match guide.choose(budget - ids.len(), tokenizer, &mut |allowed| any(allowed, rng)) {
-            Choice::Token(id) => ids.push(id),
-            Choice::End => return String::from_utf8(tokenizer.decode_bytes(&ids).unwrap()).unwrap(),
-            Choice::Exhausted => panic!("nothing is allowed behind {:?}", tokenizer.decode(&ids)),
+        match guided.choose(budget - ids.len(), &mut |allowed| any(allowed, rng)) {
+            Next::Chosen(id) => ids.push(id),
+            Next::Stop(StopReason::End) => return String::from_utf8(tokenizer.decode_bytes(&ids).unwrap()).unwrap(),
+            other => panic!("{other:?} behind {:?}", tokenizer.decode(&ids)),
         }
     }
 }

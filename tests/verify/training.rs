@@ -6,15 +6,15 @@ use ndarray::Array2;
 use ossia::checkpoint;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Windows};
-use ossia::error::{Error, Result};
+use ossia::error::Error;
 use ossia::layers::Layer;
 use ossia::model::Transformer;
 use ossia::parameter::{Parameter, Role};
 use ossia::tensor::{Gradients, Tensor, array, slice};
 use ossia::train::adamw::{AdamW, Hyperparameters, decays};
 use ossia::train::run::{RunDirectory, RunSettings};
-use ossia::train::trainer::{Monitor, Outcome, Settings, Trainer};
 use ossia::train::{Evaluation, EvaluationSet, Metrics, Schedule, evaluate, metrics};
+use ossia::train::{Monitor, Outcome, Recorder, Settings, Trainer};
 use std::path::Path;
 
 fn hyperparameters() -> Hyperparameters {
@@ -187,68 +187,52 @@ fn training_that_checkpoints_activations_has_the_same_gradients_bit_for_bit() {
     }
 }
 
-/// Keeps a run directory, and stops after some steps.
-struct Recorder {
-    run: Option<RunDirectory>,
+/// Notes down what happens, and interrupts after some steps.
+struct Notes {
     stop_after: u64,
     losses: Vec<u32>,
     evaluations: Vec<(u64, f64)>,
-    saves: Vec<u64>,
 }
 
-impl Recorder {
-    fn new(run: Option<RunDirectory>, stop_after: u64) -> Self {
-        Self { run, stop_after, losses: Vec::new(), evaluations: Vec::new(), saves: Vec::new() }
+impl Notes {
+    fn new(stop_after: u64) -> Self {
+        Self { stop_after, losses: Vec::new(), evaluations: Vec::new() }
     }
 }
 
-impl Monitor for Recorder {
-    fn stepped(&mut self, trainer: &Trainer, loss: f32, metrics: Option<&Metrics>) -> Result<()> {
+impl Monitor for Notes {
+    fn stepped(&mut self, trainer: &Trainer, loss: f32, metrics: Option<&Metrics>) {
         self.losses.push(loss.to_bits());
         assert_eq!(metrics.unwrap().step, trainer.step_count());
-        self.run.as_ref().map_or(Ok(()), |run| metrics.unwrap().append(&run.metrics()))
     }
-    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, _: bool) -> Result<()> {
+    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, _: bool, sample: Option<&str>) {
         self.evaluations.push((trainer.step_count(), evaluation.loss));
-        Ok(())
-    }
-    fn save(&mut self, trainer: &Trainer) -> Result<()> {
-        self.saves.push(trainer.step_count());
-        self.run.as_ref().map_or(Ok(()), |run| run.save(trainer))
+        assert_eq!(sample, None, "there is no tokenizer");
     }
     fn interrupted(&self) -> bool {
         self.losses.len() as u64 >= self.stop_after
     }
 }
 
+fn recorder(run: &RunDirectory) -> Recorder {
+    Recorder::new(run.clone(), None)
+}
+
 fn run_settings(settings: Settings) -> RunSettings {
-    RunSettings {
-        task: None,
-        preset: "test".into(),
-        data: vec!["builtin".into()],
-        eval_data: vec![],
-        field: "text".into(),
-        validation_fraction: 0.1,
-        stories: 10,
-        settings,
-        version: 1,
-    }
+    RunSettings { preset: "test".into(), validation_fraction: 0.1, stories: 10, settings, ..RunSettings::default() }
 }
 
 fn go_on(run: &RunDirectory, settings: Settings) -> Trainer {
     let saved = run.resume(settings.adamw.clone()).unwrap();
-    let batches = Batches::from_cursor(windows(), settings.batch_size, settings.seed, saved.cursor).unwrap();
-    assert_eq!(saved.fingerprint, batches.windows().fingerprint());
-    let (model, optimizer, best_loss) = (saved.model, saved.optimizer, saved.best_loss);
-    Trainer { model, settings, optimizer, batches, evaluation: trainer(self::settings(1, 1, 4)).evaluation, best_loss }
+    assert_eq!(saved.fingerprint, windows().fingerprint());
+    Trainer::resume(saved, settings, windows(), trainer(self::settings(1, 1, 4)).evaluation).unwrap()
 }
 
 #[test]
 fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
     let mut uninterrupted = trainer(settings(20, 2, 4));
-    let mut whole = Recorder::new(None, u64::MAX);
-    assert_eq!(uninterrupted.run(&mut whole).unwrap(), Outcome::Finished);
-    assert_eq!(whole.saves, [3, 6, 9, 12, 15, 18, 20]);
+    let mut whole = Notes::new(u64::MAX);
+    assert_eq!(uninterrupted.run(None, &mut whole).unwrap(), Outcome::Finished);
     assert_eq!(whole.evaluations.iter().map(|e| e.0).collect::<Vec<_>>(), [4, 8, 12, 16, 20]);
     assert!(whole.evaluations[4].1 < whole.evaluations[0].1, "it learns");
 
@@ -258,9 +242,9 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
     let mut losses = Vec::new();
     let mut part = trainer(settings(20, 2, 4));
     for stop_after in [7, 6, u64::MAX] {
-        let mut recorder = Recorder::new(Some(run.clone()), stop_after);
-        let outcome = part.run(&mut recorder).unwrap();
-        losses.extend(recorder.losses);
+        let mut notes = Notes::new(stop_after);
+        let outcome = part.run(Some(&recorder(&run)), &mut notes).unwrap();
+        losses.extend(notes.losses);
         if outcome == Outcome::Interrupted {
             part = go_on(&run, settings(20, 2, 4));
         }
@@ -274,6 +258,27 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
     let opened = checkpoint::load_trainable(run.path()).unwrap();
     assert_eq!(opened.parameters()[3].tensor().data(), part.model.parameters()[3].tensor().data());
     assert_eq!(run.read_settings().unwrap(), run_settings(settings(20, 2, 4)));
+}
+
+#[test]
+fn training_saves_every_few_steps_and_after_the_last() {
+    /// Reads which step is saved whenever a step was taken.
+    struct Saves(RunDirectory, Vec<u64>);
+    impl Monitor for Saves {
+        fn stepped(&mut self, _: &Trainer, _: f32, _: Option<&Metrics>) {
+            self.1.extend(self.0.resume(hyperparameters()).map(|saved| saved.optimizer.steps()));
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let run = RunDirectory::new(directory.path().join("run"));
+    run.create(&run_settings(settings(8, 1, 4)), &small()).unwrap();
+    let mut saves = Saves(run.clone(), Vec::new());
+    trainer(settings(8, 1, 4)).run(Some(&recorder(&run)), &mut saves).unwrap();
+    assert_eq!(saves.1, [3, 3, 3, 6, 6], "at the steps 4 to 8");
+    assert_eq!(run.resume(hyperparameters()).unwrap().optimizer.steps(), 8);
+    let lines = metrics::read(&run.metrics(), 8).unwrap();
+    assert_eq!(lines.iter().map(|line| line.step).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(run.file("loss.svg").exists() == cfg!(feature = "plots") && run.file("best/model.safetensors").exists());
 }
 
 #[test]
@@ -294,14 +299,14 @@ fn training_stops_at_a_loss_that_is_not_finite_and_keeps_what_was_saved() {
     let run = RunDirectory::new(directory.path().join("run"));
     run.create(&run_settings(settings(9, 1, 4)), &small()).unwrap();
     let mut part = trainer(settings(9, 1, 4));
-    part.run(&mut Recorder::new(Some(run.clone()), 3)).unwrap();
+    part.run(Some(&recorder(&run)), &mut Notes::new(3)).unwrap();
     let kept = std::fs::read(run.file("state.safetensors")).unwrap();
     for parameter in part.model.parameters_mut() {
         if parameter.name() == "norm.weight" {
             parameter.tensor_mut().data_mut().fill(f32::INFINITY);
         }
     }
-    let error = part.run(&mut Recorder::new(Some(run.clone()), u64::MAX)).unwrap_err();
+    let error = part.run(Some(&recorder(&run)), &mut Notes::new(u64::MAX)).unwrap_err();
     assert!(matches!(&error, Error::NotFinite { step: 4, tensor } if tensor == "the loss"), "{error}");
     assert_eq!(std::fs::read(run.file("state.safetensors")).unwrap(), kept);
 }

@@ -23,9 +23,11 @@
 mod conversation;
 mod question;
 mod quiz;
+mod run;
 mod working;
 
 pub use conversation::{conversation, documents, python, system, tokenizer};
 pub use question::{Question, Wording};
 pub use quiz::{Answer, Score, ask, quiz};
+pub use run::{SYSTEM, sample, save_system};
 pub use working::working;

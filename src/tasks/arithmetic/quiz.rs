@@ -1,9 +1,9 @@
 //! Held-out questions, answered in a chat and checked exactly.
 
 use super::{Question, Wording, conversation};
-use crate::chat::{Chat, Ending};
+use crate::chat::Chat;
 use crate::error::Result;
-use crate::generate::Sampling;
+use crate::generate::{Sampling, StopReason};
 use crate::harmony::{Effort, Harmony, Message};
 use crate::kernels::parallel;
 use crate::model::Transformer;
@@ -48,7 +48,7 @@ pub fn ask(
     let mut chat = Chat::new(model, Harmony::new(tokenizer)?, greedy, messages)?;
     let mut reply = chat.reply(&mut |_| true)?;
     let mut analysis = reply.analysis;
-    if let (Question::Product(a, b), Ending::Call(_)) = (question, &reply.ending)
+    if let (Question::Product(a, b), StopReason::ToolCall(_)) = (question, &reply.reason)
         && chat.messages.last().is_some_and(|call| call.text() == format!("print({a}*{b})"))
     {
         chat.messages.push(Message::from_tool("python", format!("{}\n", a * b)).on("analysis"));

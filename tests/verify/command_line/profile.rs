@@ -55,7 +55,7 @@ fn command_line_profiles_prompt_and_text_apart() {
     let place = tempfile::tempdir().unwrap();
     let windows = vec![Some(16), None];
     let sizes = ModelConfig { layers: 2, windows, vocab_size: 640, hidden_size: 32, ..ModelConfig::nano() };
-    ossia::checkpoint::save(&Transformer::random(&sizes, 0), &place.path().join("f32")).unwrap();
+    ossia::checkpoint::save_weights(&Transformer::random(&sizes, 0), &place.path().join("f32")).unwrap();
     succeed(&["quantize", "f32", "model"], place.path());
     std::fs::copy(reference_path("tokenizer/tokenizer.json"), place.path().join("model/tokenizer.json")).unwrap();
     // Of the three new tokens, the last is not run.

@@ -1,7 +1,8 @@
 //! Python as a model uses it.
 
 use crate::chat::Script;
-use ossia::chat::{Chat, Ending};
+use ossia::chat::Chat;
+use ossia::generate::StopReason;
 use ossia::harmony::{Effort, Harmony, Message, Purpose, Role};
 use ossia::tasks::arithmetic;
 use ossia::tools::Toolbox;
@@ -144,10 +145,10 @@ fn tools_python_in_a_conversation() {
     let mut chat = Chat::with(Box::new(Script::new(&tokenizer, recorded)), harmony, question);
     let Some(python) = session() else { return };
     let mut tools = Toolbox { python: Some(python), ..Toolbox::default() };
-    assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Call("python".into()));
+    assert_eq!(chat.reply(&mut |_| true).unwrap().reason, StopReason::ToolCall("python".into()));
     let answer = tools.answer(chat.messages.last().unwrap()).unwrap();
     chat.messages.push(answer);
-    assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Answered);
+    assert_eq!(chat.reply(&mut |_| true).unwrap().reason, StopReason::End);
     let said: Vec<String> = chat.messages[2..].iter().map(|message| message.text()).collect();
     assert_eq!(said, ["print(347*285)", "98895\n", "98895"]);
     let rendered = harmony.render(&chat.messages, Purpose::Raw, false).unwrap();

@@ -2,7 +2,8 @@
 
 use super::Called;
 use crate::chat::Script;
-use ossia::chat::{Chat, Ending};
+use ossia::chat::Chat;
+use ossia::generate::StopReason;
 use ossia::harmony::{Harmony, Message, Purpose, Role, SystemContent};
 use ossia::tokenizer::o200k_harmony;
 use ossia::tools::Toolbox;
@@ -273,12 +274,12 @@ fn tools_browser_in_a_conversation() {
     script.context = 10_000;
     let mut chat = Chat::with(Box::new(script), harmony, question);
     for call in ["browser.search", "browser.open"] {
-        assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Call(call.into()));
+        assert_eq!(chat.reply(&mut |_| true).unwrap().reason, StopReason::ToolCall(call.into()));
         let answer = tools.answer(chat.messages.last().unwrap()).unwrap();
         assert_eq!((answer.name.as_deref(), answer.channel.as_deref()), (Some(call), Some("analysis")));
         chat.messages.push(answer);
     }
-    assert_eq!(chat.reply(&mut |_| true).unwrap().ending, Ending::Answered);
+    assert_eq!(chat.reply(&mut |_| true).unwrap().reason, StopReason::End);
     let citations = tools.browser.unwrap().citations(&chat.messages.last().unwrap().text());
     assert_eq!(citations[0].url, "document:///trap.txt");
     let ids = harmony.render(&chat.messages, Purpose::Raw, false).unwrap();

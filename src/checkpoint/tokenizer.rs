@@ -1,0 +1,71 @@
+//! The tokenizer in a model directory.
+
+use super::load::{Arithmetic, load_with};
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::model::Transformer;
+use crate::tokenizer::Tokenizer;
+use std::path::Path;
+
+/// The file with the vocabulary and the merges.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// The file that tells transformers how to open them.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// Opens a model directory to be run, with its tokenizer. Weights stay in their files.
+///
+/// # Errors
+/// One line that names the file, and the key or tensor, that is missing, malformed or contradicts the configuration; and
+/// if the tokenizer has more tokens than the model has rows.
+pub fn open(directory: impl AsRef<Path>) -> Result<(Transformer, Tokenizer)> {
+    open_with(directory, Arithmetic::default())
+}
+
+/// Like [`open`], for a model that computes in another arithmetic.
+///
+/// # Errors
+/// Those of [`open`]; and if a weight that is to be rounded has rows that are not whole blocks of 32.
+pub fn open_with(directory: impl AsRef<Path>, arithmetic: Arithmetic) -> Result<(Transformer, Tokenizer)> {
+    let model = load_with(&directory, arithmetic)?;
+    let path = directory.as_ref().join(TOKENIZER);
+    let tokenizer = tokenizer_of(&model, &path)?;
+    let (found, rows) = (tokenizer.vocab_size(), model.config.vocab_size);
+    if found > rows {
+        return Err(Error::file(path, format!("has ids up to {}; config.json's vocab_size is {rows}", found - 1)));
+    }
+    Ok((model, tokenizer))
+}
+
+/// Returns the tokenizer beside a model. OpenAI's own layout has none: it is the one of gpt-oss, which the binary contains.
+fn tokenizer_of(model: &Transformer, path: &Path) -> Result<Tokenizer> {
+    #[cfg(feature = "o200k")]
+    if !path.exists() && model.config.vocab_size == crate::tokenizer::o200k_harmony::VOCAB as usize {
+        return Ok(crate::tokenizer::o200k_harmony().clone());
+    }
+    _ = model;
+    Tokenizer::load(path)
+}
+
+/// Writes `tokenizer.json` and `tokenizer_config.json`, each atomically. `context` is the longest text of the model.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn save_tokenizer(tokenizer: &Tokenizer, directory: &Path, context: usize) -> Result<()> {
+    write_atomically(&directory.join(TOKENIZER), tokenizer.to_json().as_bytes())?;
+    write_atomically(&directory.join(TOKENIZER_CONFIG), tokenizer.tokenizer_config_json(context).as_bytes())
+}
+
+/// Copies the files of the tokenizer, if there are any, from one model directory to another.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
+    for name in [TOKENIZER, TOKENIZER_CONFIG] {
+        let source = from.join(name);
+        if source.exists() {
+            let content = std::fs::read(&source).map_err(|e| Error::io(&source, "read", e))?;
+            write_atomically(&to.join(name), &content)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! The settings of a run, apart from the model and the data.       Book: training.md
+
+use super::adamw::Hyperparameters;
+use super::schedule::Schedule;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Everything that determines a run, apart from the model and the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The number of optimizer steps.
+    pub steps: u64,
+    /// Windows per micro-batch.
+    pub batch_size: usize,
+    /// Tokens per window.
+    pub context: usize,
+    /// Micro-batches per step. Their gradients are averaged.
+    pub accumulate: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// Steps in which the learning rate rises linearly.
+    pub warmup: u64,
+    /// The course of the learning rate after that.
+    pub schedule: Schedule,
+    /// The hyperparameters of the optimizer.
+    pub adamw: Hyperparameters,
+    /// The seed of the parameters and of the order of the windows.
+    pub seed: u64,
+    /// Steps between two logged ones; 0 logs only the first and the last.
+    pub log_every: u64,
+    /// Steps between two evaluations; 0 evaluates only after the last step.
+    pub eval_every: u64,
+    /// Steps between two checkpoints; 0 saves only after the last step.
+    pub save_every: u64,
+}
+
+impl Default for Settings {
+    /// Returns the settings of `ossia train`: 1,000 steps of 8 windows of 256 tokens, which suit the preset nano.
+    fn default() -> Self {
+        Self::new(1_000, 8, 256, 2e-3)
+    }
+}
+
+impl Settings {
+    /// Creates settings with a warm-up of a twentieth of the steps, and five evaluations and checkpoints.
+    pub fn new(steps: u64, batch_size: usize, context: usize, learning_rate: f64) -> Self {
+        let fifth = (steps / 5).max(1);
+        Self {
+            steps,
+            batch_size,
+            context,
+            accumulate: 1,
+            learning_rate,
+            warmup: (steps / 20).max(1),
+            schedule: Schedule::Cosine,
+            adamw: Hyperparameters::default(),
+            seed: 0,
+            log_every: 10,
+            eval_every: fifth,
+            save_every: fifth,
+        }
+    }
+
+    /// Returns the number of steps, the batch size and the learning rate that suit a preset, or the task that it is to learn.
+    pub fn suited(preset: &str, is_task: bool) -> (u64, usize, f64) {
+        match preset {
+            "nano" if is_task => (2_500, 16, 2e-3),
+            "nano" => (1_000, 8, 2e-3),
+            "tiny" => (1_000, 16, 2e-3),
+            "small" => (4_000, 4, 1e-3),
+            _ => (4_000, 4, 5e-4),
+        }
+    }
+
+    /// Checks that every number is in its range. A message names the setting as the flag of `ossia train`.
+    ///
+    /// # Errors
+    /// The first number that is not.
+    pub fn check(&self) -> Result<()> {
+        let Hyperparameters { beta1, beta2, weight_decay, clip, .. } = self.adamw;
+        let unit = |x: f64| (0.0..1.0).contains(&x);
+        let checks = [
+            ("steps", self.steps as f64, self.steps > 0, "at least 1"),
+            ("accumulate", self.accumulate as f64, (1..=1 << 16).contains(&self.accumulate), "1 to 65536"),
+            ("learning-rate", self.learning_rate, self.learning_rate > 0.0, "more than 0"),
+            ("beta1", beta1, unit(beta1), "0 to 1, without 1"),
+            ("beta2", beta2, unit(beta2), "0 to 1, without 1"),
+            ("weight-decay", weight_decay, weight_decay >= 0.0, "0 or more"),
+            ("clip", clip, clip > 0.0, "more than 0, and finite"),
+        ];
+        match checks.iter().find(|(_, value, in_range, _)| !in_range || !value.is_finite()) {
+            Some((flag, value, _, expected)) => Err(Error::argument(format!("--{flag} {value}: expected {expected}"))),
+            None => Ok(()),
+        }
+    }
+}
