@@ -4,51 +4,33 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each module may import of the crate. Everyone may import `error`, and any module itself.
-const MAY_IMPORT: [(&str, &[&str]); 25] = [
-    ("error", &[]),
-    ("tensor", &["kernels", "profile"]),
-    ("ops", &["parameter", "tensor", "kernels", "profile"]),
-    ("tokenizer", &[]),
-    ("layers", &["ops", "parameter", "tensor", "config"]),
-    ("kernels", &["mxfp4"]),
-    ("parameter", &["tensor", "kernels", "stored"]),
-    ("model", &["layers", "ops", "parameter", "tensor", "config"]),
-    ("config", &[]),
-    (
-        "train",
-        &[
-            "model",
-            "checkpoint",
-            "data",
-            "layers",
-            "ops",
-            "parameter",
-            "tensor",
-            "kernels",
-            "config",
-            "files",
-            "profile",
-        ],
-    ),
-    ("data", &["tokenizer"]),
-    ("files", &[]),
-    ("generate", &["model", "checkpoint", "schema", "tokenizer", "layers", "ops", "tensor", "kernels"]),
-    ("mxfp4", &[]),
-    ("profile", &[]),
-    ("stored", &["kernels", "mxfp4"]),
-    (
-        "checkpoint",
-        &["model", "layers", "parameter", "tokenizer", "tensor", "kernels", "stored", "mxfp4", "config", "files"],
-    ),
-    ("harmony", &["tokenizer"]),
-    ("chat", &["harmony", "schema", "generate", "model", "tokenizer"]),
-    ("tasks", &["chat", "harmony", "generate", "model", "data", "tokenizer", "kernels", "files"]),
-    ("schema", &["tokenizer"]),
-    ("tools", &["harmony", "tokenizer"]),
-    ("cli", &["*"]),
-    ("book", &[]),
-    ("main", &["*"]),
+/// The modules of the crate that each module may import. Every module may also import `error` and itself.
+const MAY_IMPORT: [(&str, &str); 25] = [
+    ("error", ""),
+    ("tensor", "kernels profile"),
+    ("ops", "parameter tensor kernels profile"),
+    ("tokenizer", ""),
+    ("layers", "ops parameter tensor config"),
+    ("kernels", "mxfp4"),
+    ("parameter", "tensor kernels stored"),
+    ("model", "layers ops parameter tensor config"),
+    ("config", ""),
+    ("train", "tasks harmony model checkpoint data tokenizer layers ops parameter tensor kernels config files profile"),
+    ("data", "tokenizer"),
+    ("files", ""),
+    ("generate", "model checkpoint schema tokenizer layers ops tensor kernels"),
+    ("mxfp4", ""),
+    ("profile", ""),
+    ("stored", "kernels mxfp4"),
+    ("checkpoint", "model layers parameter tokenizer tensor kernels stored mxfp4 config files"),
+    ("harmony", "tokenizer"),
+    ("chat", "harmony schema generate model tokenizer"),
+    ("tasks", "chat harmony generate model data tokenizer kernels files"),
+    ("schema", "tokenizer"),
+    ("tools", "harmony tokenizer"),
+    ("cli", "*"),
+    ("book", ""),
+    ("main", "*"),
 ];
 
 /// A file that is longer asks for a better cut.
@@ -112,7 +94,7 @@ fn top_level(list: &str) -> Vec<String> {
 
 #[test]
 fn architecture_modules_import_only_what_stands_below_them() {
-    let may: BTreeMap<&str, &[&str]> = MAY_IMPORT.into_iter().collect();
+    let may: BTreeMap<&str, &str> = MAY_IMPORT.into_iter().collect();
     let mut wrong = Vec::new();
     for path in sources(&root().join("src")) {
         let module = module_of(&path);
@@ -120,6 +102,7 @@ fn architecture_modules_import_only_what_stands_below_them() {
             continue;
         }
         let allowed = may.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no row in the table"));
+        let allowed: Vec<&str> = allowed.split_whitespace().collect();
         for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
             for import in imports(line) {
                 let fine = import == module

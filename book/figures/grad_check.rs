@@ -13,9 +13,10 @@ const EPS: f32 = 1e-5;
 /// An operation, and the colour and name of its curve, and where the name stands.
 type Curve<'a> = (&'a dyn Fn(&Tensor) -> Tensor, RGBColor, &'static str, (f32, f32));
 
-/// Numbers without a pattern, from −1 to 1.
+/// Numbers without a pattern, from −1 to 1. Computed in f64, because the last bit of an f32 sine depends on whether the
+/// compiler or the C library computes it, and the last digits of the figure depend on that bit.
 fn numbers(shape: &[usize], seed: u32) -> Array {
-    let one = |i: usize| ((i as f32 + 1.0) * 12.9898 + seed as f32 * 78.233).sin();
+    let one = |i: usize| ((i as f64 + 1.0) * 12.9898 + f64::from(seed) * 78.233).sin() as f32;
     array(shape, (0..shape.iter().product()).map(one).collect())
 }
 
@@ -65,7 +66,7 @@ pub fn steps(paper: Paper, _: &Lazy) -> Drawing {
     ];
     for (f, colour, name, at) in curves {
         let points: Vec<(f32, f32)> = (0..=36)
-            .map(|i| 10_f32.powf(-6.0 + i as f32 / 6.0))
+            .map(|i| 10_f64.powf(-6.0 + f64::from(i) / 6.0) as f32)
             .map(|h| (h, worst(f, h)))
             .filter(|(_, error)| *error > 0.0)
             .collect();

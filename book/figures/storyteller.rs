@@ -11,9 +11,10 @@ use ossia::ops::{linear::linear, rms_norm::rms_norm, rope::rope};
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::material::windows;
-use ossia::train::{AdamW, Settings, Trainer};
+use ossia::train::{AdamW, RunDirectory, Settings, Trainer};
 use std::cell::LazyCell;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// A model that learned to tell stories.
 pub struct Storyteller {
@@ -27,6 +28,9 @@ pub struct Storyteller {
     pub losses: Vec<f32>,
 }
 
+/// The file of the loads and losses of a saved storyteller.
+const CURVES: &str = "curves.json";
+
 /// Trained when it is first looked into.
 pub type Lazy = LazyCell<Storyteller>;
 
@@ -34,8 +38,24 @@ pub type Lazy = LazyCell<Storyteller>;
 pub const STORY: &str = "Once upon a time, there was a boy named Tom. Tom had a red ball. He loved the ball.";
 
 impl Storyteller {
-    /// Trains it. The same on every run.
+    /// Trains it, with the same result on every run. If the environment variable `STORYTELLER` names a directory, the first
+    /// call leaves the model there and later ones open it, also those of other programs.
     pub fn trained() -> Result<Self> {
+        let Some(directory) = std::env::var_os("STORYTELLER") else { return Self::train(None) };
+        let directory = Path::new(&directory);
+        let state = RunDirectory::new(directory);
+        if !state.has_state() {
+            return Self::train(Some(directory));
+        }
+        let saved = state.resume(Default::default())?;
+        let (model, optimizer) = (saved.model, saved.optimizer);
+        let tokenizer = Tokenizer::load(directory.join("tokenizer.json"))?;
+        let curves = std::fs::read_to_string(directory.join(CURVES)).expect("it was written before the state");
+        let (loads, losses) = serde_json::from_str(&curves).expect("it was written below");
+        Ok(Self { model, tokenizer, loads, optimizer, losses })
+    }
+
+    fn train(directory: Option<&Path>) -> Result<Self> {
         let corpus = Corpus::builtin(6_000, 0);
         let texts = || corpus.documents.iter().map(String::as_str);
         let config = ModelConfig { context: 256, ..ModelConfig::nano() };
@@ -50,6 +70,13 @@ impl Storyteller {
             let report = trainer.step()?;
             loads.push(report.expert_load);
             losses.push(report.loss);
+        }
+        if let Some(directory) = directory {
+            let curves = serde_json::to_string(&(&loads, &losses)).expect("plain numbers");
+            std::fs::create_dir_all(directory).expect("the directory of STORYTELLER can be made");
+            std::fs::write(directory.join(CURVES), curves).expect("the directory of STORYTELLER can be written to");
+            std::fs::write(directory.join("tokenizer.json"), tokenizer.to_json()).expect("as above");
+            RunDirectory::new(directory).save(&trainer)?;
         }
         Ok(Self { model: trainer.model, tokenizer, loads, optimizer: trainer.optimizer, losses })
     }

@@ -1,5 +1,5 @@
 //! Puts a layer that you wrote in place of the engine's, and trains with it:
-//! `cargo run --release -p exercises --bin train_with rms_norm [-- --solution]`.
+//! `cargo run --release -p exercises --bin train_with rms_norm [-- --solution] [--steps 200]`.
 //!
 //! The engine is not asked to be able to do this: its source is copied, the layer's functions are cut out of the copy, yours
 //! are put in, and the copy is built. So nothing of it costs the engine a branch.
@@ -7,6 +7,7 @@
 use plotters::prelude::*;
 use serde_json::Value;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -69,7 +70,7 @@ const PLACES: [Place; 8] = [
     },
 ];
 
-const STEPS: &str = "200";
+const STEPS: &str = "200"; // unless --steps says how many
 
 fn main() -> ExitCode {
     match run() {
@@ -103,10 +104,14 @@ fn run() -> Done<()> {
     copy_engine(&engine, &work, place, &written)?;
     let runs = work.join("runs");
     _ = fs::remove_dir_all(&runs);
-    println!("Building the engine with your {name}, and training {STEPS} steps with it.");
-    train(&work, &engine, &runs.join("yours"))?;
+    let steps = arguments.iter().skip_while(|a| *a != "--steps").nth(1).map_or(STEPS, String::as_str);
+    println!("Building the engine with your {name}, and training {steps} steps with it.");
+    train_yours(&work, &engine, &training(steps, &runs.join("yours")))?;
     println!("The same with the engine's own.");
-    train(&engine, &engine, &runs.join("own"))?;
+    // This program is linked with the engine, so it need not be built again.
+    if ossia::cli::main(["ossia".into()].into_iter().chain(training(steps, &runs.join("own")))) != ExitCode::SUCCESS {
+        return Err("the run did not end well".into());
+    }
     let (yours, own) = (losses(&runs.join("yours"))?, losses(&runs.join("own"))?);
     println!("\n step   with yours   with the engine's");
     for ((step, a), (_, b)) in
@@ -189,7 +194,14 @@ fn copy(from: &Path, to: &Path) -> Done<()> {
     Ok(())
 }
 
-fn train(package: &Path, engine: &Path, out: &Path) -> Done<()> {
+/// The arguments of `ossia` for a training run that leaves its results in `out`.
+fn training(steps: &str, out: &Path) -> Vec<OsString> {
+    let arguments = ["train", "--steps", steps, "--eval-every", "0", "--out"];
+    arguments.into_iter().map(OsString::from).chain([out.into()]).collect()
+}
+
+/// Builds the copy of the engine and runs it.
+fn train_yours(package: &Path, engine: &Path, arguments: &[OsString]) -> Done<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" }; // as this program was built
     let status = Command::new(cargo)
@@ -198,8 +210,8 @@ fn train(package: &Path, engine: &Path, out: &Path) -> Done<()> {
         .arg(package.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(engine.join("target"))
-        .args(["--", "train", "--steps", STEPS, "--eval-every", "0", "--out"])
-        .arg(out)
+        .arg("--")
+        .args(arguments)
         .status()?;
     if status.success() { Ok(()) } else { Err("the run did not end well".into()) }
 }
