@@ -236,7 +236,11 @@ fn main() {
         return;
     }
     memory::keep_freed_memory();
-    println!("{} threads, {}", parallel::threads(), selected().map_or_else(|e| e, |isa| isa.name()));
+    println!(
+        "{} threads, {}",
+        parallel::threads(),
+        selected().map_or_else(|e| e.to_string(), |isa| isa.name().to_string())
+    );
     println!("at most {:.0} GFLOP/s and {:.1} GB/s read", limits::peak_flops(), limits::read_bandwidth());
     cross_entropy_memory();
     masks::masks();

@@ -1,21 +1,22 @@
-//! Files that are either there whole or not at all.
+//! Atomic file writes: a file is either complete or not there at all.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes a file so that a crash, a full disk or a kill leaves the old one or the new one, never half of either: into
-/// a temporary file beside it, flushed to the disk, then renamed, then the directory flushed.
+/// Writes a file atomically: a crash, a full disk or a kill leaves the old file or the new file, never a part of one. The
+/// content goes into a temporary file in the same directory, which is flushed to the disk and renamed; then the directory
+/// is flushed.
 ///
 /// # Errors
-/// What the system says; the old file is untouched and the temporary one removed.
+/// If the system refuses to write. Then the old file is unchanged, and the temporary file is removed.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     replace_atomically(path, |temporary| fs::write(temporary, content))
 }
 
 // ANCHOR: replace
-/// The same for content that `write` puts into the temporary file by itself.
+/// Does the same as [`write_atomically`] for content that the caller's `write` puts into the temporary file.
 ///
 /// # Errors
 /// As [`write_atomically`].
@@ -37,7 +38,7 @@ pub fn replace_atomically(path: &Path, write: impl FnOnce(&Path) -> io::Result<(
 }
 // ANCHOR_END: replace
 
-/// Makes a rename in the directory of `path` survive a power cut. Elsewhere than on Unix, directories are not files.
+/// Flushes the directory of `path`, so that a rename in it survives a power cut. Only Unix can open a directory as a file.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -46,10 +47,10 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds a line to a file, creating it if need be.
+/// Appends a line to a file, and creates the file if it does not exist.
 ///
 /// # Errors
-/// What the system says.
+/// If the system refuses to write.
 pub fn append_line(path: &Path, line: &str) -> Result<()> {
     let append = || {
         let mut file = File::options().create(true).append(true).open(path)?;
@@ -61,7 +62,7 @@ pub fn append_line(path: &Path, line: &str) -> Result<()> {
 /// Creates a directory and its parents.
 ///
 /// # Errors
-/// What the system says.
+/// If the system refuses to create one of them.
 pub fn create_directory(path: &Path) -> Result<PathBuf> {
     fs::create_dir_all(path).map_err(|e| Error::io(path, "create", e))?;
     Ok(path.to_path_buf())

@@ -91,7 +91,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     kernels::memory::keep_freed_memory();
-    kernels::selected().map_err(Error::argument)?;
+    kernels::selected()?;
     if let Some(threads) = arguments.threads {
         parallel::set_threads(threads.into()).map_err(|e| Error::argument(format!("--threads {threads}: {e}")))?;
     }

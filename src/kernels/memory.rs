@@ -1,26 +1,26 @@
-//! What touches raw memory besides the vector loops: the allocator's habits, files mapped into memory, bytes as numbers.
+//! Raw memory: files mapped into memory, bytes reinterpreted as numbers, and the settings of the allocator.
 
 use std::borrow::Cow;
 #[cfg(feature = "mmap")]
 use std::{fs::File, io};
 
-/// A file as memory. The system reads its pages when they are touched, and may drop them again.
+/// Maps a file into memory, read-only. The system reads a page when it is first touched, and may drop it again.
 ///
 /// # Errors
-/// What the system says.
+/// If the system cannot map the file.
 #[cfg(feature = "mmap")]
 pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
-    // SAFETY: the map is read-only, and every byte pattern is valid for what it is read as. What Rust cannot promise is
-    // that no other program changes the file meanwhile: then numbers change under the model, or, if it is cut short,
-    // the process is stopped with a bus error. It is the price of not copying 13 GB, and the same for every engine that
-    // maps its weights; files that ossia writes are replaced by renaming, which leaves a mapped one as it was.
+    // SAFETY: the map is read-only, and every byte pattern is a valid value of the types that it is read as. Nobody can
+    // guarantee that no other program changes the file meanwhile. If one does, the weights change under the model; if it
+    // truncates the file, the process is stopped with a bus error. Every engine that maps its weights accepts this, in
+    // order not to copy 13 GB. Files that ossia writes are replaced by renaming, which leaves a mapped file as it was.
     unsafe { memmap2::Mmap::map(file) }
 }
 
-/// Little-endian bytes as `f32`, without copying; `None` where they do not begin at a multiple of four, or are not
-/// whole numbers, or on a big-endian machine.
+/// Reinterprets little-endian bytes as `f32`, without copying. Returns `None` if the address or the length is not a
+/// multiple of four, or on a big-endian machine.
 pub fn as_f32(bytes: &[u8]) -> Option<&[f32]> {
-    // SAFETY: any four bytes are an f32; align_to splits at addresses that fit.
+    // SAFETY: any four bytes are a valid f32, and align_to returns only aligned ones in the middle.
     let (before, numbers, after) = unsafe { bytes.align_to::<f32>() };
     (cfg!(target_endian = "little") && before.is_empty() && after.is_empty()).then_some(numbers)
 }
@@ -37,18 +37,19 @@ pub fn little_endian(numbers: &[f32]) -> Cow<'_, [u8]> {
 
 /// Tells the allocator of this process to keep freed memory for the next step.
 ///
-/// A training step allocates and frees the same few hundred megabytes again and again. By default the C library gives
-/// large blocks back to the system at once and asks for them anew, and the system clears every page each time it
-/// hands it out: on a virtual machine that took a third of the time of a step. Telling the allocator to keep what
-/// it has costs nothing but the peak, which would be needed in the next step anyway.
+/// A training step allocates and frees the same few hundred megabytes again and again. By default the C library returns
+/// large blocks to the system at once and requests them anew, and the system clears every page each time: on a virtual
+/// machine that took a third of the time of a step. If the allocator keeps the memory, the process holds its peak, which
+/// the next step would need anyway.
 ///
-/// For programs, at their start; a library should leave the choice to its program. Does nothing where the C library is not GNU's.
+/// A program should call this function at its start; a library should leave the choice to the program. The function does
+/// nothing if the C library is not GNU's.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: mallopt takes two integers and may be called at any time; an unknown option is ignored.
+    // SAFETY: mallopt takes two integers and may be called at any time; it ignores unknown options.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30); // blocks up to 1 GiB come from the heap
-        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX); // whose top is given back beyond 2 GiB only
-        libc::mallopt(libc::M_TOP_PAD, 64 << 20); // and grows by 64 MiB
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX); // the top of the heap is returned beyond 2 GiB only
+        libc::mallopt(libc::M_TOP_PAD, 64 << 20); // the heap grows by 64 MiB
     }
 }

@@ -1,16 +1,21 @@
-//! Slices in, slices out: every hot loop of the engine, and all of its SIMD and `unsafe`.
+//! Slices in, slices out: every hot loop of the engine, and all of its SIMD and `unsafe` code.
 //!
-//! Each primitive exists twice. [`scalar`] says what it computes in the plainest way and is kept for good.
-//! `vector` says the same eight numbers at a time, over a [`Lanes`] type that each instruction set provides
-//! (`avx2`, `neon`). The functions of this module pick one of the two; they are what the ops call.
+//! Each primitive exists twice. [`scalar`] computes it in the plainest way and stays for good as the reference. The
+//! vectorized twin (`vector`, `heads`, `narrow`, `int8`) computes it eight numbers at a time, in terms of the operations
+//! that each instruction set (`avx2`, `neon`) provides. The functions of this module call one of the two; the ops call
+//! these functions.
 //!
-//! The choice is made once, from what the processor has, and can be forced with `OSSIA_ISA=scalar|avx2|neon`.
-//! Results of the two differ in the last bits only (the order of a sum, fused multiply-add); tests hold each
-//! against its twin on every length.
+//! The choice is made once, from the features of the processor, and can be forced with `OSSIA_ISA=scalar|avx2|neon`. The
+//! results of the twins differ in the last bits only, because sums have another order and fused multiply-add rounds once.
+//! Tests compare each with its twin on every length.
 //!
-//! Work is spread over threads by [`parallel`], always in pieces whose borders do not depend on the number of
-//! threads: 1, 2 or 16 threads give the same bits.
+//! [`parallel`] spreads work over threads, always in pieces whose borders do not depend on the number of threads: 1, 2 or
+//! 16 threads give the same bits.
 
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+mod formats;
+mod adamw;
 pub mod scalar;
 mod lanes;
 mod vector;
@@ -25,31 +30,29 @@ pub mod memory;
 pub mod parallel;
 pub mod gemm;
 
+pub use adamw::AdamWStep;
+pub use formats::{Bf16, Int8Block, Int8Pair, bf16};
 pub use gemm::{gemm, par_gemm};
-pub use int8::{Int8Block, Int8Pair};
-pub use lanes::Lanes;
 
+use crate::error::Error;
 use std::sync::OnceLock;
 
-/// The two bytes of a bf16, the upper half of an `f32`, low byte first. As bytes, since a file may put it anywhere.
-pub type Bf16 = [u8; 2];
-
-/// An instruction set for which the primitives exist.
+/// An instruction set that the primitives are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
     /// Plain Rust, for every machine.
     Scalar,
-    /// 256-bit vectors with fused multiply-add (x86-64 since 2013).
+    /// AVX2 and FMA: 256-bit vectors with fused multiply-add (x86-64 since 2013).
     Avx2,
-    /// 128-bit vectors, two at a time (64-bit ARM).
+    /// NEON: 128-bit vectors, used two at a time (64-bit ARM).
     Neon,
 }
 
 impl Isa {
-    /// Every instruction set, from slow to fast.
+    /// All instruction sets, from slow to fast.
     pub const ALL: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Neon];
 
-    /// The name that `OSSIA_ISA` takes.
+    /// Returns the name that the environment variable `OSSIA_ISA` accepts.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
@@ -58,7 +61,7 @@ impl Isa {
         }
     }
 
-    /// Whether this processor has it.
+    /// Returns whether this processor has the instruction set.
     pub fn is_available(self) -> bool {
         match self {
             Isa::Scalar => true,
@@ -74,40 +77,64 @@ impl Isa {
     }
 }
 
-/// The instruction set to use, from what is asked for and what there is. Pure, so that the choice is tested.
+/// `OSSIA_ISA` names an instruction set that this machine does not have, or that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("OSSIA_ISA={requested}: this machine has {available}; unset it or name one of these")]
+pub struct UnavailableIsa {
+    /// The value of `OSSIA_ISA`.
+    pub requested: String,
+    /// The names of the available instruction sets, separated by commas.
+    pub available: String,
+}
+
+impl From<UnavailableIsa> for Error {
+    fn from(error: UnavailableIsa) -> Self {
+        Error::argument(error.to_string())
+    }
+}
+
+/// Chooses the instruction set to use: the requested one, or else the last of `available`. It is a pure function, so that
+/// the choice can be tested.
 ///
 /// # Errors
-/// One line, if the one asked for is unknown or not available.
-pub fn choose(requested: Option<&str>, available: &[Isa]) -> Result<Isa, String> {
-    let names = || available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", ");
+/// If the requested instruction set is not in `available`.
+pub fn choose(requested: Option<&str>, available: &[Isa]) -> Result<Isa, UnavailableIsa> {
     match requested {
         None => Ok(available.last().copied().unwrap_or(Isa::Scalar)),
         Some(name) => match available.iter().find(|isa| isa.name() == name) {
             Some(isa) => Ok(*isa),
-            None => Err(format!("OSSIA_ISA={name}: this machine has {}; unset it or name one of these", names())),
+            None => Err(UnavailableIsa {
+                requested: name.to_string(),
+                available: available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", "),
+            }),
         },
     }
 }
 
-/// What [`choose`] says on this machine, decided once.
+/// Returns the instruction set that [`choose`] picks on this machine. It is decided once per process.
 ///
 /// # Errors
-/// One line, if `OSSIA_ISA` names a set that is not available. A program should ask before it computes.
-pub fn selected() -> Result<Isa, &'static str> {
-    static SELECTED: OnceLock<Result<Isa, String>> = OnceLock::new();
-    let selected = SELECTED.get_or_init(|| {
-        let available: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
-        choose(std::env::var("OSSIA_ISA").ok().as_deref(), &available)
-    });
-    selected.as_ref().copied().map_err(String::as_str)
+/// If `OSSIA_ISA` names an instruction set that is not available. A program should call this function at its start,
+/// because the primitives panic with the same message.
+pub fn selected() -> Result<Isa, UnavailableIsa> {
+    selection().clone()
 }
 
+fn selection() -> &'static Result<Isa, UnavailableIsa> {
+    static SELECTION: OnceLock<Result<Isa, UnavailableIsa>> = OnceLock::new();
+    SELECTION.get_or_init(|| {
+        let available: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
+        choose(std::env::var("OSSIA_ISA").ok().as_deref(), &available)
+    })
+}
+
+/// Returns the selected instruction set, which [`Isa::is_available`] has checked.
 fn isa() -> Isa {
-    selected().unwrap_or_else(|message| panic!("{message}"))
+    selection().as_ref().copied().unwrap_or_else(|error| panic!("{error}"))
 }
 
 // ANCHOR: primitives
-/// Declares the public face of each primitive: check the lengths, then call the chosen twin.
+/// Declares the public function of each primitive: it checks the lengths and calls the twin for the chosen instruction set.
 macro_rules! primitives {
     ($( $(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? where $check:expr; )*) => {
         $(
@@ -115,65 +142,75 @@ macro_rules! primitives {
             pub fn $name($($arg: $ty),*) $(-> $ret)? {
                 assert!($check, concat!("kernels::", stringify!($name), ": lengths do not fit: ", stringify!($check)));
                 match isa() {
-                    // SAFETY: `selected` yields Avx2 only where `is_available` found avx2 and fma.
+                    // SAFETY: `isa` returns Avx2 only if `is_available` has detected avx2 and fma.
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => unsafe { with_avx2::$name($($arg),*) },
-                    // SAFETY: `selected` yields Neon only where `is_available` found neon.
+                    // SAFETY: `isa` returns Neon only if `is_available` has detected neon.
                     #[cfg(target_arch = "aarch64")]
                     Isa::Neon => unsafe { with_neon::$name($($arg),*) },
                     _ => scalar::$name($($arg),*),
                 }
             }
         )*
-        // ANCHOR_END: primitives
 
-        /// The primitives of `vector`, compiled for AVX2. Unsafe to call elsewhere: the processor must have avx2, fma.
+        /// The vectorized primitives, compiled for AVX2. Calling them is unsafe: the processor must have avx2 and fma.
         #[cfg(target_arch = "x86_64")]
         mod with_avx2 {
-            use super::*;
+            use super::{avx2::Avx2, *};
             $(
                 #[target_feature(enable = "avx2,fma")]
                 pub fn $name($($arg: $ty),*) $(-> $ret)? {
-                    vector::$name::<avx2::F32x8>($($arg),*)
+                    // SAFETY: `target_feature` lets this function be called only where the processor has avx2 and fma.
+                    let simd = unsafe { Avx2::new_unchecked() };
+                    vectorized::$name(simd, $($arg),*)
                 }
             )*
         }
+        // ANCHOR_END: primitives
 
-        /// The same, compiled for NEON.
+        /// The vectorized primitives, compiled for NEON. Calling them is unsafe: the processor must have neon.
         #[cfg(target_arch = "aarch64")]
         mod with_neon {
-            use super::*;
+            use super::{neon::Neon, *};
             $(
                 #[target_feature(enable = "neon")]
                 pub fn $name($($arg: $ty),*) $(-> $ret)? {
-                    vector::$name::<neon::F32x8>($($arg),*)
+                    // SAFETY: `target_feature` lets this function be called only where the processor has neon.
+                    let simd = unsafe { Neon::new_unchecked() };
+                    vectorized::$name(simd, $($arg),*)
                 }
             )*
         }
     };
 }
 
+/// The vectorized twin of every primitive.
+mod vectorized {
+    pub use super::{heads::*, int8::*, narrow::*, vector::*};
+}
+
 primitives! {
     /// Σ aᵢ·bᵢ
     fn dot(a: &[f32], b: &[f32]) -> f32 where a.len() == b.len();
-    /// Σ xᵢ·wᵢ of every x with every w: each number that is loaded is used three or four times.
+    /// Σ xᵢ·wᵢ for every x with every w. Each number is loaded once and used three or four times.
     fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4]
         where x.iter().chain(&w).all(|row| row.len() == x[0].len());
-    /// s(h, t) = ⟨qₕ, kₜ⟩ of a few rows q (G·D,) with many k (T·D,): s (G·T,).
+    /// s(h, t) = ⟨qₕ, kₜ⟩: q (G·D,), k (T·D,) → s (G·T,), for a few heads and many keys.
     fn head_scores(q: &[f32], k: &[f32], dim: usize, s: &mut [f32])
         where heads::fit(dim, q.len(), k.len(), s.len());
-    /// oₕ ← oₕ + Σₜ p(h, t)·vₜ: p (G·T,), v (T·D,), o (G·D,).
+    /// oₕ ← oₕ + Σₜ p(h, t)·vₜ: p (G·T,), v (T·D,) → o (G·D,).
     fn head_values(p: &[f32], v: &[f32], dim: usize, o: &mut [f32])
         where heads::fit(dim, o.len(), v.len(), p.len());
     /// Σ xᵢ
     fn sum(x: &[f32]) -> f32 where true;
-    /// max xᵢ; −∞ of nothing.
+    /// max xᵢ, or −∞ if x is empty.
     fn max(x: &[f32]) -> f32 where true;
     /// yᵢ ← yᵢ + α·xᵢ
     fn axpy(alpha: f32, x: &[f32], y: &mut [f32]) where x.len() == y.len();
     /// xᵢ ← α·xᵢ
     fn scale(alpha: f32, x: &mut [f32]) where true;
-    /// xᵢ ← exp(xᵢ − shift); returns the new Σ xᵢ. The inside of a softmax. Exact to 2 ulp; below e⁻⁸⁷ it is 0.
+    /// xᵢ ← exp(xᵢ − shift); returns the new Σ xᵢ. It is the core of a softmax. The error is at most 2 ulp; results below
+    /// e⁻⁸⁷ are 0.
     fn exp_sum(x: &mut [f32], shift: f32) -> f32 where true;
     /// yᵢ ← r·xᵢ·wᵢ. The last step of RMSNorm.
     fn scaled_product(r: f32, x: &[f32], w: &[f32], y: &mut [f32]) where x.len() == w.len() && w.len() == y.len();
@@ -181,27 +218,28 @@ primitives! {
     fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 where a.len() == b.len() && b.len() == c.len();
     /// Clamped SwiGLU of one row; `gate_up` holds (g₀, u₀, g₁, u₁, …). See [`crate::ops::swiglu`] for the maths.
     fn swiglu(gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) where gate_up.len() == 2 * y.len();
-    /// The way back of [`swiglu`]: `gate_up` and dy give d`gate_up`.
+    /// The backward pass of [`swiglu`]: computes d`gate_up` from `gate_up` and dy.
     fn swiglu_backward(gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgate_up: &mut [f32])
         where gate_up.len() == 2 * dy.len() && gate_up.len() == dgate_up.len();
     /// Σ xᵢ·wᵢ with w in bf16.
     fn dot_bf16(x: &[f32], w: &[Bf16]) -> f32 where x.len() == w.len();
     /// yᵢ ← yᵢ + α·wᵢ with w in bf16.
     fn axpy_bf16(alpha: f32, w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
-    /// yᵢ ← wᵢ with w in bf16. Exact.
+    /// yᵢ ← wᵢ with w in bf16. The result is exact.
     fn expand_bf16(w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
-    /// x in the order in which [`dot_mxfp4`] of this instruction set is fastest, with zeros up to a whole pair of blocks.
+    /// Writes x to y in the order in which [`dot_mxfp4`] of this instruction set reads it, padded with zeros to a whole pair
+    /// of blocks.
     fn arrange_mxfp4(x: &[f32], y: &mut [f32]) where y.len() == x.len().next_multiple_of(64);
-    /// Σ xᵢ·wᵢ with w in MXFP4, see [`crate::mxfp4`]: a scale a block. `x` comes from [`arrange_mxfp4`].
+    /// Σ xᵢ·wᵢ with w in MXFP4 (see [`crate::mxfp4`]), one scale per block. `x` comes from [`arrange_mxfp4`].
     fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32
         where codes.len() == scales.len() && x.len() == 64 * codes.len().div_ceil(2);
     /// yᵢ ← yᵢ + α·wᵢ with w in MXFP4.
     fn axpy_mxfp4(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
         where codes.len() == scales.len() && y.len() == 32 * codes.len();
-    /// yᵢ ← wᵢ with w in MXFP4. Exact.
+    /// yᵢ ← wᵢ with w in MXFP4. The result is exact.
     fn expand_mxfp4(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
         where codes.len() == scales.len() && y.len() == 32 * codes.len();
-    /// x in blocks of whole numbers, each with its own scale.
+    /// Quantizes x to blocks of int8, each with its own scale.
     fn quantize_int8(x: &[f32], y: &mut [Int8Block]) where x.len() == 32 * y.len();
     /// Σ xᵢ·wᵢ with w in int8.
     fn dot_int8(x: &[f32], w: &[Int8Block]) -> f32 where x.len() == 32 * w.len();
@@ -209,35 +247,12 @@ primitives! {
     fn axpy_int8(alpha: f32, w: &[Int8Block], y: &mut [f32]) where y.len() == 32 * w.len();
     /// yᵢ ← wᵢ with w in int8.
     fn expand_int8(w: &[Int8Block], y: &mut [f32]) where y.len() == 32 * w.len();
-    /// Σ xᵢ·wᵢ with both in int8.
+    /// Σ xᵢ·wᵢ with x and w in int8.
     fn dot_int8_int8(x: &[Int8Block], w: &[Int8Block]) -> f32 where x.len() == w.len();
     /// Σ xᵢ·wᵢ with x in int8 and w in MXFP4.
     fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32
         where codes.len() == scales.len() && x.len() == codes.len().div_ceil(2);
-    /// One AdamW step on one run of weights; see [`AdamW`].
-    fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32])
+    /// One AdamW step on a slice of weights and their moments; see [`AdamWStep`].
+    fn adamw(step: &AdamWStep, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32])
         where gradient.len() == weight.len() && weight.len() == m.len() && m.len() == v.len();
-}
-
-/// The numbers of one AdamW step (Loshchilov & Hutter 2019, <https://arxiv.org/abs/1711.05101>), bias corrections
-/// included, in PyTorch's order of operations:
-/// w ← w·(1 − lr·λ);  m ← m + (g − m)(1 − β₁);  v ← β₂v + (1 − β₂)g²;  w ← w − lr/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamW {
-    /// 1 − lr·λ, what decoupled weight decay leaves of a weight.
-    pub keep: f32,
-    /// 1 − β₁
-    pub one_minus_beta1: f32,
-    /// β₂
-    pub beta2: f32,
-    /// 1 − β₂, rounded once, as PyTorch does
-    pub one_minus_beta2: f32,
-    /// lr / (1 − β₁ᵗ)
-    pub step_size: f32,
-    /// √(1 − β₂ᵗ)
-    pub root_correction: f32,
-    /// ε
-    pub epsilon: f32,
-    /// What every gradient is multiplied with first: the clipping factor.
-    pub gradient_scale: f32,
 }

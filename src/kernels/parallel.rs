@@ -1,13 +1,13 @@
-//! Work over threads, in pieces that do not depend on how many threads there are.
+//! Parallel loops over pieces of work that do not depend on the number of threads.
 //!
-//! Every piece writes its own part of the result, and nothing is summed across pieces in the order in which they
-//! happen to finish: the same bits with 1, 2 or 16 threads. Without the feature `parallel`, or where there is only
-//! one piece, everything runs on the calling thread.
+//! Each piece writes its own part of the result, and nothing is summed across pieces in the order in which they happen to
+//! finish: 1, 2 or 16 threads give the same bits. Without the feature `parallel`, or if there is only one piece, the
+//! calling thread does everything.
 
 #[cfg(feature = "parallel")]
 use rayon::prelude::*;
 
-/// How many threads the pieces are spread over.
+/// Returns the number of threads that share the pieces.
 pub fn threads() -> usize {
     #[cfg(feature = "parallel")]
     return rayon::current_num_threads();
@@ -15,18 +15,31 @@ pub fn threads() -> usize {
     1
 }
 
-/// Sets how many threads there are, for the rest of the program.
-///
-/// # Errors
-/// If work was already spread, or more than one thread is asked for without the feature `parallel`.
-pub fn set_threads(threads: usize) -> Result<(), String> {
+/// The number of threads cannot be set.
+#[derive(Debug, thiserror::Error)]
+pub enum ThreadsError {
+    /// The thread pool already exists, or the system cannot create the threads.
     #[cfg(feature = "parallel")]
-    return rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| e.to_string());
+    #[error(transparent)]
+    Pool(#[from] rayon::ThreadPoolBuildError),
+    /// More than one thread was requested from a build that has only one.
     #[cfg(not(feature = "parallel"))]
-    if threads == 1 { Ok(()) } else { Err("this build has one thread (feature `parallel` is off)".into()) }
+    #[error("this build has one thread (feature `parallel` is off)")]
+    SingleThreaded,
 }
 
-/// `f(i, piece i)` for every run of `size` elements of `data` (the last may be shorter).
+/// Sets the number of threads for the rest of the program.
+///
+/// # Errors
+/// If a parallel loop has already run, or if more than one thread is requested without the feature `parallel`.
+pub fn set_threads(threads: usize) -> Result<(), ThreadsError> {
+    #[cfg(feature = "parallel")]
+    return Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?);
+    #[cfg(not(feature = "parallel"))]
+    if threads == 1 { Ok(()) } else { Err(ThreadsError::SingleThreaded) }
+}
+
+/// Calls `f(i, piece i)` for every piece of `size` elements of `data`. The last piece may be shorter.
 pub fn for_chunks<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     let size = size.max(1);
     #[cfg(feature = "parallel")]
@@ -36,7 +49,10 @@ pub fn for_chunks<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [
     data.chunks_mut(size).enumerate().for_each(|(i, piece)| f(i, piece));
 }
 
-/// `f(i, piece i of a, piece i of b)`: two results cut in step, `a` by `a_size`, `b` by `b_size`.
+/// Calls `f(i, piece i of a, piece i of b)`, with pieces of `a_size` and `b_size` elements.
+///
+/// # Panics
+/// If `a` and `b` do not have the same number of pieces.
 pub fn for_chunks2<A: Send, B: Send>(
     a: &mut [A],
     a_size: usize,
@@ -45,7 +61,11 @@ pub fn for_chunks2<A: Send, B: Send>(
     f: impl Fn(usize, &mut [A], &mut [B]) + Sync + Send,
 ) {
     let (a_size, b_size) = (a_size.max(1), b_size.max(1));
-    assert_eq!(a.len().div_ceil(a_size), b.len().div_ceil(b_size), "for_chunks2: the two are cut differently");
+    assert_eq!(
+        a.len().div_ceil(a_size),
+        b.len().div_ceil(b_size),
+        "for_chunks2: the slices have different numbers of pieces"
+    );
     #[cfg(feature = "parallel")]
     if a.len() > a_size {
         let pairs = a.par_chunks_mut(a_size).zip(b.par_chunks_mut(b_size)).enumerate();
@@ -54,7 +74,7 @@ pub fn for_chunks2<A: Send, B: Send>(
     a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
 }
 
-/// f(0), f(1), … f(n − 1), in order.
+/// Returns f(0), f(1), … f(n − 1), in this order.
 pub fn map<R: Send>(n: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     #[cfg(feature = "parallel")]
     if n > 1 {
@@ -63,7 +83,7 @@ pub fn map<R: Send>(n: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     (0..n).map(f).collect()
 }
 
-/// `f` on every item of a list, each by itself.
+/// Calls `f` on every item of a list.
 pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync + Send) {
     #[cfg(feature = "parallel")]
     if items.len() > 1 {

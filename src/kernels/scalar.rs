@@ -1,9 +1,8 @@
-//! The twin of every primitive: what it computes, said in the plainest way. Kept for good.
-//!
-//! Learners read these; machines without vectors run them; tests hold the fast ones against them.
+//! The scalar twin of every primitive, written as plainly as possible. It stays for good: as the definition that a learner
+//! reads, as the fallback on machines without vectors, and as the reference that tests compare the fast version with.
 
-use super::int8::{self, Int8Block, Int8Pair};
-use super::{AdamW, Bf16};
+use super::adamw::AdamWStep;
+use super::formats::{Bf16, INT8_NAN, Int8Block, Int8Pair, bf16, int8_scale};
 use crate::mxfp4::{VALUES, scale as mxfp4_scale};
 
 // ANCHOR: dot
@@ -13,7 +12,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 // ANCHOR_END: dot
 
-/// Σ xᵢ·wᵢ of every x with every w.
+/// Σ xᵢ·wᵢ for every x with every w.
 pub fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
     x.map(|x| w.map(|w| dot(x, w)))
 }
@@ -40,7 +39,7 @@ pub fn sum(x: &[f32]) -> f32 {
     x.iter().sum()
 }
 
-/// max xᵢ; −∞ of nothing.
+/// max xᵢ, or −∞ if x is empty.
 pub fn max(x: &[f32]) -> f32 {
     x.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
@@ -105,8 +104,8 @@ pub fn swiglu_backward(gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgat
 // ANCHOR_END: swiglu
 
 // ANCHOR: adamw
-/// One AdamW step; the formula stands at [`AdamW`].
-pub fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
+/// One AdamW step by the formula of [`AdamWStep`].
+pub fn adamw(step: &AdamWStep, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
     for (((g, w), m), v) in gradient.iter().zip(weight).zip(m).zip(v) {
         let g = g * step.gradient_scale;
         *m += (g - *m) * step.one_minus_beta1;
@@ -115,13 +114,6 @@ pub fn adamw(step: &AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], 
     }
 }
 // ANCHOR_END: adamw
-
-// ANCHOR: bf16
-/// A bf16 is an `f32` without its lower half.
-pub fn bf16(w: Bf16) -> f32 {
-    f32::from_bits(u32::from(u16::from_le_bytes(w)) << 16)
-}
-// ANCHOR_END: bf16
 
 /// Σ xᵢ·wᵢ
 pub fn dot_bf16(x: &[f32], w: &[Bf16]) -> f32 {
@@ -143,18 +135,18 @@ pub fn expand_bf16(w: &[Bf16], y: &mut [f32]) {
 }
 
 // ANCHOR: mxfp4
-/// The 32 values of a block before they are scaled: the low half of a byte comes first.
+/// Returns the 32 values of a block before scaling. The low half of a byte comes first.
 fn values(codes: &[u8; 16]) -> impl Iterator<Item = f32> {
     codes.iter().flat_map(|&byte| [VALUES[usize::from(byte & 15)], VALUES[usize::from(byte >> 4)]])
 }
 
-/// Here the order is that of the numbers themselves.
+/// Copies x and pads it with zeros: the scalar product reads x in its own order.
 pub fn arrange_mxfp4(x: &[f32], y: &mut [f32]) {
     y[..x.len()].copy_from_slice(x);
     y[x.len()..].fill(0.0);
 }
 
-/// Σ xᵢ·wᵢ: the values of a block are summed first and scaled once.
+/// Σ xᵢ·wᵢ. The products of a block are summed first and scaled once.
 pub fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let blocks = x.chunks_exact(32).zip(codes).zip(scales);
     blocks
@@ -182,26 +174,26 @@ pub fn expand_mxfp4(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
 // ANCHOR_END: mxfp4
 
 // ANCHOR: int8
-/// Each block with the smallest scale that a bf16 can hold and that keeps its codes within ±127.
+/// Quantizes each block with the smallest bf16 scale that keeps its codes within ±127.
 pub fn quantize_int8(x: &[f32], y: &mut [Int8Block]) {
     for (x, y) in x.chunks_exact(32).zip(y) {
-        let (scale, inverse) = int8::scale_of(x.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
+        let (scale, inverse) = int8_scale(x.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
         *y = match x.iter().all(|x| x.is_finite()) {
             true => Int8Block { codes: std::array::from_fn(|i| (x[i] * inverse).round_ties_even() as i8), scale },
-            false => Int8Block { codes: [0; 32], scale: int8::NAN },
+            false => Int8Block { codes: [0; 32], scale: INT8_NAN },
         };
     }
 }
 
-/// Σ xᵢ·wᵢ: a block's codes are multiplied and added as whole numbers, and scaled once.
+/// Σ xᵢ·wᵢ. The codes of a block are multiplied and added as integers, and the sum is scaled once.
 pub fn dot_int8_int8(x: &[Int8Block], w: &[Int8Block]) -> f32 {
-    let whole = |x: &Int8Block, w: &Int8Block| -> i32 {
+    let integers = |x: &Int8Block, w: &Int8Block| -> i32 {
         x.codes.iter().zip(&w.codes).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum()
     };
-    x.iter().zip(w).map(|(x, w)| x.scale() * w.scale() * whole(x, w) as f32).sum()
+    x.iter().zip(w).map(|(x, w)| x.scale() * w.scale() * integers(x, w) as f32).sum()
 }
 
-/// Σ xᵢ·wᵢ with w in MXFP4: twice its values are whole numbers too.
+/// Σ xᵢ·wᵢ with w in MXFP4, whose values, doubled, are integers too.
 pub fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let block = |i: usize| {
         let (x, half) = (&x[i / 2], i % 2);

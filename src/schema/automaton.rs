@@ -1,75 +1,75 @@
-//! Reading a grammar byte by byte.
+//! Reads a grammar byte by byte, as a pushdown automaton.
 //!
-//! A *thread* is one way to read what came so far: a stack of frames, the innermost of which waits for a byte. Where a
-//! grammar leaves a choice, a state is several threads. Stacks share what lies below, and equal ones are the same
-//! number; so a state is a sorted list of numbers.
+//! A *stack* is one way to read the text so far: it consists of frames, and the innermost one waits for a byte. If the
+//! grammar leaves a choice, a state consists of several stacks. Stacks share their lower frames, and equal stacks have
+//! the same id, so a state is a sorted list of ids.
 
 use super::dfa::{DEAD, START};
-use super::grammar::{Grammar, Node, NodeId};
-use super::text::{Place, Read};
+use super::grammar::{JsonGrammar, Node, NodeId};
+use super::text::{TextPosition, TextStep};
 use std::collections::HashMap;
 
-/// A stack; number 0 is the empty one, where the text is complete.
-pub type Stack = u32;
+/// The id of a stack. Id 0 is the empty stack, at which the text is complete.
+pub type StackId = u32;
 
-/// Nothing is left to be read.
-pub const DONE: Stack = 0;
+/// The empty stack: the text is complete.
+pub const DONE: StackId = 0;
 
 // ANCHOR: frame
-/// What a level of a stack is about.
+/// One level of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Frame {
-    /// The next of the bytes of a node.
+    /// Expects byte `at` of a [`Node::Bytes`].
     Bytes { node: NodeId, at: u32 },
-    /// A state of an automaton.
+    /// Is in a state of a regular automaton.
     Regular { regular: usize, state: u32 },
-    /// A place in a string.
-    Text { text: usize, at: Place },
-    /// The next node of a sequence.
+    /// Is at a position in a string.
+    Text { text: usize, at: TextPosition },
+    /// Expects node `at` of a sequence.
     Sequence { node: NodeId, at: u32 },
-    /// So many items are there; so many more must be, and may be.
+    /// Has read `at` items (all items after the prefix count as one), and expects from `least` to `most` more.
     Items { node: NodeId, at: u32, least: u32, most: u32 },
-    /// The next known member that may come, and whether there was any.
+    /// Expects a known member from number `next` on, or another one. `written` tells whether a member came before.
     Members { node: NodeId, next: u32, written: bool },
 }
 // ANCHOR_END: frame
 
-/// Levels of arrays and objects within each other. Those who read JSON have a limit too; 128 is common.
+/// The greatest depth of arrays and objects within each other. Parsers of JSON have such a limit too; 128 is common.
 pub const DEEPEST: u32 = 64;
 
-/// The stacks that were met.
+/// All stacks that have occurred, with the grammar that they belong to.
 #[derive(Debug)]
 pub struct Automaton {
-    grammar: Grammar,
+    grammar: JsonGrammar,
     cells: Vec<Cell>,
-    numbers: HashMap<(Frame, Stack), Stack>,
-    lengths: HashMap<Stack, u32>,
+    numbers: HashMap<(Frame, StackId), StackId>,
+    lengths: HashMap<StackId, u32>,
 }
 
-/// The innermost frame of a stack, and what lies below it.
+/// The innermost frame of a stack, and the stack below it.
 #[derive(Debug, Clone, Copy)]
 struct Cell {
     frame: Option<Frame>,
-    below: Stack,
+    below: StackId,
     depth: u32,
 }
 
 impl Automaton {
-    /// For a grammar that was measured.
-    pub fn new(grammar: Grammar) -> Self {
+    /// Makes an automaton for a grammar. [`JsonGrammar::measure`] must have been called.
+    pub fn new(grammar: JsonGrammar) -> Self {
         let empty = Cell { frame: None, below: DONE, depth: 0 };
         Self { grammar, cells: vec![empty], numbers: HashMap::new(), lengths: HashMap::from([(DONE, 0)]) }
     }
 
-    /// All ways to begin a node.
-    pub fn begin(&mut self, node: NodeId) -> Vec<Stack> {
+    /// Returns the stacks at the start of a node.
+    pub fn begin(&mut self, node: NodeId) -> Vec<StackId> {
         let mut stacks = Vec::new();
         self.enter(node, DONE, &mut stacks);
         tidy(stacks)
     }
 
-    /// All ways to read one more byte.
-    pub fn step(&mut self, stacks: &[Stack], byte: u8) -> Vec<Stack> {
+    /// Returns the stacks after one more byte.
+    pub fn step(&mut self, stacks: &[StackId], byte: u8) -> Vec<StackId> {
         let mut next = Vec::new();
         for &stack in stacks {
             self.read(stack, byte, &mut next);
@@ -77,8 +77,8 @@ impl Automaton {
         tidy(next)
     }
 
-    fn stack(&mut self, frame: Frame, below: Stack) -> Stack {
-        let new = self.cells.len() as Stack;
+    fn stack(&mut self, frame: Frame, below: StackId) -> StackId {
+        let new = self.cells.len() as StackId;
         let number = *self.numbers.entry((frame, below)).or_insert(new);
         if number == new {
             let level = matches!(frame, Frame::Items { .. } | Frame::Members { .. });
@@ -89,9 +89,10 @@ impl Automaton {
     }
 
     // ANCHOR: enter
-    /// The ways to begin `node` on top of a stack. What can be nothing at all is also left again.
-    fn enter(&mut self, node: NodeId, below: Stack, out: &mut Vec<Stack>) {
-        // What nothing matches, or nothing that is not too deep, leads nowhere.
+    /// Appends the stacks at the start of `node`, on top of the stack `below`. If the node may be empty, the stacks
+    /// after it are appended too.
+    fn enter(&mut self, node: NodeId, below: StackId, out: &mut Vec<StackId>) {
+        // If nothing matches the node, or only values that are nested too deep, no stack is appended.
         if self.cells[below as usize].depth.saturating_add(self.grammar.depth[node]) > DEEPEST {
             return;
         }
@@ -123,28 +124,29 @@ impl Automaton {
     }
     // ANCHOR_END: enter
 
-    /// Goes on with what lies below something that is complete.
-    fn leave(&mut self, stack: Stack, out: &mut Vec<Stack>) {
+    /// Continues with the stack below a frame that is complete.
+    fn leave(&mut self, stack: StackId, out: &mut Vec<StackId>) {
         match self.cells[stack as usize] {
             Cell { frame: None, .. } => out.push(DONE),
             Cell { frame: Some(frame), below, .. } => self.resume(frame, below, out),
         }
     }
 
-    /// What may come next in a sequence, an array or an object.
-    fn resume(&mut self, frame: Frame, below: Stack, out: &mut Vec<Stack>) {
+    /// Appends the stacks that may come next in a sequence, an array or an object.
+    fn resume(&mut self, frame: Frame, below: StackId, out: &mut Vec<StackId>) {
         let Some(node) = frame.node() else { return };
         match (frame, &self.grammar.nodes[node]) {
             (Frame::Sequence { node, at }, Node::Sequence(nodes)) => {
                 let (next, count) = (nodes[at as usize], nodes.len() as u32);
-                // The last one lies directly on what is below: a list in a list needs no more room than a list.
+                // The last node goes directly on the stack below, so that lists in lists do not make the stack deeper
+                // than needed.
                 let below =
                     if at + 1 < count { self.stack(Frame::Sequence { node, at: at + 1 }, below) } else { below };
                 self.enter(next, below, out);
             }
             (Frame::Items { node, at, least, most }, Node::Items(items)) => {
                 let item = items.prefix.get(at as usize).copied().unwrap_or(items.rest);
-                let next = (at + 1).min(items.prefix.len() as u32); // from there on all are alike
+                let next = (at + 1).min(items.prefix.len() as u32); // after the prefix all items are alike
                 if least == 0 {
                     self.leave(below, out);
                 }
@@ -159,14 +161,14 @@ impl Automaton {
                 let rest = &members.known[next as usize..];
                 let required = rest.iter().position(|member| member.required);
                 let possible = required.map_or(rest.len(), |required| required + 1);
-                let mut ways: Vec<(u32, NodeId)> =
+                let mut options: Vec<(u32, NodeId)> =
                     (next + 1..).zip(rest[..possible].iter().map(|member| member.node(written))).collect();
                 if required.is_none() {
                     let all = members.known.len() as u32;
-                    ways.extend(members.others.map(|other| (all, other.node(written))));
+                    options.extend(members.others.map(|other| (all, other.node(written))));
                     self.leave(below, out);
                 }
-                for (next, member) in ways {
+                for (next, member) in options {
                     let below = self.stack(Frame::Members { node, next, written: true }, below);
                     self.enter(member, below, out);
                 }
@@ -175,8 +177,8 @@ impl Automaton {
         }
     }
 
-    /// What one stack becomes by a byte.
-    fn read(&mut self, stack: Stack, byte: u8, out: &mut Vec<Stack>) {
+    /// Appends the stacks that `stack` becomes by reading one byte.
+    fn read(&mut self, stack: StackId, byte: u8, out: &mut Vec<StackId>) {
         let Cell { frame: Some(frame), below, .. } = self.cells[stack as usize] else { return };
         match frame {
             Frame::Bytes { node, at } => {
@@ -195,17 +197,17 @@ impl Automaton {
                 if state == DEAD {
                     return;
                 }
-                let (accepts, goes_on) = (dfa.accepts(state), dfa.goes_on(state));
+                let (accepts, continues) = (dfa.accepts(state), dfa.continues(state));
                 if accepts {
                     self.leave(below, out);
                 }
-                if goes_on {
+                if continues {
                     out.push(self.stack(Frame::Regular { regular, state }, below));
                 }
             }
             Frame::Text { text, at } => match self.grammar.texts[text].read(at, byte) {
-                Some(Read::End) => self.leave(below, out),
-                Some(Read::More(at)) => out.push(self.stack(Frame::Text { text, at }, below)),
+                Some(TextStep::End) => self.leave(below, out),
+                Some(TextStep::More(at)) => out.push(self.stack(Frame::Text { text, at }, below)),
                 None => {}
             },
             _ => {}
@@ -213,13 +215,13 @@ impl Automaton {
     }
 
     // ANCHOR: shortest
-    /// The fewest bytes after which a stack is complete.
-    pub fn shortest(&mut self, stack: Stack) -> u32 {
+    /// Returns the smallest number of bytes that complete the text of a stack.
+    pub fn shortest(&mut self, stack: StackId) -> u32 {
         if let Some(&length) = self.lengths.get(&stack) {
             return length;
         }
         let Cell { frame: Some(frame), below, .. } = self.cells[stack as usize] else { return 0 };
-        // Of a stack that was entered everything can be completed.
+        // Every stack that was entered can be completed.
         let own = self.own_shortest(frame).unwrap_or(u32::MAX);
         let length = own.saturating_add(self.shortest(below));
         self.lengths.insert(stack, length);
@@ -227,18 +229,20 @@ impl Automaton {
     }
     // ANCHOR_END: shortest
 
-    /// The stack of these that is nearest to its end. Of what could also be left it is not the one that stays.
-    pub fn nearest(&mut self, stacks: &[Stack]) -> Option<Stack> {
+    /// Returns the stack that needs the fewest bytes to its end. It skips a frame that already accepts; the stack that
+    /// leaves this frame is listed too.
+    pub fn nearest(&mut self, stacks: &[StackId]) -> Option<StackId> {
         let stays = |cell: Cell| match cell.frame {
             Some(Frame::Regular { regular, state }) => self.grammar.regular[regular].0.accepts(state),
             _ => false,
         };
-        let leaving: Vec<Stack> = stacks.iter().copied().filter(|&stack| !stays(self.cells[stack as usize])).collect();
+        let leaving: Vec<StackId> =
+            stacks.iter().copied().filter(|&stack| !stays(self.cells[stack as usize])).collect();
         leaving.into_iter().min_by_key(|&stack| self.shortest(stack))
     }
 
-    /// The next byte on a shortest way to the end of a stack.
-    pub fn shortest_byte(&self, stack: Stack) -> Option<u8> {
+    /// Returns the next byte on a shortest path to the end of a stack.
+    pub fn shortest_byte(&self, stack: StackId) -> Option<u8> {
         let frame = self.cells[stack as usize].frame?;
         match (frame, frame.node().map(|node| &self.grammar.nodes[node])) {
             (Frame::Bytes { at, .. }, Some(Node::Bytes(bytes))) => bytes.get(at as usize).copied(),
@@ -269,8 +273,9 @@ impl Automaton {
         }
     }
 
-    /// The stack of which counters beyond `longest` are cut down to it: no token of that many bytes can tell them apart.
-    pub fn coarse(&mut self, stack: Stack, longest: u32) -> Stack {
+    /// Returns the stack with all counters limited to `longest`: no token of at most so many bytes distinguishes the
+    /// two.
+    pub fn coarse(&mut self, stack: StackId, longest: u32) -> StackId {
         let Cell { frame: Some(mut frame), below, .. } = self.cells[stack as usize] else { return DONE };
         let below = self.coarse(below, longest);
         let cut = |least: &mut u32, most: &mut u32| {
@@ -287,7 +292,7 @@ impl Automaton {
 }
 
 impl Frame {
-    /// The node that it is about.
+    /// Returns the node that the frame refers to.
     fn node(self) -> Option<NodeId> {
         match self {
             Frame::Bytes { node, .. }
@@ -299,7 +304,8 @@ impl Frame {
     }
 }
 
-fn tidy(mut stacks: Vec<Stack>) -> Vec<Stack> {
+/// Sorts the stacks and removes duplicates.
+fn tidy(mut stacks: Vec<StackId>) -> Vec<StackId> {
     stacks.sort_unstable();
     stacks.dedup();
     stacks

@@ -1,19 +1,33 @@
-//! Deterministic automata over bytes: what a regular expression accepts.
+//! Deterministic finite automata over bytes, made from regular expressions.
 
 use regex_automata::Anchored;
-use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::dfa::{Automaton, StartError, StartKind, dense};
 use regex_automata::util::start;
 use std::collections::HashMap;
 
 /// The state from which nothing is accepted any more.
 pub const DEAD: u32 = 0;
-/// The state before the first byte, of an automaton that accepts anything at all.
+/// The state before the first byte, unless the automaton accepts nothing at all.
 pub const START: u32 = 1;
 
-/// More states than this are refused: a kilobyte each.
+/// The largest number of states. A state takes a kilobyte.
 const MOST_STATES: usize = 50_000;
 
-/// States and what follows each byte. From every state but [`DEAD`] something can still be accepted.
+/// A regular expression whose automaton cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum DfaError {
+    /// A syntax error, or an automaton that is too large for the regex crate.
+    #[error("{}", reason(.0))]
+    Syntax(#[source] Box<dense::BuildError>),
+    /// The automaton has no start state.
+    #[error("{0}")]
+    Start(#[source] Box<StartError>),
+    /// The automaton has too many states.
+    #[error("needs more than {MOST_STATES} states")]
+    TooManyStates,
+}
+
+/// The states with the transition for each byte. From every state except [`DEAD`] an accepting state can be reached.
 #[derive(Debug, Clone)]
 pub struct Dfa {
     next: Vec<[u32; 256]>,
@@ -21,27 +35,29 @@ pub struct Dfa {
 }
 
 impl Dfa {
-    /// What the whole of a text must be, in the syntax of the crate regex.
+    /// Makes the automaton of a regular expression, in the syntax of the crate regex, which must match the whole text.
     ///
     /// # Errors
-    /// A syntax error, or too many states, in words.
-    pub fn new(regex: &str) -> Result<Self, String> {
+    /// If the expression has a syntax error or needs too many states.
+    pub fn new(regex: &str) -> Result<Self, DfaError> {
         let config = dense::Config::new()
             .start_kind(StartKind::Anchored)
             .dfa_size_limit(Some(1 << 26))
             .determinize_size_limit(Some(1 << 27));
         let dfa = dense::Builder::new().configure(config).build(&format!(r"\A(?:{regex})\z"));
-        let dfa = dfa.map_err(|error| reason(&error))?;
-        let first = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|e| e.to_string())?;
+        let dfa = dfa.map_err(|error| DfaError::Syntax(Box::new(error)))?;
+        let first = dfa
+            .start_state(&start::Config::new().anchored(Anchored::Yes))
+            .map_err(|error| DfaError::Start(Box::new(error)))?;
         let next = |state, byte| Some(dfa.next_state(state, byte)).filter(|&next| !dfa.is_dead_state(next));
         Self::explore(first, next, |state| dfa.is_match_state(dfa.next_eoi_state(state)))
     }
 
-    /// What both accept.
+    /// Returns the automaton that accepts what both accept.
     ///
     /// # Errors
-    /// Too many states.
-    pub fn and(&self, other: &Self) -> Result<Self, String> {
+    /// If it needs too many states.
+    pub fn and(&self, other: &Self) -> Result<Self, DfaError> {
         let next = |(a, b): (u32, u32), byte| {
             let pair = (self.next(a, byte), other.next(b, byte));
             (pair.0 != DEAD && pair.1 != DEAD).then_some(pair)
@@ -49,12 +65,12 @@ impl Dfa {
         Self::explore((START, START), next, |(a, b)| self.accepts(a) && other.accepts(b))
     }
 
-    /// What this accepts, but for these words.
+    /// Returns the automaton that accepts the same texts except for `words`.
     ///
     /// # Errors
-    /// Too many states.
-    pub fn without(&self, words: &[&[u8]]) -> Result<Self, String> {
-        // How much of some word has been read; `None` where it is the beginning of none.
+    /// If it needs too many states.
+    pub fn without(&self, words: &[&[u8]]) -> Result<Self, DfaError> {
+        // `read` is the text so far as long as it is a prefix of some word, and `None` after that.
         let next = |(state, read): (u32, Option<Vec<u8>>), byte| {
             let read = read.map(|mut read| {
                 read.push(byte);
@@ -69,12 +85,12 @@ impl Dfa {
         })
     }
 
-    /// Numbers the states that can be reached, and joins those from which nothing is accepted.
+    /// Numbers the states that can be reached, and merges those from which nothing is accepted into [`DEAD`].
     fn explore<S: Clone + Eq + std::hash::Hash>(
         first: S,
         next: impl Fn(S, u8) -> Option<S>,
         accepts: impl Fn(S) -> bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, DfaError> {
         let mut numbers = HashMap::from([(first.clone(), START)]);
         let mut states = vec![first];
         let mut dfa = Self { next: vec![[DEAD; 256]], accepts: vec![false] };
@@ -88,7 +104,7 @@ impl Dfa {
                 });
             }
             if states.len() > MOST_STATES {
-                return Err(format!("needs more than {MOST_STATES} states"));
+                return Err(DfaError::TooManyStates);
             }
             dfa.next.push(row);
             dfa.accepts.push(accepts(state));
@@ -97,7 +113,7 @@ impl Dfa {
         Ok(dfa)
     }
 
-    /// Leads every byte after which nothing can be accepted to [`DEAD`].
+    /// Redirects every transition after which nothing can be accepted to [`DEAD`].
     fn cut_dead_ends(&mut self) {
         let alive: Vec<bool> = self.costs(|_| 1).into_iter().map(|cost| cost.is_some()).collect();
         for row in &mut self.next {
@@ -106,7 +122,8 @@ impl Dfa {
         self.accepts[DEAD as usize] = false;
     }
 
-    /// For every state the least that leads to acceptance, where a byte costs so much.
+    /// Returns the lowest cost from each state to an accepting one, where `cost` is the cost of a byte; `None` if there
+    /// is no path.
     pub fn costs(&self, cost: impl Fn(u8) -> u32) -> Vec<Option<u32>> {
         let mut costs: Vec<Option<u32>> = self.accepts.iter().map(|&accepts| accepts.then_some(0)).collect();
         loop {
@@ -124,33 +141,33 @@ impl Dfa {
         }
     }
 
-    /// Whether this is accepted.
+    /// Returns whether the automaton accepts `bytes`.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         self.accepts(bytes.iter().fold(START, |state, &byte| self.next(state, byte)))
     }
 
-    /// How many states there are, [`DEAD`] included.
+    /// Returns the number of states, including [`DEAD`].
     pub fn len(&self) -> usize {
         self.next.len()
     }
 
-    /// What follows.
+    /// Returns the state after `state` and `byte`.
     pub fn next(&self, state: u32, byte: u8) -> u32 {
         self.next[state as usize][byte as usize]
     }
 
-    /// Whether a text may end here.
+    /// Returns whether a text may end in this state.
     pub fn accepts(&self, state: u32) -> bool {
         self.accepts[state as usize]
     }
 
-    /// Whether more may follow.
-    pub fn goes_on(&self, state: u32) -> bool {
+    /// Returns whether a text may continue from this state.
+    pub fn continues(&self, state: u32) -> bool {
         self.next[state as usize].iter().any(|&to| to != DEAD)
     }
 }
 
-/// The last line of an error that may draw where in the regular expression it is.
+/// Returns the last line of an error, because the lines before it may draw the position in the regular expression.
 fn reason(error: &dense::BuildError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);

@@ -1,102 +1,102 @@
-//! What a schema is compiled to: nodes, each of which some JSON matches.
+//! The grammar that a schema is compiled to: a graph of nodes, each of which matches some JSON.
 
 use super::dfa::{Dfa, START};
 use super::text::Text;
 
-/// The number of a node.
+/// The number of a node in [`JsonGrammar::nodes`].
 pub type NodeId = usize;
 
-/// Some part of a JSON text.
+/// A part of a JSON text.
 #[derive(Debug)]
 pub enum Node {
-    /// These bytes.
+    /// Exactly these bytes.
     Bytes(Vec<u8>),
-    /// What an automaton accepts: numbers, and one of several literals.
+    /// A number, or one of several literals: the index of an automaton in [`JsonGrammar::regular`].
     Regular(usize),
-    /// The rest of a string, behind its first quote.
+    /// The rest of a string after its first quote: an index in [`JsonGrammar::texts`].
     Text(usize),
-    /// One after another.
+    /// These nodes one after another.
     Sequence(Vec<NodeId>),
-    /// One of these.
+    /// One of these nodes.
     Choice(Vec<NodeId>),
-    /// Items with commas between them, without the brackets.
+    /// Items separated by commas, without the brackets.
     Items(Items),
-    /// Members with commas between them, without the braces.
+    /// Members separated by commas, without the braces.
     Members(Members),
-    /// Nothing at all can be this.
+    /// A node that matches nothing.
     Nothing,
 }
 
 /// The items of an array.
 #[derive(Debug)]
 pub struct Items {
-    /// The first ones, at least one; from the second on with the comma before them.
+    /// The first items, at least one. From the second item on, a node includes the comma before it.
     pub prefix: Vec<NodeId>,
-    /// All others, with the comma before them.
+    /// All further items, including the comma before each.
     pub rest: NodeId,
-    /// At least so many.
+    /// The smallest number of items.
     pub least: u32,
-    /// At most so many, or `u32::MAX`.
+    /// The largest number of items, or `u32::MAX`.
     pub most: u32,
 }
 
 /// The members of an object.
 #[derive(Debug)]
 pub struct Members {
-    /// Those with known names, in the order in which they come.
+    /// The members with known names, in the order in which they are written.
     pub known: Vec<Member>,
-    /// Any others, as many as one likes.
+    /// Any number of other members.
     pub others: Option<Member>,
 }
 
-/// A member: name, colon and value.
+/// A member of an object: name, colon and value.
 #[derive(Debug, Clone, Copy)]
 pub struct Member {
-    /// As the first of its object.
+    /// The node of the member if it is the first of its object.
     pub first: NodeId,
-    /// Behind another, with the comma between them.
+    /// The node of the member after another one, including the comma between them.
     pub later: NodeId,
-    /// Whether it must be there.
+    /// Whether the member is required.
     pub required: bool,
 }
 
 impl Member {
-    /// The node where there are others before it, or where there are none.
+    /// Returns the node of the member: `later` tells whether another member came before.
     pub fn node(&self, later: bool) -> NodeId {
         if later { self.later } else { self.first }
     }
 }
 
-/// Everything that was compiled.
+/// The nodes of a compiled schema, and the tables that they refer to.
 #[derive(Debug, Default)]
-pub struct Grammar {
-    /// The nodes.
+pub struct JsonGrammar {
+    /// All nodes.
     pub nodes: Vec<Node>,
-    /// What [`Node::Regular`] speaks of, with the bytes from each state to the end.
+    /// The automata of [`Node::Regular`], each with the smallest number of bytes from every state to the end.
     pub regular: Vec<(Dfa, Vec<Option<u32>>)>,
-    /// What [`Node::Text`] speaks of.
+    /// The strings of [`Node::Text`].
     pub texts: Vec<Text>,
-    /// The fewest bytes that match a node; `None` if nothing does.
+    /// The smallest number of bytes that match each node; `None` if nothing does.
     pub shortest: Vec<Option<u32>>,
-    /// The fewest levels of arrays and objects; `u32::MAX` if nothing matches.
+    /// The smallest depth of arrays and objects that matches each node; `u32::MAX` if nothing does.
     pub depth: Vec<u32>,
 }
 
-impl Grammar {
-    /// A new node.
+impl JsonGrammar {
+    /// Adds a node.
     pub fn add(&mut self, node: Node) -> NodeId {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
 
-    /// A node of an automaton.
+    /// Adds a node for an automaton.
     pub fn regular(&mut self, dfa: Dfa) -> NodeId {
         let costs = dfa.costs(|_| 1);
         self.regular.push((dfa, costs));
         self.add(Node::Regular(self.regular.len() - 1))
     }
 
-    /// Computes what is shortest, from the leaves up, until nothing changes.
+    /// Computes `shortest` and `depth`, from the leaves up, until nothing changes.
     pub fn measure(&mut self) {
         self.shortest = vec![None; self.nodes.len()];
         self.depth = vec![u32::MAX; self.nodes.len()];
@@ -153,7 +153,7 @@ impl Grammar {
         }
     }
 
-    /// The fewest bytes of `needed` more items, after `at` of them.
+    /// Returns the smallest number of bytes of `needed` more items after the first `at`.
     pub fn items_left(&self, items: &Items, at: u32, needed: u32) -> Option<u32> {
         let in_prefix = (items.prefix.len() as u32).saturating_sub(at).min(needed);
         let mut first = items.prefix.iter().skip(at as usize).take(in_prefix as usize);
@@ -163,7 +163,7 @@ impl Grammar {
         Some(sum.saturating_add(rest))
     }
 
-    /// The fewest bytes of the members that are still required, from number `next` on.
+    /// Returns the smallest number of bytes of the members that are still required, from number `next` on.
     pub fn members_left(&self, members: &Members, next: u32, written: bool) -> Option<u32> {
         let required = members.known.iter().skip(next as usize).filter(|member| member.required);
         let sum = |(sum, later): (u32, bool), member: &Member| {

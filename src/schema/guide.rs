@@ -1,88 +1,90 @@
-//! Which tokens may be drawn next, and how to come to an end in time.
+//! Decides which tokens may be drawn next, and ends the text in time.
 
-use super::automaton::{Automaton, DONE, Stack};
+use super::automaton::{Automaton, DONE, StackId};
 use super::compile::compile;
+use super::error::{Result, SchemaError, SchemaProblem, refuse};
 use super::vocabulary::Vocabulary;
-use crate::error::{Error, Result};
 use crate::tokenizer::{TokenSet, Tokenizer};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Bytes that are spelled out to count their tokens.
+/// The greatest number of bytes that are split into tokens to count them.
 const MOST_CLOSING: usize = 1 << 20;
-/// States whose next bytes and tokens are remembered; a kilobyte each, and the set of tokens.
+/// The greatest number of states whose next states and tokens are cached. A state takes a kilobyte, plus a set of
+/// tokens.
 const MOST_STATES: usize = 4_096;
 
-/// Leads a model through a text that a schema accepts.
+/// Constrains a model to a text that a schema accepts.
 pub struct Guide {
     vocabulary: Arc<Vocabulary>,
     automaton: Automaton,
-    first: Vec<Stack>,
-    now: Vec<Stack>,
-    coarse: Coarse,
+    first: Vec<StackId>,
+    now: Vec<StackId>,
+    coarse: CoarseStates,
     end: u32,
 }
 
-/// States as a token sees them, who cannot tell large counters apart. 0 is where nothing can be read.
+/// A cache of states with limited counters, because a token cannot distinguish large counters. State 0 is the one from
+/// which nothing can be read.
 #[derive(Default)]
-struct Coarse {
-    states: Vec<Vec<Stack>>,
-    numbers: HashMap<Vec<Stack>, u32>,
+struct CoarseStates {
+    states: Vec<Vec<StackId>>,
+    numbers: HashMap<Vec<StackId>, u32>,
     next: Vec<[u32; 256]>,
     masks: HashMap<u32, TokenSet>,
 }
 
-/// A next state that was not computed yet.
+/// Marks a next state that has not been computed yet.
 const UNKNOWN: u32 = u32::MAX;
 
 impl Guide {
-    /// For a schema and a vocabulary. `end` is the token that ends a text.
+    /// Makes a guide for a schema and a vocabulary. `end` is the token that ends a text.
     ///
     /// # Errors
-    /// The path of a keyword that cannot be kept; a vocabulary that cannot write every text.
+    /// If a keyword of the schema cannot be enforced, or the vocabulary cannot write every text.
     pub fn new(schema: &Value, vocabulary: Arc<Vocabulary>, end: u32) -> Result<Self> {
         if !vocabulary.has_all_bytes() {
-            return Err(Error::argument("this tokenizer has no token for some byte: it cannot write every text"));
+            return Err(SchemaError::IncompleteVocabulary);
         }
         let (root, grammar) = compile(schema)?;
         let mut automaton = Automaton::new(grammar);
         let first = automaton.begin(root);
         if first.is_empty() {
-            return Err(Error::argument("the schema at its root: nothing that is not nested too deep fits it"));
+            return refuse("", SchemaProblem::OnlyDeepValues);
         }
-        let (now, coarse) = (first.clone(), Coarse::default());
+        let (now, coarse) = (first.clone(), CoarseStates::default());
         let mut guide = Self { vocabulary, automaton, now, first, coarse, end };
-        guide.forget();
+        guide.clear_cache();
         Ok(guide)
     }
 
-    /// For a tokenizer alone.
+    /// Makes a guide for a schema and a tokenizer.
     ///
     /// # Errors
-    /// As [`Guide::new`].
+    /// The same as those of [`Guide::new`].
     pub fn of(schema: &Value, tokenizer: &Tokenizer, end: u32) -> Result<Self> {
         Self::new(schema, Arc::new(Vocabulary::new(tokenizer)), end)
     }
 
-    /// Back to the beginning of a text.
+    /// Starts a new text.
     pub fn restart(&mut self) {
         self.now.clone_from(&self.first);
     }
 
-    /// Whether the text so far is complete.
+    /// Returns whether the text so far is complete.
     pub fn is_complete(&self) -> bool {
         self.now.contains(&DONE)
     }
 
-    /// The fewest bytes after which it is.
+    /// Returns the smallest number of bytes that complete the text.
     pub fn shortest(&mut self) -> usize {
         let Self { automaton, now, .. } = self;
         now.iter().map(|&stack| automaton.shortest(stack)).min().unwrap_or(u32::MAX) as usize
     }
 
-    /// The tokens of what [`closing`](Self::closing) gives: the text can be brought to its end in so many.
-    /// Of very many bytes, the least that they can be.
+    /// Returns the number of tokens of [`closing`](Self::closing), with which the text can be completed. If there are
+    /// very many bytes, it returns a lower bound instead.
     pub fn shortest_tokens(&mut self) -> usize {
         let bytes = self.shortest();
         if bytes > MOST_CLOSING {
@@ -92,7 +94,7 @@ impl Guide {
         self.vocabulary.tokens(&closing).map_or(usize::MAX, |tokens| tokens.len())
     }
 
-    /// Reads more of the text. Whether the schema allows it; if not, nothing is read.
+    /// Reads more of the text and returns whether the schema allows it. If not, the state does not change.
     pub fn read(&mut self, bytes: &[u8]) -> bool {
         let mut now = self.now.clone();
         for &byte in bytes {
@@ -105,7 +107,7 @@ impl Guide {
         allowed
     }
 
-    /// What ends the text in the fewest bytes.
+    /// Returns the shortest completion of the text.
     pub fn closing(&mut self) -> Vec<u8> {
         let Self { automaton, now, .. } = self;
         let mut bytes = Vec::new();
@@ -141,22 +143,22 @@ impl Guide {
         self.end
     }
 
-    /// Whether the text can be brought to its end in so many tokens, the end token among them.
+    /// Returns whether the text can be completed in `budget` tokens, including the end token.
     pub fn fits(&mut self, budget: usize) -> bool {
         if self.shortest() < budget {
-            return true; // a byte is at least a token
+            return true; // a token has at least one byte
         }
         self.shortest() / self.vocabulary.longest().max(1) < budget && self.shortest_tokens() < budget
     }
 
     // ANCHOR: next_tokens
-    /// The tokens that may come next.
+    /// Returns the set of tokens that may come next.
     pub fn next_tokens(&mut self) -> &TokenSet {
         if self.coarse.states.len() > MOST_STATES {
-            self.forget();
+            self.clear_cache();
         }
         let longest = self.vocabulary.longest() as u32 + 1;
-        let mut coarse: Vec<Stack> = self.now.iter().map(|&stack| self.automaton.coarse(stack, longest)).collect();
+        let mut coarse: Vec<StackId> = self.now.iter().map(|&stack| self.automaton.coarse(stack, longest)).collect();
         coarse.sort_unstable();
         coarse.dedup();
         let state = self.coarse.number(coarse);
@@ -173,16 +175,16 @@ impl Guide {
     }
     // ANCHOR_END: next_tokens
 
-    /// Drops what was remembered of states that may not come again.
-    fn forget(&mut self) {
-        self.coarse = Coarse::default();
+    /// Clears the cache.
+    fn clear_cache(&mut self) {
+        self.coarse = CoarseStates::default();
         self.coarse.number(Vec::new());
         self.coarse.next[0] = [0; 256];
     }
 }
 
-impl Coarse {
-    fn number(&mut self, state: Vec<Stack>) -> u32 {
+impl CoarseStates {
+    fn number(&mut self, state: Vec<StackId>) -> u32 {
         if let Some(&number) = self.numbers.get(&state) {
             return number;
         }

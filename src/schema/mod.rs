@@ -4,22 +4,25 @@
 //! schema ──compile──▶ grammar ──automaton──▶ which bytes may follow ──vocabulary──▶ which tokens may be drawn
 //! ```
 //!
-//! What is written is always a part of what the schema accepts, rarely all of it: members come in the order in which the
-//! schema names them, numbers have at most 15 digits, space is what one would write. What cannot be kept is refused when
-//! the schema is read, with the path of the keyword, and never ignored.
+//! The output is always a subset of what the schema accepts: members come in the order in which the schema names them,
+//! numbers have at most 15 digits, and white space is limited to what one would write. A keyword that cannot be
+//! enforced is refused when the schema is read, with its path; it is never ignored.
 //! JSON Schema 2020-12: <https://json-schema.org/draft/2020-12>
 
 mod automaton;
 mod compile;
+mod constraints;
 mod dfa;
+mod error;
 mod grammar;
 mod guide;
+mod keywords;
 mod numbers;
 mod read;
-mod rules;
 mod strings;
 mod text;
 mod vocabulary;
 
+pub use error::{SchemaError, SchemaProblem};
 pub use guide::Guide;
 pub use vocabulary::Vocabulary;

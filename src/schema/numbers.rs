@@ -1,31 +1,45 @@
-//! Ranges of numbers as regular expressions over their decimal digits.
+//! Expresses ranges of numbers as regular expressions over decimal digits.
 //!
-//! Doubles tell decimals of up to 15 significant digits apart, and in the right order. So what is written within a range
-//! is also read within it, if no more digits are written than that.
+//! Doubles distinguish decimals of up to 15 significant digits and keep their order. So a number that is written within
+//! a range is also read within it, as long as it has no more digits than that.
 
-/// Digits that a double keeps.
+/// The number of decimal digits that a double keeps.
 const DIGITS: usize = 15;
-/// Digits behind the point, at most.
+/// The largest number of digits after the point.
 const FRACTION: usize = 6;
 
-/// Bounds as they stand in a schema.
+/// A bound with more digits than can be enforced.
+#[derive(Debug, thiserror::Error)]
+pub enum BoundError {
+    /// The bound has more digits before the point than a double distinguishes.
+    #[error("a bound beyond 10^{}, which doubles do not keep apart", DIGITS - 1)]
+    Magnitude,
+    /// The bound, or its exponent, has too many digits.
+    #[error("the bound {0} has too many digits")]
+    Digits(String),
+    /// The bound has more digits after the point than numbers are written with.
+    #[error("a bound with more than {0} digits behind the point")]
+    Decimals(u32),
+}
+
+/// The bounds as they are written in a schema.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bounds<'a> {
-    /// `minimum`
+    /// The value of `minimum`.
     pub least: Option<&'a str>,
-    /// `exclusiveMinimum`
+    /// The value of `exclusiveMinimum`.
     pub above: Option<&'a str>,
-    /// `maximum`
+    /// The value of `maximum`.
     pub most: Option<&'a str>,
-    /// `exclusiveMaximum`
+    /// The value of `exclusiveMaximum`.
     pub below: Option<&'a str>,
 }
 
-/// Regular expressions that a number has to match, all of them.
+/// Returns regular expressions, all of which a number has to match.
 ///
 /// # Errors
-/// A bound with more digits than can be kept apart, in words.
-pub fn regexes(integer: bool, bounds: Bounds<'_>) -> Result<Vec<String>, String> {
+/// If a bound has more digits than can be distinguished.
+pub fn regexes(integer: bool, bounds: Bounds<'_>) -> Result<Vec<String>, BoundError> {
     let all = [bounds.least, bounds.above, bounds.most, bounds.below];
     let decimals = all.iter().flatten().map(|text| Decimal::parse(text)).collect::<Result<Vec<_>, _>>()?;
     if decimals.is_empty() {
@@ -35,14 +49,14 @@ pub fn regexes(integer: bool, bounds: Bounds<'_>) -> Result<Vec<String>, String>
             r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?".into()
         }]);
     }
-    // One digit more than the bounds have, so that there is something beyond a single bound.
+    // Allows one digit more than the bounds have, so that a single bound leaves room beyond it.
     let whole = decimals.iter().map(|d| d.whole().to_string().trim_start_matches('-').len()).max().unwrap_or(1) + 1;
     let fraction = if integer { 0 } else { DIGITS.saturating_sub(whole).min(FRACTION) };
     if whole > DIGITS {
-        return Err(format!("a bound beyond 10^{}, which doubles do not keep apart", DIGITS - 1));
+        return Err(BoundError::Magnitude);
     }
-    let form = Form { whole, fraction };
-    let mut regexes = vec![format!("-?{}", form.any())];
+    let format = NumberFormat { whole, fraction };
+    let mut regexes = vec![format!("-?{}", format.any())];
     for (bound, up, exclusive) in [
         (bounds.least, true, false),
         (bounds.above, true, true),
@@ -51,23 +65,23 @@ pub fn regexes(integer: bool, bounds: Bounds<'_>) -> Result<Vec<String>, String>
     ] {
         let Some(bound) = bound else { continue };
         let decimal = Decimal::parse(bound)?;
-        regexes.push(form.half_line(decimal.units(fraction, integer, up, exclusive)?, up));
+        regexes.push(format.half_line(decimal.units(fraction, integer, up, exclusive)?, up));
     }
     Ok(regexes)
 }
 
-/// A decimal number: digits, and how many of them stand behind the point.
+/// A decimal number: its digits, and how many of them are after the point.
 struct Decimal {
     digits: i128,
     behind: u32,
 }
 
 impl Decimal {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, BoundError> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let fraction = fraction.trim_end_matches('0');
-        let far = || format!("the bound {text} has too many digits");
+        let far = || BoundError::Digits(text.to_string());
         let exponent = exponent.parse::<i64>().map_err(|_| far())? - fraction.len() as i64;
         if exponent.abs() > 20 || whole.len() + fraction.len() > 20 {
             return Err(far());
@@ -79,22 +93,22 @@ impl Decimal {
         })
     }
 
-    /// Without what stands behind the point.
+    /// Returns the integer part.
     fn whole(&self) -> i128 {
         self.digits / 10i128.pow(self.behind)
     }
 
-    /// The first number that is in range, or the last, in units of the last digit that is written.
-    fn units(&self, fraction: usize, integer: bool, up: bool, exclusive: bool) -> Result<i128, String> {
+    /// Returns the first number in the range, or the last, in units of the last written digit.
+    fn units(&self, fraction: usize, integer: bool, up: bool, exclusive: bool) -> Result<i128, BoundError> {
         let fraction = fraction as u32;
         if self.behind > fraction && !integer {
-            return Err(format!("a bound with more than {fraction} digits behind the point"));
+            return Err(BoundError::Decimals(fraction));
         }
         if self.behind <= fraction {
             let exact = self.digits * 10i128.pow(fraction - self.behind);
             return Ok(exact + if exclusive { if up { 1 } else { -1 } } else { 0 });
         }
-        // An integer beside a bound that is none.
+        // The numbers are integers, but the bound is not.
         let scale = 10i128.pow(self.behind - fraction);
         let floor = self.digits.div_euclid(scale);
         let exact = self.digits.rem_euclid(scale) == 0;
@@ -106,14 +120,14 @@ impl Decimal {
     }
 }
 
-/// How many digits are written before the point, at most, and behind it.
-struct Form {
+/// The largest number of digits before and after the point.
+struct NumberFormat {
     whole: usize,
     fraction: usize,
 }
 
-impl Form {
-    /// All numbers without sign.
+impl NumberFormat {
+    /// Matches all numbers without a sign.
     fn any(&self) -> String {
         format!("(?:0|[1-9][0-9]{{0,{}}}){}", self.whole - 1, self.any_fraction())
     }
@@ -122,7 +136,7 @@ impl Form {
         if self.fraction == 0 { String::new() } else { format!(r"(?:\.[0-9]{{1,{}}})?", self.fraction) }
     }
 
-    /// All numbers from `units` up, or down.
+    /// Matches all numbers from `units` up, or down.
     fn half_line(&self, units: i128, up: bool) -> String {
         match (units < 0, up) {
             (false, true) => self.at_least(units),
@@ -132,7 +146,7 @@ impl Form {
         }
     }
 
-    /// The digits before the point, and those behind it.
+    /// Returns the digits before the point and those after it.
     fn split(&self, units: i128) -> (String, String) {
         let scale = 10i128.pow(self.fraction as u32);
         let fraction =
@@ -140,8 +154,8 @@ impl Form {
         ((units / scale).to_string(), fraction)
     }
 
-    /// Numbers without sign that are not less: a longer one, one that is larger in its first different digit, or the
-    /// same with a fraction that is not less.
+    /// Matches the numbers without a sign that are at least `units`: those with more digits, those that are larger in
+    /// the first different digit, and those with the same integer part and a fraction that is at least as large.
     fn at_least(&self, units: i128) -> String {
         let (whole, fraction) = self.split(units);
         let mut ways = Vec::new();
@@ -161,7 +175,7 @@ impl Form {
         format!("(?:{})", ways.join("|"))
     }
 
-    /// Numbers without sign that are not more.
+    /// Matches the numbers without a sign that are at most `units`.
     fn at_most(&self, units: i128) -> String {
         let (whole, fraction) = self.split(units);
         let mut ways = Vec::new();
@@ -182,13 +196,13 @@ impl Form {
             behind.push(format!("{}[0-{}][0-9]{{0,{rest}}}", &fraction[..at], char::from(digit - 1)));
         }
         let way = same(&whole, &fraction, behind);
-        // Without a fraction it is less, or the same.
+        // A number without a fraction is smaller or equal.
         ways.push(if fraction.is_empty() { way } else { format!("{way}|{whole}") });
         format!("(?:{})", ways.join("|"))
     }
 }
 
-/// The digits themselves, with this fraction, zeros at its end written or not, or with others.
+/// Matches the digits `whole` with this fraction, whose trailing zeros are optional, or with one of the `others`.
 fn same(whole: &str, fraction: &str, mut others: Vec<String>) -> String {
     let short = fraction.trim_end_matches('0');
     let zeros = fraction.len() - short.len();

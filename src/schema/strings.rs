@@ -1,14 +1,14 @@
-//! Patterns and formats as regular expressions over the characters of a string.
+//! Translates patterns and formats to regular expressions over the characters of a string.
 
-/// What a string of a format is; `None` if the format is not known here.
+/// Returns the regular expression of a format; `None` if the format is not supported.
 pub fn format(name: &str) -> Option<String> {
-    // 2000, 2004, …: centuries are leap years only where 400 divides them.
+    // A century is a leap year only if 400 divides it.
     let leap = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)";
     let date = format!(
         "(?:[0-9]{{4}}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)\
          |02-(?:0[1-9]|1[0-9]|2[0-8]))|{leap}-02-29)"
     );
-    // Without leap seconds: whether there was one, no expression knows.
+    // Leap seconds are excluded, because an expression cannot know whether there was one.
     let time = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
     let hex = |n: usize| format!("[0-9a-fA-F]{{{n}}}");
     let label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?";
@@ -17,7 +17,7 @@ pub fn format(name: &str) -> Option<String> {
         "date-time" => format!("{date}T{time}"),
         "time" => time.into(),
         "uuid" => [8, 4, 4, 4, 12].map(hex).join("-"),
-        // Shorter than the 64 and 255 characters that an address may have, whatever is put together.
+        // The limits keep an address below the 64 and 255 characters that its parts may have.
         "email" => {
             let word = "[a-zA-Z0-9_+-]{1,20}";
             format!("{word}(?:\\.{word}){{0,2}}@(?:{label}\\.){{1,3}}[a-zA-Z]{{2,12}}")
@@ -26,14 +26,41 @@ pub fn format(name: &str) -> Option<String> {
     })
 }
 
-/// Any text.
+/// A pattern that is not regular, or that means different things in different dialects.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// A look-around or a named group.
+    #[error("only groups (…) and (?:…) are regular")]
+    Group,
+    /// A special character that must be escaped.
+    #[error("write a plain {0} as \\{0}")]
+    Unescaped(char),
+    /// A class without characters.
+    #[error("an empty class")]
+    EmptyClass,
+    /// A class that is not closed.
+    #[error("a class without its ]")]
+    OpenClass,
+    /// A pattern that ends with a backslash.
+    #[error("a backslash at the end")]
+    LoneBackslash,
+    /// An escape such as a back-reference or a word boundary.
+    #[error("\\{0} is not regular, or not the same in all dialects")]
+    Escape(char),
+    /// An escape without the digits of a character.
+    #[error("\\u or \\x without a character's number")]
+    CodePoint,
+}
+
+/// Matches any text.
 pub const ANY: &str = "(?s:.)*";
 
-/// What contains a match of `pattern`, an expression of ECMAScript, which is searched for and not anchored.
+/// Translates `pattern`, an expression of ECMAScript. The result matches a whole string that contains a match, because
+/// patterns of JSON Schema are not anchored.
 ///
 /// # Errors
-/// What in the pattern is not regular, or means something else in other dialects, in words.
-pub fn pattern(pattern: &str) -> Result<String, String> {
+/// If a part of the pattern is not regular, or means something else in other dialects.
+pub fn pattern(pattern: &str) -> Result<String, PatternError> {
     Ok(format!("{ANY}(?:{}){ANY}", Translate { rest: pattern, out: String::new() }.whole()?))
 }
 
@@ -53,20 +80,20 @@ impl Translate<'_> {
         Some(c)
     }
 
-    fn whole(mut self) -> Result<String, String> {
+    fn whole(mut self) -> Result<String, PatternError> {
         while let Some(c) = self.take() {
             match c {
                 '\\' => self.escape(false)?,
                 '[' => self.class()?,
                 '(' if self.rest.starts_with("?:") => self.out.push('('),
-                '(' if self.rest.starts_with('?') => return Err("only groups (…) and (?:…) are regular".into()),
+                '(' if self.rest.starts_with('?') => return Err(PatternError::Group),
                 '(' => self.out.push_str("(?:"),
                 '.' => self.out.push_str(r"[^\n\r\x{2028}\x{2029}]"),
-                // In the middle of an expression they may stand for nothing; here the ends are those of the string.
+                // The expression may match anywhere in the string, but these two match at the ends of the string only.
                 '^' => self.out.push_str(r"\A"),
                 '$' => self.out.push_str(r"\z"),
-                '{' | '}' if !self.is_repetition(c) => return Err(format!("write a plain {c} as \\{c}")),
-                ']' => return Err("write a plain ] as \\]".into()),
+                '{' | '}' if !self.is_repetition(c) => return Err(PatternError::Unescaped(c)),
+                ']' => return Err(PatternError::Unescaped(']')),
                 c if c.is_whitespace() || "#&~-".contains(c) => self.literal(c),
                 c => self.out.push(c),
             }
@@ -74,7 +101,7 @@ impl Translate<'_> {
         Ok(self.out)
     }
 
-    /// Whether a brace belongs to `{n}`, `{n,}` or `{n,m}`.
+    /// Returns whether a brace belongs to `{n}`, `{n,}` or `{n,m}`.
     fn is_repetition(&self, brace: char) -> bool {
         if brace == '}' {
             let open = self.out.rfind('{');
@@ -90,17 +117,17 @@ impl Translate<'_> {
         self.out.push_str(&format!(r"\x{{{:X}}}", u32::from(c)));
     }
 
-    fn class(&mut self) -> Result<(), String> {
+    fn class(&mut self) -> Result<(), PatternError> {
         self.out.push('[');
         if self.rest.starts_with('^') {
             self.take();
             self.out.push('^');
         }
         if self.rest.starts_with(']') {
-            return Err("an empty class".into());
+            return Err(PatternError::EmptyClass);
         }
         loop {
-            match self.take().ok_or("a class without its ]")? {
+            match self.take().ok_or(PatternError::OpenClass)? {
                 ']' => break,
                 '\\' => self.escape(true)?,
                 '-' => self.out.push('-'),
@@ -111,8 +138,8 @@ impl Translate<'_> {
         Ok(())
     }
 
-    fn escape(&mut self, in_class: bool) -> Result<(), String> {
-        let c = self.take().ok_or("a backslash at the end")?;
+    fn escape(&mut self, in_class: bool) -> Result<(), PatternError> {
+        let c = self.take().ok_or(PatternError::LoneBackslash)?;
         let set = |set: &str, not: &str| if in_class { set.to_string() } else { format!("[{not}{set}]") };
         match c {
             'd' => self.out.push_str(&set(DIGIT, "")),
@@ -136,15 +163,15 @@ impl Translate<'_> {
             'u' => self.code(4)?,
             'x' => self.code(2)?,
             c if !c.is_alphanumeric() => self.literal(c),
-            c => return Err(format!("\\{c} is not regular, or not the same in all dialects")),
+            c => return Err(PatternError::Escape(c)),
         }
         Ok(())
     }
 
-    /// `\u00e9`, `\xe9`
-    fn code(&mut self, digits: usize) -> Result<(), String> {
+    /// Translates the digits of `\u00e9` or `\xe9`.
+    fn code(&mut self, digits: usize) -> Result<(), PatternError> {
         let code = self.rest.get(..digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-        let c = code.and_then(char::from_u32).ok_or("\\u or \\x without a character's number")?;
+        let c = code.and_then(char::from_u32).ok_or(PatternError::CodePoint)?;
         self.rest = &self.rest[digits..];
         self.literal(c);
         Ok(())

@@ -1,24 +1,24 @@
-//! Strings: characters that an automaton accepts, counted, as JSON spells them.
+//! Strings as JSON writes them: the characters that an automaton accepts, with a limited length, and with escapes.
 
 use super::dfa::{DEAD, Dfa, START};
 
-/// What stands between the quotes of a string.
+/// The content of a string, between its quotes.
 #[derive(Debug)]
 pub struct Text {
-    /// Its characters, as UTF-8, without escapes.
+    /// The automaton of the characters, as UTF-8, without escapes.
     pub dfa: Dfa,
-    /// At least so many characters.
+    /// The smallest number of characters.
     pub least: u32,
-    /// At most so many, or `u32::MAX`.
+    /// The largest number of characters, or `u32::MAX`.
     pub most: u32,
-    /// Whether any characters are allowed.
+    /// Whether all characters are allowed.
     pub any: bool,
-    /// The bytes of JSON to the end of the content. Row k: with exactly k more characters. If the length does not
-    /// matter, there is one row, with any number of them.
+    /// The smallest number of bytes of JSON from each state to the end of the content. Row k is for exactly k more
+    /// characters. If the length is not limited, there is only one row, for any number of characters.
     pub costs: Vec<Vec<Option<u32>>>,
 }
 
-/// What escapes cost: two bytes, or `\u00XX`.
+/// Returns the number of bytes that JSON needs for a byte: two or six (`\u00XX`) if it must be escaped.
 pub fn json_cost(byte: u8) -> u32 {
     match byte {
         b'"' | b'\\' | 0x08 | b'\t' | b'\n' | 0x0C | b'\r' => 2,
@@ -27,29 +27,34 @@ pub fn json_cost(byte: u8) -> u32 {
     }
 }
 
-/// Whether a byte begins a character.
+/// Returns whether a byte is the first of a character.
 pub fn begins_character(byte: u8) -> bool {
     byte & 0xC0 != 0x80
 }
 
-/// Rows times states that a table of costs may have.
+/// The table of costs of a pattern with length limits would be too large.
+#[derive(Debug, thiserror::Error)]
+#[error("a pattern or format with lengths that need too large a table")]
+pub struct TableTooLarge;
+
+/// The largest number of entries, rows times states, of a table of costs.
 const MOST_COSTS: usize = 1 << 22;
 
 impl Text {
-    /// Tabulates the costs.
+    /// Makes a string and tabulates its costs.
     ///
     /// # Errors
-    /// If the table would be too large; in words.
-    pub fn new(dfa: Dfa, least: u32, most: u32, any: bool) -> Result<Self, String> {
+    /// If the table would be too large.
+    pub fn new(dfa: Dfa, least: u32, most: u32, any: bool) -> Result<Self, TableTooLarge> {
         let mut text = Self { dfa, least, most, any, costs: Vec::new() };
         let counted = least > 0 || most < u32::MAX;
         if !counted {
             text.costs = vec![text.dfa.costs(json_cost)];
         } else if !any {
-            // What goes on forever has, from any length on, an end within as many characters as there are states.
+            // Without an upper limit, some end is reached within as many characters as there are states.
             let longest = if most < u32::MAX { most } else { least.saturating_add(text.dfa.len() as u32) };
             if (longest as usize + 1).saturating_mul(text.dfa.len()) > MOST_COSTS {
-                return Err("a pattern or format with lengths that need too large a table".into());
+                return Err(TableTooLarge);
             }
             for row in 0..=longest as usize {
                 let row = text.row(row);
@@ -59,7 +64,8 @@ impl Text {
         Ok(text)
     }
 
-    /// The costs where exactly so many characters follow. Bytes within a character cost no character.
+    /// Computes the costs for exactly `characters` more characters. Bytes within a character do not count as
+    /// characters.
     fn row(&self, characters: usize) -> Vec<Option<u32>> {
         let mut row: Vec<Option<u32>> = vec![None; self.dfa.len()];
         if characters == 0 {
@@ -73,7 +79,7 @@ impl Text {
                 *cost = ways.min();
             }
         }
-        // A character has at most three bytes more.
+        // A character has at most three more bytes.
         for _ in 0..3 {
             for state in 0..row.len() {
                 let ways = (0x80..0xC0).filter_map(|byte| Some(row[self.dfa.next(state as u32, byte) as usize]? + 1));
@@ -83,7 +89,8 @@ impl Text {
         row
     }
 
-    /// The bytes to the end of the content, where from `least` to `most` characters follow; `None` if there is no way.
+    /// Returns the smallest number of bytes to the end of the content if `least` to `most` characters follow; `None` if
+    /// there is no path.
     pub fn cost(&self, state: u32, least: u32, most: u32) -> Option<u32> {
         if least > most {
             return None;
@@ -92,14 +99,14 @@ impl Text {
             return self.costs[0][state as usize];
         }
         if self.any {
-            // Only the bytes that are missing of a character lie between a state and acceptance.
+            // The shortest content repeats one-byte characters, after the missing bytes of the current one.
             return Some(least.saturating_add(self.unfinished(state)));
         }
         let last = (most as usize).min(self.costs.len() - 1);
         (least as usize..=last).filter_map(|row| self.costs[row][state as usize]).min()
     }
 
-    /// Whether there is a way to the end.
+    /// Returns whether the end of the content can be reached with `least` to `most` more characters.
     fn can_end(&self, state: u32, least: u32, most: u32) -> bool {
         if self.any || self.costs.len() == 1 {
             return self.cost(state, least, most).is_some();
@@ -119,52 +126,52 @@ impl Text {
     }
 }
 
-/// A place in a string.
+/// A position in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct TextPosition {
     state: u32,
     escape: Escape,
-    /// At least so many characters follow.
+    /// The smallest number of characters that follow.
     pub least: u32,
-    /// At most so many.
+    /// The largest number of characters that follow.
     pub most: u32,
 }
 
-/// Where in an escape it is.
+/// The position in an escape sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Escape {
     None,
-    /// Behind the backslash.
+    /// After the backslash.
     Begun,
-    /// Behind `\u` and some hexadecimal digits of this value.
+    /// After `\u` and `digits` hexadecimal digits, which have this value.
     Hex {
         digits: u8,
         value: u16,
     },
 }
 
-/// What a byte of a string leads to.
+/// The result of reading one byte of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Read {
-    /// More of the string.
-    More(Place),
-    /// Its last quote.
+pub enum TextStep {
+    /// The string continues at this position.
+    More(TextPosition),
+    /// The byte was the closing quote.
     End,
 }
 
-/// Reading, byte by byte.
+/// Reads a string byte by byte.
 impl Text {
-    /// Behind the first quote.
-    pub fn beginning(&self) -> Place {
-        Place { state: START, escape: Escape::None, least: self.least, most: self.most }
+    /// Returns the position after the opening quote.
+    pub fn beginning(&self) -> TextPosition {
+        TextPosition { state: START, escape: Escape::None, least: self.least, most: self.most }
     }
 
     // ANCHOR: read
-    /// What a byte leads to; `None` where it is not allowed, also because no end could follow.
-    pub fn read(&self, at: Place, byte: u8) -> Option<Read> {
+    /// Reads one byte. Returns `None` if the byte is not allowed, or if no end could follow it.
+    pub fn read(&self, at: TextPosition, byte: u8) -> Option<TextStep> {
         let next = match (at.escape, byte) {
-            (Escape::None, b'"') => return (self.dfa.accepts(at.state) && at.least == 0).then_some(Read::End),
-            (Escape::None, b'\\') => Some(Place { escape: Escape::Begun, ..at }).filter(|_| self.can_escape(at)),
+            (Escape::None, b'"') => return (self.dfa.accepts(at.state) && at.least == 0).then_some(TextStep::End),
+            (Escape::None, b'\\') => Some(TextPosition { escape: Escape::Begun, ..at }).filter(|_| self.can_escape(at)),
             (Escape::None, 0..0x20) => None,
             (Escape::None, _) => self.content(at, &[byte]),
             (Escape::Begun, b'u') => self.hex(at, 0, 0),
@@ -176,13 +183,13 @@ impl Text {
                 if digits < 3 { self.hex(at, digits + 1, value) } else { self.content_of_hex(at, value) }
             }
         };
-        next.map(Read::More)
+        next.map(TextStep::More)
     }
     // ANCHOR_END: read
 
-    /// After some bytes of content, if there is still a way to the end.
-    fn content(&self, at: Place, bytes: &[u8]) -> Option<Place> {
-        let Place { mut state, mut least, mut most, .. } = at;
+    /// Returns the position after some bytes of content, if the end can still be reached.
+    fn content(&self, at: TextPosition, bytes: &[u8]) -> Option<TextPosition> {
+        let TextPosition { mut state, mut least, mut most, .. } = at;
         for &byte in bytes {
             state = self.dfa.next(state, byte);
             if state == DEAD || (begins_character(byte) && most == 0) {
@@ -196,17 +203,18 @@ impl Text {
         if !self.can_end(state, least, most) {
             return None;
         }
-        Some(Place { state, escape: Escape::None, least, most })
+        Some(TextPosition { state, escape: Escape::None, least, most })
     }
 
-    /// The same after `\uXXXX`. Halves of surrogate pairs are no characters.
-    fn content_of_hex(&self, at: Place, value: u16) -> Option<Place> {
+    /// Does the same for the character of `\uXXXX`. Halves of surrogate pairs are not characters.
+    fn content_of_hex(&self, at: TextPosition, value: u16) -> Option<TextPosition> {
         self.content(at, char::from_u32(value.into())?.encode_utf8(&mut [0; 4]).as_bytes())
     }
 
-    /// Behind `\u` and some digits, if some character begins so and is allowed. Where any text is, only the halves of
-    /// surrogate pairs are not. Elsewhere only control characters are written so, which have no other form.
-    fn hex(&self, at: Place, digits: u8, value: u16) -> Option<Place> {
+    /// Returns the position after `\u` and some digits, if they begin the number of an allowed character. If all
+    /// characters are allowed, this excludes only the halves of surrogate pairs. Otherwise only control characters are
+    /// written in this form, because they have no other one.
+    fn hex(&self, at: TextPosition, digits: u8, value: u16) -> Option<TextPosition> {
         let free = 4 * (4 - u32::from(digits));
         let first = u32::from(value) << free;
         let mut range = first..first + (1 << free);
@@ -214,50 +222,50 @@ impl Text {
             true => self.dfa.accepts(at.state) && at.most > 0 && !(range.start >= 0xD800 && range.end <= 0xE000),
             false => range.any(|value| value < 0x20 && self.content_of_hex(at, value as u16).is_some()),
         };
-        allowed.then_some(Place { escape: Escape::Hex { digits, value }, ..at })
+        allowed.then_some(TextPosition { escape: Escape::Hex { digits, value }, ..at })
     }
 
-    fn can_escape(&self, at: Place) -> bool {
+    fn can_escape(&self, at: TextPosition) -> bool {
         SHORT.iter().any(|(_, meant)| self.content(at, &[*meant]).is_some()) || self.hex(at, 0, 0).is_some()
     }
 
-    /// The place with smaller counters that no `longest` bytes can tell from this one. Where the characters are not all
-    /// alike, a way to the end that is longer than there are states has a shorter one beside it, which leaves a loop out:
-    /// so with that much room above `least`, more room makes no difference.
-    pub fn coarse(&self, at: Place, longest: u32) -> Place {
+    /// Returns the position with smaller counters that at most `longest` bytes cannot distinguish from this one. If not
+    /// all characters are allowed, every path to the end that is longer than the number of states has a shorter one,
+    /// which leaves out a loop. So with as many characters of room above `least`, more room makes no difference.
+    pub fn coarse(&self, at: TextPosition, longest: u32) -> TextPosition {
         let (least, room) = match self.any {
             true => (at.least.min(longest), longest),
             false => (at.least, at.least.saturating_add(self.dfa.len() as u32).saturating_add(longest)),
         };
         let most = if at.most == u32::MAX { at.most } else { at.most.min(room) };
-        Place { least, most, ..at }
+        TextPosition { least, most, ..at }
     }
 
-    /// The fewest bytes to the end of the string, its quote among them.
-    pub fn shortest(&self, at: Place) -> Option<u32> {
+    /// Returns the smallest number of bytes to the end of the string, including the closing quote.
+    pub fn shortest(&self, at: TextPosition) -> Option<u32> {
         if at.escape == Escape::None {
             return self.cost(at.state, at.least, at.most).map(|bytes| bytes.saturating_add(1));
         }
         let lengths = (0..=255).filter_map(|byte| match self.read(at, byte)? {
-            Read::More(next) => self.shortest(next),
-            Read::End => Some(0),
+            TextStep::More(next) => self.shortest(next),
+            TextStep::End => Some(0),
         });
         lengths.min().map(|bytes| bytes.saturating_add(1))
     }
 
-    /// The first byte on a shortest way there.
-    pub fn shortest_byte(&self, at: Place) -> Option<u8> {
+    /// Returns the first byte on a shortest path to the end of the string.
+    pub fn shortest_byte(&self, at: TextPosition) -> Option<u8> {
         let left = self.shortest(at)?.checked_sub(1)?;
         let leads = |byte: u8| match self.read(at, byte) {
             None => false,
-            Some(Read::End) => left == 0,
-            Some(Read::More(next)) => self.shortest(next) == Some(left),
+            Some(TextStep::End) => left == 0,
+            Some(TextStep::More(next)) => self.shortest(next) == Some(left),
         };
         (b' '..=255).find(|&byte| leads(byte))
     }
 }
 
-/// What a letter behind a backslash means.
+/// The characters that a letter after a backslash stands for.
 const SHORT: [(u8, u8); 8] = [
     (b'"', b'"'),
     (b'\\', b'\\'),

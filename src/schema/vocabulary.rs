@@ -1,43 +1,44 @@
-//! All tokens as a tree of their bytes, so that tokens that begin alike are looked at once.
+//! A trie of all tokens, so that tokens with a common prefix are checked together.
 
 use crate::tokenizer::Tokenizer;
 
-/// A node of the tree: a byte behind those of its parents. The nodes stand in the order of a walk through the tree, so
-/// a node's children follow it, and `skip` is where they end.
+/// A node of the trie: one byte. The nodes are stored in the order of a depth-first walk, so the descendants of a node
+/// follow it directly, and `skip` is the index after the last of them.
 #[derive(Debug, Clone, Copy)]
-struct Node {
+struct TrieNode {
     byte: u8,
     depth: u8,
-    token: u32, // NONE where no token ends
+    token: u32, // NONE if no token ends here
     skip: u32,
 }
 
+/// Marks a node or a byte without a token.
 const NONE: u32 = u32::MAX;
 
-/// The tokens of a tokenizer, but for the special ones, which are no text.
+/// The tokens of a tokenizer, without the special ones, which are not text.
 #[derive(Debug)]
 pub struct Vocabulary {
-    nodes: Vec<Node>,
+    nodes: Vec<TrieNode>,
     size: usize,
     longest: usize,
     bytes: [u32; 256],
 }
 
 impl Vocabulary {
-    /// The tree of a tokenizer's tokens.
+    /// Builds the trie of a tokenizer's tokens.
     pub fn new(tokenizer: &Tokenizer) -> Self {
         let is_special = |id: u32| tokenizer.specials().iter().any(|(_, special)| *special == id);
         let first_special = tokenizer.specials().iter().map(|(_, id)| *id).min().unwrap_or(u32::MAX);
         let ids = (0..tokenizer.vocab_size() as u32).filter(|&id| id < first_special || !is_special(id));
-        // A token of more than 255 bytes is left out: it is never needed, since all bytes are tokens.
+        // Tokens of more than 255 bytes are left out. They are never needed, because all bytes are tokens.
         let tokens = ids.filter_map(|id| Some((tokenizer.token_bytes(id)?, id)));
         let mut tokens: Vec<(&[u8], u32)> = tokens.filter(|(bytes, _)| bytes.len() < 256).collect();
         tokens.sort_unstable();
         tokens.dedup_by_key(|(bytes, _)| *bytes);
         let mut tree = Self { nodes: Vec::new(), size: tokenizer.vocab_size(), longest: 0, bytes: [NONE; 256] };
-        let mut open: Vec<usize> = Vec::new(); // the nodes above the next one
+        let mut open: Vec<usize> = Vec::new(); // the path to the last node
         for (bytes, id) in tokens {
-            let close = |open: &mut Vec<usize>, nodes: &mut Vec<Node>, depth: usize| {
+            let close = |open: &mut Vec<usize>, nodes: &mut Vec<TrieNode>, depth: usize| {
                 for node in open.drain(depth.min(open.len())..) {
                     nodes[node].skip = nodes.len() as u32;
                 }
@@ -47,7 +48,7 @@ impl Vocabulary {
             for (depth, &byte) in bytes.iter().enumerate().skip(common) {
                 open.push(tree.nodes.len());
                 let token = if depth + 1 == bytes.len() { id } else { NONE };
-                tree.nodes.push(Node { byte, depth: depth as u8, token, skip: NONE });
+                tree.nodes.push(TrieNode { byte, depth: depth as u8, token, skip: NONE });
             }
             if let &[byte] = bytes {
                 tree.bytes[byte as usize] = id;
@@ -59,21 +60,22 @@ impl Vocabulary {
         tree
     }
 
-    /// How many ids there are.
+    /// Returns the number of ids.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// The bytes of the longest token.
+    /// Returns the number of bytes of the longest token.
     pub fn longest(&self) -> usize {
         self.longest
     }
 
     // ANCHOR: walk
-    /// Walks through the tree from `start` and hands out every token whose bytes all have a next state. `step` gives the
-    /// state after one more byte, or `None`, and then no token that begins so is looked at.
+    /// Walks through the trie from the state `start` and calls `found` with every token whose bytes all have a next
+    /// state. `step` returns the state after one more byte; if it returns `None`, the walk skips all tokens with this
+    /// prefix.
     pub fn walk<S: Copy>(&self, start: S, mut step: impl FnMut(S, u8) -> Option<S>, mut found: impl FnMut(u32)) {
-        let mut states = vec![start; self.longest + 1]; // states[d]: after the d bytes above a node of depth d
+        let mut states = vec![start; self.longest + 1]; // states[d] is the state after the d bytes above a node of depth d
         let mut at = 0;
         while let Some(node) = self.nodes.get(at) {
             let depth = usize::from(node.depth);
@@ -91,9 +93,7 @@ impl Vocabulary {
     }
     // ANCHOR_END: walk
 
-    /// Bytes as tokens, of which each is the longest that fits.
-    ///
-    /// `None` if there is a byte that is no token.
+    /// Splits bytes into tokens, each the longest that matches. Returns `None` if some byte is not a token.
     pub fn tokens(&self, mut bytes: &[u8]) -> Option<Vec<u32>> {
         let mut tokens = Vec::new();
         while !bytes.is_empty() {
@@ -107,7 +107,7 @@ impl Vocabulary {
     fn longest_prefix(&self, bytes: &[u8]) -> Option<(usize, u32)> {
         let (mut at, mut end, mut best) = (0, self.nodes.len(), None);
         for (depth, &byte) in bytes.iter().enumerate() {
-            // Among the children, which stand one subtree behind the other.
+            // Searches among the children. The next child starts where the subtree of this one ends.
             while at < end && self.nodes[at].byte != byte {
                 at = self.nodes[at].skip as usize;
             }
@@ -123,7 +123,7 @@ impl Vocabulary {
         best
     }
 
-    /// Whether every byte is a token, so that any text can be written.
+    /// Returns whether every byte is a token, so that any text can be written.
     pub fn has_all_bytes(&self) -> bool {
         self.bytes.iter().all(|&id| id != NONE)
     }

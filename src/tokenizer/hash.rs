@@ -1,9 +1,10 @@
-//! The hash function of the tokenizer's tables: a multiplication per eight bytes.
+//! The hash function of the tokenizer's tables: one multiplication per eight bytes.
 //!
-//! A lookup per piece and per candidate merge makes hashing the hottest line of the encoder, and the standard library's
-//! SipHash costs more than the lookup. Here eight bytes are mixed by one 64 × 64 → 128 bit product whose halves are
-//! xored ("folded multiply", as in wyhash, <https://github.com/wangyi-fudan/wyhash>). It does not resist keys that are
-//! chosen to collide, so it is only for tables whose keys come from a vocabulary or a training text.
+//! Hashing is the hottest line of the encoder, because it looks up every piece and every candidate merge, and the
+//! standard library's SipHash costs more than the look-up. Here one 64 × 64 → 128 bit product mixes eight bytes, and
+//! its halves are xored ("folded multiply", as in wyhash, <https://github.com/wangyi-fudan/wyhash>). The function does
+//! not resist keys that are chosen to collide, so it is used only for tables whose keys come from a vocabulary or a
+//! training text.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,7 +18,7 @@ pub(super) struct FoldHasher {
     state: u64,
 }
 
-/// An odd number without pattern: the first 64 bits of the fraction of π, with the last bit set.
+/// An odd number without an obvious pattern: the first 64 bits of the fraction of π, with the last bit set.
 const PI: u64 = 0x243f_6a88_85a3_08d3;
 
 impl FoldHasher {
@@ -63,8 +64,8 @@ impl Hasher for FoldHasher {
     }
 }
 
-/// Byte strings → ids. Strings of up to 15 bytes, nearly all pieces of a text, are their own keys: a look-up touches one
-/// line of memory, not a second one where the bytes lie.
+/// A map from byte strings to ids. Strings of up to 15 bytes, which are nearly all pieces of a text, are packed into
+/// the key itself, so that a look-up touches one cache line instead of two.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByBytes {
     short: FastMap<u128, u32>,
@@ -72,7 +73,7 @@ pub(super) struct ByBytes {
 }
 
 impl ByBytes {
-    /// The id of `bytes`.
+    /// Returns the id of `bytes`.
     #[inline]
     pub fn get(&self, bytes: &[u8]) -> Option<u32> {
         match packed(bytes) {
@@ -81,7 +82,7 @@ impl ByBytes {
         }
     }
 
-    /// Gives `bytes` an id; the one they had before, if any.
+    /// Sets the id of `bytes` and returns the previous one, if any.
     pub fn insert(&mut self, bytes: &[u8], id: u32) -> Option<u32> {
         match packed(bytes) {
             Some(key) => self.short.insert(key, id),
@@ -90,10 +91,10 @@ impl ByBytes {
     }
 }
 
-/// Up to 15 bytes, followed by zeros, and how many they are: a number of their own for every string.
+/// Packs up to 15 bytes, padded with zeros, and their length into a number that is unique for each string.
 ///
-/// Read as two words, the second of which ends with the string and is shifted to where the first one ends, since a copy
-/// of so few bytes costs more than the look-up.
+/// The string is read as two words. The second word ends with the string and is shifted to the position where the first
+/// one ends, because copying so few bytes would cost more than the look-up.
 #[inline(always)]
 fn packed(bytes: &[u8]) -> Option<u128> {
     let length = bytes.len();
@@ -106,7 +107,7 @@ fn packed(bytes: &[u8]) -> Option<u128> {
             let (first, last) = (word::<4>(bytes.first_chunk()?), word::<4>(bytes.last_chunk()?));
             (first | (last >> (8 * (8 - length))) << 32, 0)
         }
-        // In two steps: of eight bytes nothing is left, and a shift by all 64 bits at once is none.
+        // Shifts in two steps, because for eight bytes all 64 bits must go, and a shift by 64 does nothing.
         _ if length < 16 => {
             (word::<8>(bytes.first_chunk()?), (word::<8>(bytes.last_chunk()?) >> 8) >> (8 * (15 - length)))
         }
@@ -115,7 +116,7 @@ fn packed(bytes: &[u8]) -> Option<u128> {
     Some(u128::from(low) | u128::from(high) << 64 | (length as u128) << 120)
 }
 
-/// Bytes as a number, the first the lowest.
+/// Reads bytes as a little-endian number.
 #[inline(always)]
 fn word<const N: usize>(bytes: &[u8; N]) -> u64 {
     bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
@@ -125,7 +126,7 @@ fn word<const N: usize>(bytes: &[u8; N]) -> u64 {
 mod tests {
     use super::packed;
 
-    /// The definition: the bytes, zeros, the length.
+    /// The definition of the packed number: the bytes, zeros, and the length.
     #[test]
     fn packed_strings_are_numbers_of_their_own() {
         let bytes: Vec<u8> = (1..=20).map(|i| 255 - i * 7).collect();

@@ -7,8 +7,8 @@
 //!    decode   the bytes of each id, joined                                                      stream.rs as they come
 //! ```
 //!
-//! Every text has an encoding, since all 256 bytes are tokens, and decoding gives back its bytes exactly.
-//! `train` learns the merges (train.rs); special tokens are named ids that plain text never becomes (specials.rs);
+//! Every text has an encoding, because all 256 bytes are tokens, and decoding returns its bytes exactly. `train` learns
+//! the merges (train.rs). Special tokens are ids with a name, which plain text is never encoded to (specials.rs).
 //! tokenizer_json.rs reads and writes the `tokenizer.json` of Hugging Face, with the same ids.
 
 mod hash;
@@ -19,6 +19,7 @@ mod specials;
 mod stream;
 mod token_set;
 mod tokenizer_json;
+mod vocabulary_error;
 #[cfg(feature = "o200k")]
 pub mod o200k_harmony;
 
@@ -30,15 +31,16 @@ pub use stream::Utf8Stream;
 pub use token_set::TokenSet;
 pub use train::train;
 
-use bpe::{Bpe, MAX_VOCAB, Merge, Scratch};
+use bpe::{Bpe, Merge, Scratch};
 use specials::Specials;
+use vocabulary_error::{MAX_VOCAB, VocabularyError};
 
 use crate::error::{Error, Result};
 
 /// The name of the special token that ends a document.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
 
-/// A vocabulary of byte strings, the merges that lead to them, and special tokens. Immutable, and shared freely.
+/// A vocabulary of byte strings, the merges that lead to them, and special tokens. It is immutable.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     bpe: Bpe,
@@ -47,15 +49,15 @@ pub struct Tokenizer {
 
 // ANCHOR: tokenizer
 impl Tokenizer {
-    /// The ids of `text`. A special token spelled out in it is text like any other.
+    /// Encodes `text`. The name of a special token in it is treated as plain text.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::with_capacity(text.len() / 3);
         self.encode_into(text, &mut Scratch::default(), &mut ids);
         ids
     }
 
-    /// The ids of `text`, in which the allowed special tokens are recognised: the first in the text first, and the
-    /// longest where several start at one place.
+    /// Encodes `text` and recognises the allowed special tokens in it. If several start at the same position, the
+    /// longest one is taken.
     pub fn encode_with_special(&self, text: &str, allowed: Allowed<'_>) -> Vec<u32> {
         let (mut rest, mut scratch, mut ids) = (text, Scratch::default(), Vec::new());
         while let Some((start, end, id)) = self.specials.next(rest, allowed) {
@@ -73,15 +75,16 @@ impl Tokenizer {
         }
     }
 
-    /// The ids of `text` in the plainest way, quadratic in the length of a piece: the twin of [`encode`](Self::encode).
+    /// Encodes `text` in the plainest way. It is quadratic in the length of a piece and the reference that
+    /// [`encode`](Self::encode) is tested against.
     pub fn encode_naive(&self, text: &str) -> Vec<u32> {
         split(text).flat_map(|piece| self.bpe.encode_naive(piece.as_bytes())).collect()
     }
 
-    /// The bytes of `ids`, a special token as its name.
+    /// Returns the bytes of `ids`. A special token becomes its name.
     ///
     /// # Errors
-    /// An id that is not in the vocabulary.
+    /// If an id is not in the vocabulary.
     pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for (at, &id) in ids.iter().enumerate() {
@@ -93,25 +96,26 @@ impl Tokenizer {
         Ok(bytes)
     }
 
-    /// The text of `ids`. Bytes that are not UTF-8 become U+FFFD; [`decode_bytes`](Self::decode_bytes) keeps them.
+    /// Returns the text of `ids`. Bytes that are not UTF-8 become U+FFFD; [`decode_bytes`](Self::decode_bytes) keeps
+    /// them.
     ///
     /// # Errors
-    /// An id that is not in the vocabulary.
+    /// If an id is not in the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.decode_bytes(ids)?).into_owned())
     }
 }
 // ANCHOR_END: tokenizer
 
-/// What a tokenizer consists of.
+/// The contents of a tokenizer.
 impl Tokenizer {
-    /// The number of ids, special tokens and gaps included: the largest id + 1.
+    /// Returns the number of ids, including special tokens and gaps: the largest id + 1.
     pub fn vocab_size(&self) -> usize {
         let specials = self.specials.list().last().map_or(0, |&(_, id)| id as usize + 1);
         specials.max(self.bpe.tokens().len())
     }
 
-    /// The bytes of a token, the name's for a special token; `None` if there is no such id.
+    /// Returns the bytes of a token, or of the name of a special token; `None` if there is no such id.
     pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
         match self.bpe.tokens().get(id as usize) {
             Some(bytes) if !bytes.is_empty() => Some(bytes),
@@ -119,17 +123,17 @@ impl Tokenizer {
         }
     }
 
-    /// The special tokens and their ids, in order of id.
+    /// Returns the special tokens and their ids, in order of id.
     pub fn specials(&self) -> &[(String, u32)] {
         self.specials.list()
     }
 
-    /// The id of a special token by its name.
+    /// Returns the id of a special token by its name.
     pub fn special_id(&self, name: &str) -> Option<u32> {
         self.specials.id(name)
     }
 
-    /// The id of `<|endoftext|>`, if the tokenizer has it.
+    /// Returns the id of `<|endoftext|>`, if the tokenizer has it.
     pub fn end_of_text(&self) -> Option<u32> {
         self.special_id(END_OF_TEXT)
     }
@@ -145,81 +149,79 @@ impl Tokenizer {
         }
     }
 
-    /// The merges as (left id, right id), first learned first.
+    /// Returns the merges as (left id, right id), in the order in which they were learned.
     pub fn merges(&self) -> Vec<(u32, u32)> {
         self.bpe.merges().iter().map(|merge| (merge.left, merge.right)).collect()
     }
 }
 
-/// Making a tokenizer; see also [`train()`], [`Tokenizer::load`] and [`Tokenizer::from_json`].
+/// Constructors; see also [`train()`], [`Tokenizer::load`] and [`Tokenizer::from_json`].
 impl Tokenizer {
-    /// Id `b` is the byte `b`, id `256 + i` is what merge `i` makes, and the special tokens take the ids after that.
+    /// Makes a tokenizer from merges: id `b` is the byte `b`, id `256 + i` is the result of merge `i`, and the special
+    /// tokens take the ids after those.
     ///
     /// # Errors
-    /// A merge that uses an id not yet made, or makes bytes that are a token already; a special token that is empty or
-    /// twice there; more than 2²⁰ ids.
+    /// If a merge uses an id that does not exist yet or makes the bytes of another token, if a special token is empty
+    /// or listed twice, or if there are more than 2²⁰ ids.
     pub fn from_merges(merges: &[(u32, u32)], special_tokens: &[&str]) -> Result<Self> {
         let mut tokens: Vec<Box<[u8]>> = (0..=255).map(|byte| Box::from([byte])).collect();
         let mut table = Vec::with_capacity(merges.len());
         for (&(left, right), rank) in merges.iter().zip(0..) {
             let id = 256 + rank;
             let (Some(a), Some(b)) = (tokens.get(left as usize), tokens.get(right as usize)) else {
-                return Err(Error::argument(format!(
-                    "merge {rank}: found ids {left} and {right}, expected ids < {id}"
-                )));
+                return Err(VocabularyError::MergeOfLaterId { rank, left, right, id }.into());
             };
             tokens.push([&a[..], &b[..]].concat().into());
             table.push(Merge { left, right, id, rank });
         }
         let specials =
             special_tokens.iter().zip(tokens.len() as u32..).map(|(name, id)| (name.to_string(), id)).collect();
-        let bpe = Bpe::new(tokens, &table, false).map_err(Error::argument)?;
-        Self::from_parts(bpe, specials).map_err(Error::argument)
+        Ok(Self::from_parts(Bpe::new(tokens, &table, false)?, specials)?)
     }
 
-    /// tiktoken's form: byte strings with their ids, where the id is also the rank of the merge that makes the bytes,
-    /// and a piece that is a token is taken as it is. Ids may have gaps. Two special tokens may share an id, as
-    /// o200k_harmony's `<|endofprompt|>` and `<|reserved_200018|>` do; it decodes to the one listed first.
+    /// Makes a tokenizer from tiktoken's format: byte strings with their ids. The id is also the rank of the merge that
+    /// makes the bytes, and a piece that is a token is encoded as that token. Ids may have gaps. Two special tokens may
+    /// share an id, as `<|endofprompt|>` and `<|reserved_200018|>` of o200k_harmony do; the id is decoded to the one
+    /// that is listed first.
     ///
     /// # Errors
-    /// An id that is used twice or not below 2²⁰, a byte string that is empty or twice there, a byte without a token, a
-    /// special token that is empty, twice there, or has the id of a byte string.
+    /// If an id is used twice or is not below 2²⁰, if a byte string is empty or listed twice, if a byte has no token,
+    /// or if a special token is empty, is listed twice, or has the id of a byte string.
     pub fn from_ranks(ranks: Vec<(Vec<u8>, u32)>, specials: Vec<(String, u32)>) -> Result<Self> {
         let ranks = ranks.into_iter().map(|(bytes, id)| (bytes.into_boxed_slice(), id));
-        let bpe = by_id(ranks).and_then(Bpe::from_ranks).map_err(Error::argument)?;
-        Self::from_parts(bpe, specials).map_err(Error::argument)
+        Ok(Self::from_parts(Bpe::from_ranks(by_id(ranks)?)?, specials)?)
     }
 
-    fn from_parts(bpe: Bpe, specials: Vec<(String, u32)>) -> std::result::Result<Self, String> {
+    fn from_parts(bpe: Bpe, specials: Vec<(String, u32)>) -> std::result::Result<Self, VocabularyError> {
         let specials = Specials::new(specials)?;
         for (name, id) in specials.list() {
             if *id as usize >= MAX_VOCAB {
-                return Err(format!("the special token {name:?} has id {id}, expected an id below {MAX_VOCAB}"));
+                return Err(VocabularyError::SpecialIdTooLarge { name: name.clone(), id: *id });
             }
             if bpe.tokens().get(*id as usize).is_some_and(|bytes| !bytes.is_empty()) {
-                return Err(format!("the special token {name:?} has id {id}, which is a token already"));
+                return Err(VocabularyError::SpecialIdTaken { name: name.clone(), id: *id });
             }
         }
         Ok(Self { bpe, specials })
     }
 }
 
-/// Byte strings in the places of their ids, the gaps empty.
-fn by_id(tokens: impl IntoIterator<Item = (Box<[u8]>, u32)>) -> std::result::Result<Vec<Box<[u8]>>, String> {
+/// Returns the byte strings in order of id, with empty strings in the gaps.
+fn by_id(tokens: impl IntoIterator<Item = (Box<[u8]>, u32)>) -> std::result::Result<Vec<Box<[u8]>>, VocabularyError> {
     let mut table: Vec<Box<[u8]>> = Vec::new();
     for (bytes, id) in tokens {
         let at = id as usize;
         if bytes.is_empty() {
-            return Err(format!("id {id} has no bytes, expected at least one"));
+            return Err(VocabularyError::Empty(at));
         }
         if at >= MAX_VOCAB {
-            return Err(format!("found id {id}, expected an id below {MAX_VOCAB}"));
+            return Err(VocabularyError::IdTooLarge(at));
         }
         if at >= table.len() {
             table.resize(at + 1, Box::default());
         }
         if !table[at].is_empty() {
-            return Err(format!("id {id} is used twice, expected each id once"));
+            return Err(VocabularyError::DuplicateId(at));
         }
         table[at] = bytes;
     }

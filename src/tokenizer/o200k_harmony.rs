@@ -1,21 +1,21 @@
 //! o200k_harmony: the vocabulary of gpt-oss, 201,088 ids.       Book: tokens.md
 //!
-//! The first 199,998 are the byte strings of o200k_base, in the order in which their merges were learned; behind them
-//! stand the special tokens that structure a harmony conversation, and names that are reserved. The byte strings come
-//! with the crate `tiktoken-rs`, so that nothing has to be downloaded; the encoding is [`super::Tokenizer`]'s.
+//! The first 199,998 ids are the byte strings of o200k_base, in the order in which their merges were learned. They are
+//! followed by the special tokens that structure a harmony conversation and by reserved names. The byte strings come
+//! with the crate `tiktoken-rs`, so that nothing has to be downloaded. The encoder is [`super::Tokenizer`].
 //! <https://cookbook.openai.com/articles/openai-harmony>
 
 use super::Tokenizer;
 use std::sync::OnceLock;
 
-/// Byte strings; special tokens begin here.
+/// The number of byte strings, which is also the id of the first special token.
 const MERGED: u32 = 199_998;
 
-/// All ids, the rows of gpt-oss' embedding.
+/// The number of ids, which is the number of rows of the embedding of gpt-oss.
 pub const VOCAB: u32 = 201_088;
 
 // ANCHOR: specials
-/// The special tokens that have a meaning. The ids between and behind them are `<|reserved_{id}|>`.
+/// The special tokens that have a meaning. The ids between and after them are named `<|reserved_{id}|>`.
 pub const SPECIALS: [(&str, u32); 10] = [
     ("<|startoftext|>", 199_998),
     ("<|endoftext|>", 199_999),
@@ -30,7 +30,7 @@ pub const SPECIALS: [(&str, u32); 10] = [
 ];
 // ANCHOR_END: specials
 
-/// The tokenizer of gpt-oss. It is made when it is first asked for, and then shared.
+/// Returns the tokenizer of gpt-oss. It is built on first use and then shared.
 pub fn o200k_harmony() -> &'static Tokenizer {
     static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
     TOKENIZER.get_or_init(|| {

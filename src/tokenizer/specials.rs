@@ -1,16 +1,17 @@
-//! Special tokens: ids with a name instead of bytes that a text could spell by accident.
+//! Special tokens: ids that have a name instead of bytes, so that a text cannot contain them by accident.
 //!
-//! `<|endoftext|>` in a story is thirteen characters. Only a caller that says so gets the one id, so that text from
-//! outside can never end a document or open a message.
+//! In a story `<|endoftext|>` is thirteen characters. It becomes the special id only if the caller asks for it, so that
+//! text from outside can never end a document or open a message.
 
+use super::vocabulary_error::VocabularyError;
 use std::collections::HashMap;
 
-/// Which special tokens [`encode_with_special`](super::Tokenizer::encode_with_special) recognises.
+/// The set of special tokens that [`encode_with_special`](super::Tokenizer::encode_with_special) recognises.
 #[derive(Clone, Copy, Debug)]
 pub enum Allowed<'a> {
-    /// Every special token of the tokenizer.
+    /// All special tokens of the tokenizer.
     All,
-    /// The named ones; the others are text.
+    /// Only the named ones. All others are plain text.
     Only(&'a [&'a str]),
 }
 
@@ -26,29 +27,27 @@ impl Allowed<'_> {
 /// The special tokens of a tokenizer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Specials {
-    /// In order of id. Two names may share an id; the first is the one that it decodes to.
+    /// The names and ids in order of id. Two names may share an id; the id is decoded to the first one.
     list: Vec<(String, u32)>,
     by_name: HashMap<String, u32>,
     by_id: HashMap<u32, usize>,
     /// The distinct lengths of the names in bytes, longest first.
     lengths: Vec<usize>,
-    /// Whether a name starts with this byte.
+    /// Whether any name starts with this byte.
     starts: Vec<bool>,
 }
 
 impl Specials {
-    /// A table of (name, id). The message of an error is one line.
-    pub fn new(mut list: Vec<(String, u32)>) -> Result<Self, String> {
+    /// Makes a table of (name, id).
+    pub fn new(mut list: Vec<(String, u32)>) -> Result<Self, VocabularyError> {
         list.sort_by_key(|&(_, id)| id); // stable: names of one id stay in the order given
         let mut table = Self { starts: vec![false; 256], ..Self::default() };
         for (at, (name, id)) in list.iter().enumerate() {
             let Some(first) = name.bytes().next() else {
-                return Err(format!("the special token with id {id} is empty, expected a name"));
+                return Err(VocabularyError::EmptySpecial(*id));
             };
-            if let Some(other) = table.by_name.insert(name.clone(), *id) {
-                return Err(format!(
-                    "the special token {name:?} is listed twice (ids {other} and {id}), expected once"
-                ));
+            if let Some(first) = table.by_name.insert(name.clone(), *id) {
+                return Err(VocabularyError::DuplicateSpecial { name: name.clone(), first, second: *id });
             }
             table.starts[usize::from(first)] = true;
             table.by_id.entry(*id).or_insert(at);
@@ -60,21 +59,24 @@ impl Specials {
         Ok(table)
     }
 
-    /// (name, id) in order of id.
+    /// Returns (name, id) in order of id.
     pub fn list(&self) -> &[(String, u32)] {
         &self.list
     }
 
+    /// Returns the id of a name.
     pub fn id(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied()
     }
 
+    /// Returns the name of an id.
     pub fn name(&self, id: u32) -> Option<&str> {
         self.by_id.get(&id).map(|&at| self.list[at].0.as_str())
     }
 
     // ANCHOR: next
-    /// The first allowed special token in `text`, the longest if several start there: (start, end, id).
+    /// Finds the first allowed special token in `text`, the longest one if several start there, and returns (start,
+    /// end, id).
     pub fn next(&self, text: &str, allowed: Allowed<'_>) -> Option<(usize, usize, u32)> {
         let starts = text.bytes().enumerate().filter(|&(_, byte)| self.starts.get(usize::from(byte)) == Some(&true));
         starts.map(|(start, _)| start).find_map(|start| {

@@ -1,9 +1,10 @@
-//! Pre-tokenization: text is cut into pieces, and no token ever spans two pieces.
+//! Pre-tokenization: cuts text into pieces. No token ever spans two pieces.
 //!
 //! The pieces are those of o200k, the regular expression of GPT-4o and gpt-oss ([`PATTERN`], published in
 //! <https://github.com/openai/tiktoken>, `tiktoken_ext/openai_public.py`). A regex engine finds them by trying seven
-//! alternatives and backtracking. Here they are one forward scan. With X the letters that may stand in the upper-case
-//! part (Lu Lt Lm Lo M), Y those that may stand in the lower-case part (Ll Lm Lo M), and B what is in both:
+//! alternatives with backtracking. Here one forward scan finds them. Let X be the letters that may occur in the
+//! upper-case part of a word (Lu Lt Lm Lo M), Y those that may occur in the lower-case part (Ll Lm Lo M), and B those
+//! in both:
 //!
 //! 1. **Words** (alternatives 1 and 2). Take an optional leading character, then the longest run of X. If a Ll follows,
 //!    `Y+` takes it and the rest of the run of Y. If not, `X*` must hand a character back to `Y+`; the last one that
@@ -17,15 +18,16 @@
 //!    break, `\s+(?!\S)` keeps the run if the text ends there, and otherwise leaves its last character to the next piece;
 //!    `\s+` keeps a run of one.
 //!
-//! Linear time: what a word hands back is a run of Lu and Lt that becomes the next word whole. What whitespace hands back
-//! holds no line break, and what that hands back is one character. So each character is in at most three of the runs.
+//! The scan takes linear time. A word hands back a run of Lu and Lt, which becomes the next word as a whole. Whitespace
+//! hands back a run without a line break, and that run in turn hands back a single character. So each character is
+//! scanned at most three times.
 //!
-//! Categories are those of Unicode 16.0 (`unicode-general-category` 1.1), the version of the tables that tiktoken 0.14
-//! is built with (`regex-syntax` 0.8). `\s` is the property White_Space, and `(?i:'s)` also takes `ſ` (U+017F).
+//! The categories are those of Unicode 16.0 (`unicode-general-category` 1.1), the same as in the tables of tiktoken
+//! 0.14 (`regex-syntax` 0.8). `\s` is the property White_Space, and `(?i:'s)` also matches `ſ` (U+017F).
 
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// The regular expression whose pieces [`split`] yields, as tiktoken and `tokenizer.json` spell it.
+/// The regular expression whose matches [`split`] yields, as tiktoken and `tokenizer.json` spell it.
 pub const PATTERN: &str = concat!(
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
@@ -36,22 +38,22 @@ pub const PATTERN: &str = concat!(
     r"|\s+",
 );
 
-/// What the pattern can tell apart.
+/// The classes of characters that the pattern distinguishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Class {
-    /// Lu, Lt.
+    /// Upper-case and title-case letters: Lu, Lt.
     Upper,
-    /// Ll.
+    /// Lower-case letters: Ll.
     Lower,
-    /// Lm, Lo and the marks Mn, Mc, Me: at home in both parts of a word.
+    /// Other letters Lm, Lo and the marks Mn, Mc, Me, which may occur in both parts of a word.
     Both,
-    /// Nd, Nl, No.
+    /// Numbers: Nd, Nl, No.
     Number,
-    /// `\r` and `\n`.
+    /// Line breaks: `\r` and `\n`.
     LineBreak,
-    /// The rest of White_Space.
+    /// All other White_Space.
     Space,
-    /// Punctuation, symbols, controls, unassigned.
+    /// All other characters: punctuation, symbols, control characters, unassigned code points.
     Symbol,
 }
 
@@ -66,7 +68,7 @@ const fn ascii_class(byte: u8) -> Class {
     }
 }
 
-/// [`ascii_class`] of every ASCII byte: most text is ASCII, and a load is cheaper than seven comparisons.
+/// The table of [`ascii_class`]. Most text is ASCII, and a load is cheaper than seven comparisons.
 static ASCII: [Class; 128] = {
     let mut table = [Class::Symbol; 128];
     let mut byte = 0;
@@ -93,25 +95,25 @@ fn class_of(c: char) -> Class {
     }
 }
 
-/// Whether `c` is a mark (M): part of a word, yet not a letter, so that a run of symbols takes it too.
+/// Returns whether `c` is a mark (M). A mark is part of a word but not a letter, so a run of symbols includes it too.
 fn is_mark(c: char) -> bool {
     use GeneralCategory::{EnclosingMark, NonspacingMark, SpacingMark};
     !c.is_ascii() && matches!(get_general_category(c), NonspacingMark | SpacingMark | EnclosingMark)
 }
 
 // ANCHOR: split
-/// The pieces of `text`, in order. Joined, they are `text`; none is empty.
-pub fn split(text: &str) -> Split<'_> {
-    Split { rest: text }
+/// Returns the pieces of `text`, in order. Joined, they give `text`, and none of them is empty.
+pub fn split(text: &str) -> Pieces<'_> {
+    Pieces { rest: text }
 }
 
-/// The iterator that [`split`] returns.
+/// An iterator over the pieces of a text; see [`split`].
 #[derive(Clone, Debug)]
-pub struct Split<'a> {
+pub struct Pieces<'a> {
     rest: &'a str,
 }
 
-impl<'a> Iterator for Split<'a> {
+impl<'a> Iterator for Pieces<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
@@ -135,7 +137,7 @@ impl<'a> Iterator for Split<'a> {
 }
 // ANCHOR_END: split
 
-/// The class of the character that starts at byte `at`, and its length in bytes; `None` at the end of the text.
+/// Returns the class of the character that starts at byte `at`, and its length in bytes; `None` at the end of the text.
 #[inline(always)]
 fn class_at(text: &str, at: usize) -> Option<(Class, usize)> {
     let byte = *text.as_bytes().get(at)?;
@@ -146,7 +148,7 @@ fn class_at(text: &str, at: usize) -> Option<(Class, usize)> {
 }
 
 // ANCHOR: word
-/// The end of the word whose letters start at byte `at`, where an X or a Y stands.
+/// Returns the end of the word whose first letter, an X or a Y, starts at byte `at`.
 fn word(text: &str, at: usize) -> usize {
     let mut end = at;
     let mut after_last_both = None;
@@ -171,7 +173,7 @@ fn word(text: &str, at: usize) -> usize {
 }
 // ANCHOR_END: word
 
-/// The end of the run of Y that goes on at byte `at`.
+/// Returns the end of the run of Y that continues at byte `at`.
 fn lower_run(text: &str, mut at: usize) -> usize {
     while let Some((Class::Lower | Class::Both, width)) = class_at(text, at) {
         at += width;
@@ -179,7 +181,7 @@ fn lower_run(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` at the start of `bytes`, 0 if it does not stand there.
+/// Returns the length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` at the start of `bytes`, or 0 if there is no match.
 fn contraction(bytes: &[u8]) -> usize {
     let [b'\'', letters @ ..] = bytes else { return 0 };
     match letters {
@@ -190,7 +192,7 @@ fn contraction(bytes: &[u8]) -> usize {
     }
 }
 
-/// The end of a number whose first digit ends at byte `at`: at most three characters.
+/// Returns the end of a number whose first digit ends at byte `at`. A piece has at most three digits.
 fn number(text: &str, mut at: usize) -> usize {
     for _ in 0..2 {
         match class_at(text, at) {
@@ -201,7 +203,8 @@ fn number(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The end of a run of symbols and marks that goes on at byte `at`, with the line breaks and slashes that follow it.
+/// Returns the end of a run of symbols and marks that continues at byte `at`, including the line breaks and slashes
+/// after it.
 fn symbols(text: &str, at: usize) -> usize {
     let is_symbol = |c: char| match class_of(c) {
         Class::Symbol => true,
@@ -214,7 +217,7 @@ fn symbols(text: &str, at: usize) -> usize {
 }
 
 // ANCHOR: whitespace
-/// The end of the whitespace piece whose first character ends at byte `at`.
+/// Returns the end of the whitespace piece whose first character ends at byte `at`.
 fn whitespace(text: &str, at: usize) -> usize {
     let mut end = at;
     let mut last_start = 0; // where the last character of the run starts

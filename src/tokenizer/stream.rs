@@ -1,23 +1,23 @@
-//! Text from tokens as they arrive.
+//! Decodes tokens to text as they arrive.
 //!
-//! A token is a byte string, and may end in the middle of a character: `€` is three bytes and can be two tokens.
-//! [`Utf8Stream`] holds back an unfinished character until it is finished, or cannot be any more, and then shows U+FFFD.
-//! What it has yielded at the end is exactly `String::from_utf8_lossy` of all the bytes.
+//! A token is a byte string and may end in the middle of a character: `€` has three bytes and may be split into two
+//! tokens. [`Utf8Stream`] holds back an incomplete character until it is complete, or until it cannot be completed any
+//! more; then it becomes U+FFFD. The whole output is exactly `String::from_utf8_lossy` of all the bytes.
 
-/// Turns byte strings into text, complete characters only.
+/// Converts a stream of byte strings to text, in complete characters.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Stream {
-    /// The start of a character that is not complete: at most three bytes.
+    /// The start of an incomplete character: at most three bytes.
     pending: Vec<u8>,
 }
 
 impl Utf8Stream {
-    /// A stream at its start.
+    /// Makes an empty stream.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next bytes and returns the text they complete, which may be empty.
+    /// Appends bytes and returns the text that they complete, which may be empty.
     pub fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let mut text = String::new();
@@ -37,13 +37,13 @@ impl Utf8Stream {
         text
     }
 
-    /// Ends the stream: an unfinished character becomes U+FFFD.
+    /// Ends the stream. An incomplete character becomes U+FFFD.
     pub fn finish(self) -> String {
         String::from_utf8_lossy(&self.pending).into_owned()
     }
 }
 
-/// Whether `bytes` start a character that more bytes could complete, and hold nothing else.
+/// Returns whether `bytes` are the start of one character that more bytes could complete, and nothing else.
 fn is_unfinished(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
 }

@@ -1,11 +1,13 @@
 //! `tokenizer.json`: the tokenizer file of Hugging Face, read and written with the same ids.
 //!
-//! The format can describe many tokenizers (<https://github.com/huggingface/tokenizers>). Read is the one that this
-//! crate implements, o200k's: no normalizer, the pieces of [`PATTERN`], byte-level BPE. Anything else is refused with
-//! the field that differs, because a file read with other rules would give other ids and no error.
+//! The format can describe many tokenizers (<https://github.com/huggingface/tokenizers>). This module reads the kind
+//! that this crate implements, that of o200k: no normalizer, the pieces of [`PATTERN`], byte-level BPE. It refuses any
+//! other file and names the field that differs, because a file that is read with other rules would give other ids
+//! without an error.
 //!
-//! Bytes appear as characters: the 188 bytes that print in Latin-1 stand for themselves, the 68 others for U+0100 to
-//! U+0143 in their order, so that a space is `Ġ` (Radford et al. 2019, `bytes_to_unicode` in GPT-2's `encoder.py`).
+//! Bytes are written as characters. The 188 bytes that are printable in Latin-1 are written as themselves, the 68
+//! others as U+0100 to U+0143 in their order, so that a space is `Ġ` (Radford et al. 2019, `bytes_to_unicode` in
+//! GPT-2's `encoder.py`).
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,36 +17,65 @@ use serde_json::{Map, Value, json};
 use super::bpe::{Bpe, Merge};
 use super::hash::FastMap;
 use super::specials::Specials;
+use super::vocabulary_error::VocabularyError;
 use super::{END_OF_TEXT, PATTERN, Tokenizer, by_id};
 use crate::error::{Error, Result};
 
-/// A result whose error is a line that does not yet name the file.
-type Checked<T> = std::result::Result<T, String>;
+/// A mistake in a field of the file.
+#[derive(Debug, thiserror::Error)]
+enum FieldError {
+    #[error("{field}: found {found}, expected {expected}")]
+    Unexpected { field: String, found: String, expected: String },
+    #[error("model.vocab.{token:?}: found {found:?}, expected characters that stand for a byte")]
+    NotAByte { token: String, found: char },
+    #[error("{field}: {source}")]
+    Vocabulary { field: &'static str, source: VocabularyError },
+}
+
+impl FieldError {
+    /// A field whose value is not the expected one. A long value is cut short in the message.
+    fn unexpected(field: impl Into<String>, found: &Value, expected: impl Into<String>) -> Self {
+        let found = match found {
+            Value::Null => "nothing".to_owned(),
+            value => value.to_string(),
+        };
+        let found = found.char_indices().nth(80).map_or(found.clone(), |(end, _)| format!("{}…", &found[..end]));
+        Self::Unexpected { field: field.into(), found, expected: expected.into() }
+    }
+
+    /// A field whose tokens do not make a vocabulary.
+    fn vocabulary(field: &'static str) -> impl Fn(VocabularyError) -> Self {
+        move |source| Self::Vocabulary { field, source }
+    }
+}
+
+type Checked<T> = std::result::Result<T, FieldError>;
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     ///
     /// # Errors
-    /// The file cannot be read, or is not a byte-level BPE tokenizer with the pieces of o200k.
+    /// If the file cannot be read, or is not a byte-level BPE tokenizer with the pieces of o200k.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, "read", source))?;
         Self::from_json(&text, path)
     }
 
-    /// Reads the text of a `tokenizer.json`; `path` is only named in messages.
+    /// Parses the text of a `tokenizer.json`. `path` is only used in messages.
     ///
     /// # Errors
-    /// The text is not JSON, or not a byte-level BPE tokenizer with the pieces of o200k.
+    /// If the text is not JSON, or not a byte-level BPE tokenizer with the pieces of o200k.
     pub fn from_json(text: &str, path: impl AsRef<Path>) -> Result<Self> {
         let file: Value = serde_json::from_str(text)
             .map_err(|error| Error::file(&path, format!("not JSON: {error}; is the file complete?")))?;
-        read(&file).map_err(|message| Error::file(&path, message))
+        read(&file).map_err(|error| Error::file(&path, error.to_string()))
     }
 
-    /// The text of a `tokenizer.json`. Of two special tokens with one id it has the first.
+    /// Returns the text of a `tokenizer.json`. If two special tokens share an id, it contains the first one.
     ///
-    /// Hugging Face numbers special tokens itself, without gaps from the end of the vocabulary on. A trained tokenizer
-    /// has no gaps. One that has them keeps its ids here, but needs names for the ids between to keep them there.
+    /// Hugging Face assigns the ids of special tokens itself, without gaps, from the end of the vocabulary on. A
+    /// trained tokenizer has no gaps. If a tokenizer has gaps, its ids are kept here, but Hugging Face keeps them only
+    /// if all the ids in the gaps have names.
     pub fn to_json(&self) -> String {
         let added: Vec<Value> = first_of_each_id(self.specials()).map(added_token).collect();
         let file = json!({
@@ -67,8 +98,8 @@ impl Tokenizer {
         format!("{file:#}\n")
     }
 
-    /// The text of the `tokenizer_config.json` beside it: what `AutoTokenizer.from_pretrained(directory)` needs to open
-    /// the two. `max_length` is the longest context of the model, in tokens.
+    /// Returns the text of a `tokenizer_config.json`, which `AutoTokenizer.from_pretrained(directory)` needs beside the
+    /// `tokenizer.json`. `max_length` is the longest context of the model, in tokens.
     pub fn tokenizer_config_json(&self, max_length: usize) -> String {
         let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
@@ -95,7 +126,7 @@ fn added_token((name, id): &(String, u32)) -> Value {
     })
 }
 
-/// As a pre-tokenizer: bytes become their characters. As a decoder: the way back.
+/// As a pre-tokenizer, it converts bytes to characters; as a decoder, it converts them back.
 fn byte_level() -> Value {
     json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false })
 }
@@ -122,7 +153,7 @@ fn model(bpe: &Bpe) -> Value {
 }
 
 // ANCHOR: byte_chars
-/// The character that stands for each byte.
+/// Returns the character that each byte is written as.
 fn byte_chars() -> [char; 256] {
     let mut others = '\u{100}'..;
     std::array::from_fn(|byte| match byte as u8 {
@@ -140,27 +171,17 @@ fn read(file: &Value) -> Checked<Tokenizer> {
     let ignore_merges = match &file["model"]["ignore_merges"] {
         Value::Null => false,
         Value::Bool(ignore) => *ignore,
-        other => return Err(unlike("model.ignore_merges", other, "true or false")),
+        other => return Err(FieldError::unexpected("model.ignore_merges", other, "true or false")),
     };
-    let tokens = by_id(spelled_out(&ids)?).map_err(|message| format!("model.vocab: {message}"))?;
-    let bpe = Bpe::new(tokens, &merges, ignore_merges).map_err(|message| format!("model: {message}"))?;
-    Tokenizer::from_parts(bpe, specials).map_err(|message| format!("added_tokens: {message}"))
+    let tokens = by_id(spelled_out(&ids)?).map_err(FieldError::vocabulary("model.vocab"))?;
+    let bpe = Bpe::new(tokens, &merges, ignore_merges).map_err(FieldError::vocabulary("model"))?;
+    Tokenizer::from_parts(bpe, specials).map_err(FieldError::vocabulary("added_tokens"))
 }
 
-/// `field: found …, expected …`, with a long value cut short.
-fn unlike(field: &str, found: &Value, expected: &str) -> String {
-    let found = match found {
-        Value::Null => "nothing".to_owned(),
-        value => value.to_string(),
-    };
-    let cut = found.char_indices().nth(80).map_or(found.clone(), |(end, _)| format!("{}…", &found[..end]));
-    format!("{field}: found {cut}, expected {expected}")
-}
-
-/// Refuses every setting under which the same vocabulary would give other ids.
+/// Refuses every setting that would change the ids of the same vocabulary.
 fn check_pipeline(file: &Value) -> Checked<()> {
     if !file.is_object() {
-        return Err(unlike("the file", file, "the object of a tokenizer.json"));
+        return Err(FieldError::unexpected("the file", file, "the object of a tokenizer.json"));
     }
     let nothing = || vec![Value::Null];
     let affix = || vec![Value::Null, json!("")];
@@ -188,7 +209,11 @@ fn check_pipeline(file: &Value) -> Checked<()> {
         let found = file.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null);
         if !allowed.contains(found) {
             let expected = if allowed[0].is_null() { "null".to_owned() } else { allowed[0].to_string() };
-            return Err(unlike(field, found, &format!("{expected} (only o200k's byte-level BPE is supported)")));
+            return Err(FieldError::unexpected(
+                field,
+                found,
+                format!("{expected} (only o200k's byte-level BPE is supported)"),
+            ));
         }
     }
     Ok(())
@@ -197,22 +222,24 @@ fn check_pipeline(file: &Value) -> Checked<()> {
 fn read_added_tokens(list: &Value) -> Checked<Vec<(String, u32)>> {
     let list = match list {
         Value::Null => &[][..],
-        list => list.as_array().ok_or_else(|| unlike("added_tokens", list, "a list"))?,
+        list => list.as_array().ok_or_else(|| FieldError::unexpected("added_tokens", list, "a list"))?,
     };
     let mut ids = HashSet::new();
     let mut specials = Vec::new();
     for (at, token) in list.iter().enumerate() {
         let field = |name: &str| format!("added_tokens.{at}.{name}");
-        let name = token["content"].as_str().ok_or_else(|| unlike(&field("content"), &token["content"], "a string"))?;
+        let name = token["content"]
+            .as_str()
+            .ok_or_else(|| FieldError::unexpected(field("content"), &token["content"], "a string"))?;
         let id = read_id(&field("id"), &token["id"])?;
         for (flag, expected) in [("special", true), ("single_word", false), ("lstrip", false), ("rstrip", false)] {
             let found = &token[flag];
             if found.as_bool().unwrap_or(false) != expected {
-                return Err(unlike(&field(flag), found, &expected.to_string()));
+                return Err(FieldError::unexpected(field(flag), found, expected.to_string()));
             }
         }
         if !ids.insert(id) {
-            return Err(unlike(&field("id"), &token["id"], "an id that no other added token has"));
+            return Err(FieldError::unexpected(field("id"), &token["id"], "an id that no other added token has"));
         }
         specials.push((name.to_owned(), id));
     }
@@ -221,13 +248,13 @@ fn read_added_tokens(list: &Value) -> Checked<Vec<(String, u32)>> {
 
 fn read_id(field: &str, value: &Value) -> Checked<u32> {
     let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
-    id.ok_or_else(|| unlike(field, value, "an id"))
+    id.ok_or_else(|| FieldError::unexpected(field, value, "an id"))
 }
 
-/// Token (as characters) → id. A special token that the vocabulary lists as well is left out.
+/// Returns the id of each token, spelled in characters. Special tokens that the vocabulary lists as well are left out.
 fn read_vocab<'a>(vocab: &'a Value, specials: &[(String, u32)]) -> Checked<FastMap<&'a str, u32>> {
-    let vocab = vocab.as_object().ok_or_else(|| unlike("model.vocab", vocab, "an object"))?;
-    let specials = Specials::new(specials.to_vec()).map_err(|message| format!("added_tokens: {message}"))?;
+    let vocab = vocab.as_object().ok_or_else(|| FieldError::unexpected("model.vocab", vocab, "an object"))?;
+    let specials = Specials::new(specials.to_vec()).map_err(FieldError::vocabulary("added_tokens"))?;
     let mut ids = FastMap::default();
     for (token, value) in vocab {
         let field = format!("model.vocab.{token:?}");
@@ -235,13 +262,15 @@ fn read_vocab<'a>(vocab: &'a Value, specials: &[(String, u32)]) -> Checked<FastM
         match specials.id(token) {
             None => _ = ids.insert(token.as_str(), id),
             Some(same) if same == id => {}
-            Some(other) => return Err(unlike(&field, value, &format!("{other}, its id in added_tokens"))),
+            Some(other) => {
+                return Err(FieldError::unexpected(field, value, format!("{other}, its id in added_tokens")));
+            }
         }
     }
     Ok(ids)
 }
 
-/// The tokens as bytes.
+/// Converts the tokens from characters to bytes.
 fn spelled_out(ids: &FastMap<&str, u32>) -> Checked<Vec<(Box<[u8]>, u32)>> {
     let bytes: FastMap<char, u8> = byte_chars().into_iter().zip(0..=255).collect();
     let spell = |(&token, &id): (&&str, &u32)| {
@@ -249,9 +278,7 @@ fn spelled_out(ids: &FastMap<&str, u32>) -> Checked<Vec<(Box<[u8]>, u32)>> {
             .chars()
             .map(|c| {
                 let byte = bytes.get(&c).copied();
-                byte.ok_or_else(|| {
-                    format!("model.vocab.{token:?}: found {c:?}, expected characters that stand for a byte")
-                })
+                byte.ok_or_else(|| FieldError::NotAByte { token: token.to_owned(), found: c })
             })
             .collect();
         spelled.map(|bytes| (bytes, id))
@@ -262,24 +289,26 @@ fn spelled_out(ids: &FastMap<&str, u32>) -> Checked<Vec<(Box<[u8]>, u32)>> {
 }
 
 fn read_merges(list: &Value, ids: &FastMap<&str, u32>) -> Checked<Vec<Merge>> {
-    let list = list.as_array().ok_or_else(|| unlike("model.merges", list, "a list"))?;
+    let list = list.as_array().ok_or_else(|| FieldError::unexpected("model.merges", list, "a list"))?;
     let mut merges = Vec::with_capacity(list.len());
     let mut joined = String::new();
     for (line, rank) in list.iter().zip(0..) {
         let field = || format!("model.merges.{rank}");
-        let (left, right) =
-            merge_parts(line).ok_or_else(|| unlike(&field(), line, "two tokens, as [\"a\", \"b\"] or \"a b\""))?;
+        let (left, right) = merge_parts(line)
+            .ok_or_else(|| FieldError::unexpected(field(), line, "two tokens, as [\"a\", \"b\"] or \"a b\""))?;
         joined.clear();
         joined.extend([left, right]);
         let id = |token: &str| {
-            ids.get(token).copied().ok_or_else(|| unlike(&field(), line, &format!("{token:?} to be in model.vocab")))
+            ids.get(token)
+                .copied()
+                .ok_or_else(|| FieldError::unexpected(field(), line, format!("{token:?} to be in model.vocab")))
         };
         merges.push(Merge { left: id(left)?, right: id(right)?, id: id(&joined)?, rank });
     }
     Ok(merges)
 }
 
-/// The two tokens of a merge, in either form.
+/// Returns the two tokens of a merge, in either format.
 fn merge_parts(line: &Value) -> Option<(&str, &str)> {
     match line {
         Value::String(line) => line.split_once(' ').filter(|(_, right)| !right.contains(' ')),

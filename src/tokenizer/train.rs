@@ -1,35 +1,37 @@
-//! Learning the merges: count adjacent pairs, join the most frequent, repeat.
+//! Learns the merges: counts adjacent pairs, joins the most frequent pair, and repeats.
 //!
-//! Sennrich, Haddow & Birch 2016, <https://arxiv.org/abs/1508.07909>, on bytes. Pairs never cross a piece
+//! Sennrich, Haddow & Birch 2016, <https://arxiv.org/abs/1508.07909>, on bytes. Pairs never cross the border of a piece
 //! ([`split`]), so equal pieces are merged equally: each distinct piece is kept once, with its count.
 //!
-//! Recounting every pair each round costs (text × merges) ([`merges_naive`], the twin). Here the symbols of all pieces
-//! stand in one linked list, every pair knows how often and where it occurs, and joining it touches only those places
-//! and their neighbours. A max-heap proposes the next pair. Its entries are not updated but checked when popped: counts
-//! of pairs that are already in it only fall, so an outdated entry comes up too early, never too late, and goes back in
-//! with its true count.
+//! Recounting every pair in each round would cost (text × merges) ([`merges_naive`], the reference). Here the symbols
+//! of all pieces form one linked list, each pair has its count and its positions, and joining a pair touches only these
+//! positions and their neighbours. A max-heap proposes the next pair. Its entries are not updated but checked when they
+//! are popped: the count of a pair in the heap can only fall, so an outdated entry comes up too early, never too late,
+//! and is pushed again with its current count.
 //!
-//! Ties are decided: the higher count first, then the pair with the lower (left id, right id). The same texts give the
-//! same tokenizer on every machine. Overlapping occurrences count each: `aaa` has two pairs `aa`.
+//! Ties are resolved: the higher count comes first, then the pair with the lower (left id, right id). So the same texts
+//! give the same tokenizer on every machine. Overlapping occurrences all count: `aaa` has two pairs `aa`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::Tokenizer;
-use super::bpe::MAX_VOCAB;
 use super::hash::FastMap;
 use super::split::split;
+use super::vocabulary_error::MAX_VOCAB;
 use crate::error::{Error, Result};
 
 type Pair = (u32, u32);
 
-/// Learns a tokenizer of `vocab_size` ids: the 256 bytes, the merges in the order learned, then `special_tokens`.
+/// Learns a tokenizer of `vocab_size` ids: the 256 bytes, the merges in the order in which they are learned, then
+/// `special_tokens`.
 ///
-/// If the texts hold fewer different pairs than that needs, the tokenizer is smaller: see [`Tokenizer::vocab_size`].
-/// The texts are plain: a special token that occurs in one is text like any other.
+/// If the texts have too few different pairs, the tokenizer is smaller: see [`Tokenizer::vocab_size`]. The texts are
+/// plain: the name of a special token in them is treated like any other text.
 ///
 /// # Errors
-/// `vocab_size` has no room for the bytes and the special tokens, or exceeds 2²⁰; a special token is empty or twice there.
+/// If `vocab_size` has no room for the bytes and the special tokens, or exceeds 2²⁰, or if a special token is empty or
+/// listed twice.
 pub fn train<I>(texts: I, vocab_size: usize, special_tokens: &[&str]) -> Result<Tokenizer>
 where
     I: IntoIterator,
@@ -45,7 +47,7 @@ where
     Tokenizer::from_merges(&merges(&count_pieces(texts), vocab_size - least), special_tokens)
 }
 
-/// The distinct pieces of the texts with their counts, in the order of their bytes.
+/// Counts the distinct pieces of the texts and returns them sorted by their bytes.
 pub fn count_pieces<I>(texts: I) -> Vec<(Box<[u8]>, u64)>
 where
     I: IntoIterator,
@@ -68,7 +70,8 @@ where
 }
 
 // ANCHOR: naive
-/// The first `wanted` merges, recounting everything each round: the twin that [`merges`] is tested against.
+/// Returns the first `wanted` merges, and recounts all pairs each round. It is the reference that [`merges`] is tested
+/// against.
 pub fn merges_naive(pieces: &[(Box<[u8]>, u64)], wanted: usize) -> Vec<Pair> {
     let mut words: Vec<(Vec<u32>, u64)> =
         pieces.iter().map(|(bytes, count)| (bytes.iter().map(|&byte| byte.into()).collect(), *count)).collect();
@@ -97,10 +100,10 @@ pub fn merges_naive(pieces: &[(Box<[u8]>, u64)], wanted: usize) -> Vec<Pair> {
 }
 // ANCHOR_END: naive
 
-/// The first `wanted` merges of the counted pieces, fewer if the pieces become single tokens before.
-/// Merge `i` makes id `256 + i`; ids below are the bytes.
+/// Returns the first `wanted` merges of the counted pieces, or fewer if all pieces become single tokens before. Merge
+/// `i` makes id `256 + i`; the ids below 256 are the bytes.
 pub fn merges(pieces: &[(Box<[u8]>, u64)], wanted: usize) -> Vec<Pair> {
-    let mut words = Words::new(pieces);
+    let mut words = SymbolList::new(pieces);
     let mut heap: BinaryHeap<_> = words.pairs.iter().map(|(&pair, info)| (info.count, Reverse(pair))).collect();
     let mut merges = Vec::new();
     while merges.len() < wanted {
@@ -119,36 +122,36 @@ pub fn merges(pieces: &[(Box<[u8]>, u64)], wanted: usize) -> Vec<Pair> {
 }
 
 /// All pieces as one doubly linked list of symbols, with an index of the pairs in it.
-struct Words {
+struct SymbolList {
     symbols: Vec<Symbol>,
     pairs: FastMap<Pair, PairInfo>,
 }
 
-/// One symbol of one piece.
+/// A symbol of a piece.
 struct Symbol {
     id: u32,
-    /// The neighbours in the piece; [`END`] beyond its ends.
+    /// The neighbours in the piece, or [`END`] at its ends.
     previous: usize,
     next: usize,
-    /// How often the piece occurs in the texts.
+    /// The number of times that the piece occurs in the texts.
     count: u64,
 }
 
-/// How often a pair occurs in the texts, and the places of its left symbols, ascending. A place may be outdated: the
-/// pair that stood there has been joined with something else.
+/// The number of times that a pair occurs in the texts, and the positions of its left symbols, ascending. A position
+/// may be outdated, because one of its symbols has since been joined with another one.
 #[derive(Default)]
 struct PairInfo {
     count: u64,
-    places: Vec<usize>,
+    positions: Vec<usize>,
 }
 
-/// No neighbour.
+/// Marks the end of a piece: there is no neighbour.
 const END: usize = usize::MAX;
 
-/// The id of a symbol that has become part of its left neighbour.
-const GONE: u32 = u32::MAX;
+/// The id of a symbol that has been joined into its left neighbour.
+const REMOVED: u32 = u32::MAX;
 
-impl Words {
+impl SymbolList {
     fn new(pieces: &[(Box<[u8]>, u64)]) -> Self {
         let mut words = Self { symbols: Vec::new(), pairs: FastMap::default() };
         for (bytes, count) in pieces {
@@ -166,14 +169,14 @@ impl Words {
         words
     }
 
-    /// One more place where `pair` occurs.
-    fn add(&mut self, pair: Pair, place: usize) {
+    /// Adds a position where `pair` occurs.
+    fn add(&mut self, pair: Pair, position: usize) {
         let info = self.pairs.entry(pair).or_default();
-        info.count += self.symbols[place].count;
-        info.places.push(place);
+        info.count += self.symbols[position].count;
+        info.positions.push(position);
     }
 
-    /// `pair` does not occur at one of its places any more, in a piece that occurs `count` times.
+    /// Removes one occurrence of `pair` in a piece that occurs `count` times.
     fn remove(&mut self, pair: Pair, count: u64) {
         if let Some(info) = self.pairs.get_mut(&pair) {
             info.count -= count;
@@ -184,11 +187,11 @@ impl Words {
     }
 
     // ANCHOR: join
-    /// Joins `pair` into `id` wherever it stands, left to right. Returns the pairs that exist since.
+    /// Repositions `pair` by `id` at all its positions, from left to right. Returns the pairs that this creates.
     fn join(&mut self, pair: Pair, id: u32) -> Vec<Pair> {
         let Some(info) = self.pairs.remove(&pair) else { return Vec::new() };
         let mut created = Vec::new();
-        for left in info.places {
+        for left in info.positions {
             let Symbol { id: left_id, previous, next: right, count } = self.symbols[left];
             if left_id != pair.0 || right == END || self.symbols[right].id != pair.1 {
                 continue; // outdated
@@ -196,7 +199,7 @@ impl Words {
             let after = self.symbols[right].next;
             self.symbols[left].id = id;
             self.symbols[left].next = after;
-            self.symbols[right].id = GONE;
+            self.symbols[right].id = REMOVED;
             if previous != END {
                 let neighbour = self.symbols[previous].id;
                 self.remove((neighbour, pair.0), count);

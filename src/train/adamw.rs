@@ -106,7 +106,7 @@ impl AdamW {
         let exponent = self.steps as i32;
         for (parameter, Moments { m, v }) in parameters.into_iter().zip(&mut self.moments) {
             let Some(gradient) = gradients.get(parameter.tensor()) else { continue };
-            let step = kernels::AdamW {
+            let step = kernels::AdamWStep {
                 keep: if decays(parameter.role()) { (1.0 - lr * weight_decay) as f32 } else { 1.0 },
                 one_minus_beta1: (1.0 - beta1) as f32,
                 beta2: beta2 as f32,
@@ -155,7 +155,7 @@ impl AdamW {
 }
 
 /// Updates one parameter, in pieces on all threads.
-fn update(step: &kernels::AdamW, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
+fn update(step: &kernels::AdamWStep, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
     let pieces = weight.chunks_mut(PIECE).zip(m.chunks_mut(PIECE)).zip(v.chunks_mut(PIECE)).zip(gradient.chunks(PIECE));
     parallel::for_each(pieces.collect(), |(((weight, m), v), gradient)| {
         kernels::adamw(step, gradient, weight, m, v);

@@ -2,7 +2,7 @@
 /// A step of one parameter, by yours.
 fn yours_step(
     settings: &Hyperparameters,
-    step: &kernels::AdamW,
+    step: &kernels::AdamWStep,
     role: Role,
     t: i32,
     lr: f64,

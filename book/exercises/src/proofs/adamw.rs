@@ -24,7 +24,7 @@ const LR: f64 = 0.01;
 /// The engine's own: ten steps of it are ten steps of PyTorch's, which `cargo test training` shows.
 fn engine(t: i32, gradient: &[f32], w: &mut [f32], m: &mut [f32], v: &mut [f32]) {
     let Hyperparameters { beta1, beta2, epsilon, weight_decay, .. } = Hyperparameters::default();
-    let step = kernels::AdamW {
+    let step = kernels::AdamWStep {
         keep: (1.0 - LR * weight_decay) as f32,
         one_minus_beta1: (1.0 - beta1) as f32,
         beta2: beta2 as f32,

@@ -1,8 +1,8 @@
-//! Demands that hold together.
+//! Constraints that hold together.
 
 use serde_json::{Value, json};
 
-/// The kinds of JSON values, as bits. Every integer is a number.
+/// The kinds of JSON values, as bits. Every integer is a number, too.
 pub mod kind {
     pub const NULL: u8 = 1;
     pub const BOOLEAN: u8 = 2;
@@ -15,34 +15,34 @@ pub mod kind {
     pub const ALL: u8 = 127;
 }
 
-/// Demands that hold together. Those on a kind of values hold for that kind only.
+/// Constraints that hold together. A constraint that belongs to one kind of values applies to values of this kind only.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
-    /// The kinds.
+pub struct Constraints {
+    /// The allowed kinds of values, as bits of [`kind`].
     pub kinds: u8,
-    /// `enum`, `const`
+    /// The values of `enum` and `const`.
     pub values: Option<Vec<Value>>,
-    /// `minimum`, `exclusiveMinimum`, `maximum`, `exclusiveMaximum`
+    /// The bounds `minimum`, `exclusiveMinimum`, `maximum` and `exclusiveMaximum`, as they are written.
     pub bounds: [Vec<String>; 4],
-    /// `minLength`, `maxLength`
+    /// The limits `minLength` and `maxLength`.
     pub length: [u32; 2],
-    /// `pattern`, `format`: regular expressions for the whole of a string.
+    /// The regular expressions of `pattern` and `format`, each for the whole string.
     pub patterns: Vec<String>,
-    /// `prefixItems`
+    /// The schemas of `prefixItems`.
     pub prefix: Vec<Value>,
-    /// `items`
+    /// The schema of `items`.
     pub items: Option<Value>,
-    /// `minItems`, `maxItems`
+    /// The limits `minItems` and `maxItems`.
     pub count: [u32; 2],
-    /// `properties`
+    /// The names and schemas of `properties`.
     pub properties: Vec<(String, Value)>,
-    /// `required`
+    /// The names of `required`.
     pub required: Vec<String>,
-    /// `additionalProperties`
+    /// The schema of `additionalProperties`.
     pub additional: Option<Value>,
 }
 
-impl Default for Rules {
+impl Default for Constraints {
     fn default() -> Self {
         Self {
             kinds: kind::ALL,
@@ -60,7 +60,7 @@ impl Default for Rules {
     }
 }
 
-/// The kind of a value.
+/// Returns the kind of a value.
 pub fn kind_of(value: &Value) -> u8 {
     match value {
         Value::Null => kind::NULL,
@@ -73,7 +73,7 @@ pub fn kind_of(value: &Value) -> u8 {
     }
 }
 
-/// Equal as JSON Schema has it: 1 is 1.0.
+/// Compares two values by the rules of JSON Schema, for which 1 equals 1.0.
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
@@ -85,7 +85,8 @@ fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Both schemas at once. What is in both is there once, so that schemas that refer to themselves come to an end.
+/// Returns a schema that demands both. A part that is in both is included only once, because otherwise combining
+/// schemas that refer to themselves would never end.
 fn both(a: &Value, b: &Value) -> Value {
     let parts = |schema: &Value| match schema.get("allOf").and_then(Value::as_array) {
         Some(parts) if schema.as_object().is_some_and(|object| object.len() == 1) => parts.clone(),
@@ -104,8 +105,8 @@ fn both(a: &Value, b: &Value) -> Value {
     }
 }
 
-impl Rules {
-    /// Both at once.
+impl Constraints {
+    /// Returns the constraints that hold if both do.
     pub fn and(&self, other: &Self) -> Self {
         let values = match (&self.values, &other.values) {
             (Some(a), Some(b)) => Some(a.iter().filter(|a| b.iter().any(|b| equal(a, b))).cloned().collect()),
@@ -113,7 +114,7 @@ impl Rules {
         };
         let kinds = self.kinds & other.kinds;
         let values = values.map(|values| values.into_iter().filter(|value| kinds & kind_of(value) != 0).collect());
-        let widest = |a: &[u32; 2], b: &[u32; 2]| [a[0].max(b[0]), a[1].min(b[1])];
+        let narrower = |a: &[u32; 2], b: &[u32; 2]| [a[0].max(b[0]), a[1].min(b[1])];
         let mut names: Vec<&String> = self.properties.iter().map(|(name, _)| name).collect();
         names.extend(other.properties.iter().map(|(name, _)| name).filter(|name| self.own_property(name).is_none()));
         let property = |name: &String| (name.clone(), both(self.property(name), other.property(name)));
@@ -128,11 +129,11 @@ impl Rules {
             kinds,
             values,
             bounds: std::array::from_fn(|i| [&self.bounds[i][..], &other.bounds[i]].concat()),
-            length: widest(&self.length, &other.length),
+            length: narrower(&self.length, &other.length),
             patterns: [&self.patterns[..], &other.patterns].concat(),
             prefix: (0..longest).map(|i| both(self.item(i), other.item(i))).collect(),
             items: option(&self.items, &other.items),
-            count: widest(&self.count, &other.count),
+            count: narrower(&self.count, &other.count),
             properties: names.into_iter().map(property).collect(),
             required,
             additional: option(&self.additional, &other.additional),
@@ -143,12 +144,12 @@ impl Rules {
         self.properties.iter().find(|(known, _)| known == name).map(|(_, schema)| schema)
     }
 
-    /// What a member of this name must be.
+    /// Returns the schema of the member with this name.
     pub fn property(&self, name: &str) -> &Value {
         self.own_property(name).or(self.additional.as_ref()).unwrap_or(&Value::Bool(true))
     }
 
-    /// What item number `i` must be.
+    /// Returns the schema of item number `i`.
     pub fn item(&self, i: usize) -> &Value {
         self.prefix.get(i).or(self.items.as_ref()).unwrap_or(&Value::Bool(true))
     }
