@@ -94,14 +94,14 @@ impl<'c> Turn<'c> {
 
     /// Lets the model choose while an answer of a given form is still to come. No other token may end the turn or use up
     /// the room that the answer needs.
-    fn before_the_answer(&mut self, writer: &mut dyn Writer, left: usize) -> Next {
-        let chosen = if left > self.reserve { writer.choose(None) } else { None };
+    fn before_the_answer(&mut self, writer: &mut dyn Writer, left: usize) -> Result<Next> {
+        let chosen = if left > self.reserve { writer.choose(None)? } else { None };
         let marks = self.harmony.marks();
         let ends = |token: u32| self.stop.contains(&token) || (marks.ends_turn(token) && !self.is_calling());
-        match chosen.filter(|&token| !ends(token)) {
+        Ok(match chosen.filter(|&token| !ends(token)) {
             Some(token) => Next::Chosen(token),
             None => self.give(self.answer_now()),
-        }
+        })
     }
 
     /// Parses a token and reports it. Returns whether the caller wants to go on.
@@ -169,9 +169,9 @@ impl Control for Turn<'_> {
         let left = writer.room().min(self.budget.reply - self.written);
         let is_answering = self.is_on("final");
         let next = match &mut self.guided {
-            None => writer.choose(None).map_or(Next::Stop(StopReason::ContextFull), Next::Chosen),
-            Some(guided) if is_answering => guided.choose(left, &mut |allowed| writer.choose(Some(allowed))),
-            Some(_) => self.before_the_answer(writer, left),
+            None => writer.choose(None)?.map_or(Next::Stop(StopReason::ContextFull), Next::Chosen),
+            Some(guided) if is_answering => guided.choose(left, &mut |allowed| writer.choose(Some(allowed)))?,
+            Some(_) => self.before_the_answer(writer, left)?,
         };
         Ok(match next {
             Next::Stop(StopReason::End) => Next::Chosen(self.harmony.marks().done),

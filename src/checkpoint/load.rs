@@ -5,15 +5,15 @@ use super::names::{Layout, mxfp4_names, place};
 use super::safetensors::Entry;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::kernels::parallel;
+use crate::layers::Layer;
 use crate::model::Transformer;
-use crate::mxfp4::{BLOCK, NAN_SCALE};
+use crate::mxfp4::BLOCK;
 use crate::parameter::{Request, Role, Source, Value};
 use crate::stored::{Numbers, Precision, Rows, StoredWeight};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, array};
 use ::safetensors::tensor::Dtype;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The configuration.
 pub const CONFIG: &str = "config.json";
@@ -54,11 +54,32 @@ pub fn load_trainable(directory: impl AsRef<Path>) -> Result<Transformer> {
     open(directory.as_ref(), Use::Train)
 }
 
-/// What the model is for.
+/// Opens a model directory to be described: reads the configuration and the headers of the files, and no weight. Parameters
+/// that are not left in their file have the right shape and no meaning.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn describe(directory: impl AsRef<Path>) -> Result<Transformer> {
+    open(directory.as_ref(), Use::Describe)
+}
+
+/// Checks what [`load`] does not read: the scales of weights in MXFP4. The model directory is damaged if one is not a number.
+///
+/// Programs that use all weights anyway call this first. A generator does not: it checks the logits, which are not finite
+/// if a damaged weight was used, and then calls this to find the weight.
+///
+/// # Errors
+/// One line with the file, the tensor, and the scale.
+pub fn check(model: &Transformer) -> Result<()> {
+    model.parameters().into_iter().filter_map(|parameter| parameter.value().stored()).try_for_each(StoredWeight::check)
+}
+
+/// The purpose for which a model is opened.
 #[derive(Clone, Copy, PartialEq)]
 enum Use {
     Train,
     Run(Arithmetic),
+    Describe,
 }
 
 fn open(directory: &Path, purpose: Use) -> Result<Transformer> {
@@ -169,25 +190,12 @@ impl Checkpoint<'_> {
                 return Err(self.tensors.wrong(name, format!("type {:?}; expected U8", entry.dtype)));
             }
         }
-        if let Some(at) = find_nan(&scales.bytes) {
-            return Err(self.tensors.wrong(&scales_name, format!("scale {at} is 255, which is not a number")));
-        }
         let numbers = Numbers::Mxfp4 { codes: codes.bytes, scales: scales.bytes };
-        Ok(Some(StoredWeight::new(&[experts, outputs, inputs], Rows::Outputs, numbers)))
+        let weight = StoredWeight::new(&[experts, outputs, inputs], Rows::Outputs, numbers);
+        let path = self.tensors.get(&scales_name).map_or(PathBuf::new(), |(_, path)| path.to_path_buf());
+        Ok(Some(weight.with_source(path, scales_name)))
     }
     // ANCHOR_END: mxfp4
-}
-
-/// The first scale that is not a number.
-fn find_nan(scales: &[u8]) -> Option<usize> {
-    const PIECE: usize = 1 << 20;
-    let found = parallel::map(scales.len().div_ceil(PIECE), |i| {
-        let piece = &scales[i * PIECE..scales.len().min((i + 1) * PIECE)];
-        // A maximum is a loop without a branch, which a search is not.
-        (piece.iter().fold(0, |a, &b| a.max(b)) == NAN_SCALE).then_some(i)
-    });
-    let piece = found.into_iter().flatten().next()?;
-    scales[piece * PIECE..].iter().position(|&scale| scale == NAN_SCALE).map(|at| piece * PIECE + at)
 }
 
 impl Source for Checkpoint<'_> {
@@ -195,7 +203,10 @@ impl Source for Checkpoint<'_> {
         let Request { name, shape, role, .. } = request;
         if !role.is_matrix() {
             let (tensor, entry) = self.part(name, shape)?;
-            let numbers = self.to_array(&tensor, &entry)?;
+            let numbers = match self.purpose {
+                Use::Describe if entry.numbers().is_some() => array(shape, vec![0.0; shape.iter().product()]),
+                _ => self.to_array(&tensor, &entry)?,
+            };
             return Ok(self.tensor(numbers).into());
         }
         let tensor = place(self.layout, name, self.config).tensor;

@@ -13,7 +13,7 @@ pub mod report;
 pub use self::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 pub use ::safetensors::Dtype;
 pub use directory::{INDEX, WEIGHTS};
-pub use load::{Arithmetic, CONFIG, load, load_trainable, load_with};
+pub use load::{Arithmetic, CONFIG, check, describe, load, load_trainable, load_with};
 pub use names::{Layout, file_name};
 pub use save::{Form, SaveOptions, save, save_as, save_weights};
 pub use tokenizer::{TOKENIZER, TOKENIZER_CONFIG, copy_tokenizer, open, open_with, save_tokenizer};

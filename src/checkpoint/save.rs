@@ -4,7 +4,7 @@
 //! memory can be converted.
 
 use super::directory::write;
-use super::load::CONFIG;
+use super::load::{CONFIG, check};
 use super::names::{Layout, mxfp4_names, place};
 use super::safetensors::TensorToWrite;
 use super::tokenizer::save_tokenizer;
@@ -77,6 +77,7 @@ pub fn save_as(model: &Transformer, directory: &Path, options: SaveOptions) -> R
         Layout::HuggingFace => config_of(model, options.form).to_json(),
         Layout::OpenAi => model.config.to_openai_json()?,
     };
+    check(model)?;
     let mut tensors: Vec<(String, TensorToWrite)> = Vec::new();
     for (name, weight) in weights(model, options.layout) {
         for (name, tensor) in tensors_of(name, weight, options, &model.config)? {

@@ -75,6 +75,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         true => EvaluationSet::of_stories(&corpus.documents, &tokenizer, context)?,
         false => EvaluationSet::of_documents(&corpus.documents, &tokenizer, context)?,
     };
+    checkpoint::check(&model)?;
     let batch_size = arguments.batch_size.max(1);
     let result = evaluate(&model, &set, batch_size);
     print(&format!(

@@ -53,7 +53,7 @@ fn read(path: &Path) -> Result<(ModelConfig, Report)> {
         let report = published(&config);
         return Ok((config, report));
     }
-    let model = checkpoint::load(path)?;
+    let model = checkpoint::describe(path)?;
     let report = report(&model);
     Ok((model.config, report))
 }

@@ -38,7 +38,10 @@ pub trait Writer {
 
     /// Chooses the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not
     /// appended.
-    fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32>;
+    ///
+    /// # Errors
+    /// If the weights of the model are damaged.
+    fn choose(&mut self, allowed: Option<&TokenSet>) -> Result<Option<u32>>;
 
     /// Appends a token.
     ///
@@ -174,7 +177,7 @@ impl Control for Plain {
         if self.left == 0 {
             return Ok(Next::Stop(StopReason::MaxTokens));
         }
-        Ok(match writer.choose(None) {
+        Ok(match writer.choose(None)? {
             None => Next::Stop(StopReason::ContextFull),
             Some(token) if self.stop.contains(&token) => Next::Stop(StopReason::End),
             Some(token) => Next::Chosen(token),

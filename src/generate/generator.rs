@@ -2,6 +2,7 @@
 
 use super::generation::{Generation, Plain, Writer};
 use super::sampler::{Sampler, Sampling};
+use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::layers::{KvCache, Layer, Mark};
 use crate::model::Transformer;
@@ -78,9 +79,7 @@ impl Generator {
         self.text = prompt.to_vec();
         self.sampler.restart(prompt);
         prompt[kept..].chunks(PREFILL).for_each(|piece| self.feed(piece));
-        if !self.logits.iter().all(|z| z.is_finite()) {
-            return Err(Error::argument("the logits are not finite; are the weights damaged?"));
-        }
+        self.check_logits()?;
         if self.marks.len() == MARKS {
             self.marks.remove(1); // the first prompt is what most others begin with
         }
@@ -152,25 +151,41 @@ impl Generator {
     // ANCHOR: choose
     /// Draws the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not
     /// appended.
-    pub fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32> {
+    ///
+    /// # Errors
+    /// If the logits are not finite, which means that the weights are damaged.
+    pub fn choose(&mut self, allowed: Option<&TokenSet>) -> Result<Option<u32>> {
         if self.room() == 0 {
-            return None;
+            return Ok(None);
         }
         self.logits();
-        let Some(allowed) = allowed else { return Some(self.sampler.sample(&self.logits)) };
+        self.check_logits()?;
+        let Some(allowed) = allowed else { return Ok(Some(self.sampler.sample(&self.logits))) };
         let mut logits = self.logits.clone();
         allowed.mask(&mut logits);
         let token = self.sampler.sample(&logits);
-        // If the logits of all allowed tokens are NaN, the sampler draws another one.
-        if allowed.contains(token) { Some(token) } else { allowed.first() }
+        // If no token is allowed below the size of the vocabulary, the sampler draws another one.
+        Ok(if allowed.contains(token) { Some(token) } else { allowed.first() })
     }
     // ANCHOR_END: choose
 
     /// Draws the next token and appends it; `None` if the context is full.
-    pub fn draw(&mut self) -> Option<u32> {
+    ///
+    /// # Errors
+    /// Those of [`choose`](Self::choose).
+    pub fn draw(&mut self) -> Result<Option<u32>> {
         let token = self.choose(None)?;
-        self.push(token).ok()?;
-        Some(token)
+        token.map_or(Ok(()), |token| self.push(token))?;
+        Ok(token)
+    }
+
+    /// Checks that the logits are finite. If they are not, finds the damaged weight.
+    fn check_logits(&self) -> Result<()> {
+        if self.logits.iter().all(|z| z.is_finite()) {
+            return Ok(());
+        }
+        checkpoint::check(&self.model)?;
+        Err(Error::argument("the logits are not finite; are the weights damaged?"))
     }
 
     // ANCHOR: generate
@@ -195,7 +210,7 @@ impl Writer for Generator {
         Generator::go_to(self, prompt)
     }
 
-    fn choose(&mut self, allowed: Option<&TokenSet>) -> Option<u32> {
+    fn choose(&mut self, allowed: Option<&TokenSet>) -> Result<Option<u32>> {
         Generator::choose(self, allowed)
     }
 

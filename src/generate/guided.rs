@@ -47,25 +47,28 @@ impl<'g> Guided<'g> {
     // ANCHOR: choose
     /// Decides the next step if at most `budget` tokens may follow, including the end token. `draw` chooses among the
     /// allowed tokens.
-    pub fn choose(&mut self, budget: usize, draw: &mut dyn FnMut(&TokenSet) -> Option<u32>) -> Next {
+    ///
+    /// # Errors
+    /// Those of `draw`.
+    pub fn choose(&mut self, budget: usize, draw: &mut dyn FnMut(&TokenSet) -> Result<Option<u32>>) -> Result<Next> {
         if self.guide.is_complete() && self.guide.next_tokens().len() == 1 {
-            return Next::Stop(StopReason::End);
+            return Ok(Next::Stop(StopReason::End));
         }
         if self.closing.is_none() {
-            let Some(token) = draw(self.guide.next_tokens()) else { return Next::Stop(StopReason::ContextFull) };
+            let Some(token) = draw(self.guide.next_tokens())? else { return Ok(Next::Stop(StopReason::ContextFull)) };
             if token == self.guide.end() {
-                return Next::Stop(StopReason::End);
+                return Ok(Next::Stop(StopReason::End));
             }
             let bytes = self.tokenizer.token_bytes(token);
             if bytes.is_some_and(|bytes| self.guide.read_within(bytes, budget.saturating_sub(1))) {
-                return Next::Chosen(token);
+                return Ok(Next::Chosen(token));
             }
             self.closing = Some(self.guide.closing_tokens().into());
         }
-        match self.closing.as_mut().and_then(VecDeque::pop_front) {
+        Ok(match self.closing.as_mut().and_then(VecDeque::pop_front) {
             Some(token) if self.read(token) => Next::Chosen(token),
             _ => Next::Stop(StopReason::End),
-        }
+        })
     }
     // ANCHOR_END: choose
 
@@ -77,7 +80,7 @@ impl<'g> Guided<'g> {
 impl Control for Guided<'_> {
     fn next(&mut self, writer: &mut dyn Writer) -> Result<Next> {
         let budget = self.left.saturating_add(1).min(writer.room());
-        Ok(self.choose(budget, &mut |allowed| writer.choose(Some(allowed))))
+        self.choose(budget, &mut |allowed| writer.choose(Some(allowed)))
     }
 
     fn accept(&mut self, _: u32) -> Result<Option<StopReason>> {

@@ -5,7 +5,7 @@
 //! Hugging Face checkpoint, for every parameter.
 
 use super::generator::check_tokens;
-use crate::checkpoint::file_name;
+use crate::checkpoint::{self, file_name};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::model::Transformer;
@@ -26,6 +26,7 @@ pub fn trace(model: &Transformer, tokens: &[u32], gradients: bool) -> Result<Vec
         return Err(Error::argument(format!("{found} tokens to trace; this model's context is {context}")));
     }
     check_tokens(tokens, model.config.vocab_size)?;
+    checkpoint::check(model)?;
     // Cross-entropy alone is traced, as the reference does.
     let mut model = if gradients { model.clone() } else { model.detached() };
     model.config.router_aux_loss_coef = 0.0;

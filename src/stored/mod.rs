@@ -12,9 +12,11 @@ mod matrix;
 
 pub use matrix::Matrix;
 
+use crate::error::{Error, Result};
 use crate::kernels::{self, Int8Block, memory, parallel};
-use crate::mxfp4::BLOCK;
+use crate::mxfp4::{BLOCK, NAN_SCALE};
 use std::ops::{Deref, Range};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A run of bytes of a file, which stays open, or in memory, as long as one of its runs is in use.
@@ -97,6 +99,18 @@ impl Numbers {
     }
 }
 
+/// Returns the index of the first scale that is not a number.
+fn find_nan(scales: &[u8]) -> Option<usize> {
+    const PIECE: usize = 1 << 20;
+    let found = parallel::map(scales.len().div_ceil(PIECE), |i| {
+        let piece = &scales[i * PIECE..scales.len().min((i + 1) * PIECE)];
+        // A maximum is a loop without a branch, which a search is not.
+        (piece.iter().fold(0, |a, &b| a.max(b)) == NAN_SCALE).then_some(i)
+    });
+    let piece = found.into_iter().flatten().next()?;
+    scales[piece * PIECE..].iter().position(|&scale| scale == NAN_SCALE).map(|at| piece * PIECE + at)
+}
+
 /// What a row of a weight belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
@@ -116,13 +130,14 @@ pub enum Precision {
     Fast,
 }
 
-/// A weight, or a stack of them: (…, rows, columns).
+/// A matrix, or a stack of matrices, in a file: (…, rows, columns).
 #[derive(Clone)]
 pub struct StoredWeight {
     shape: Vec<usize>,
     row: Rows,
     numbers: Numbers,
     precision: Precision,
+    source: Option<Arc<(PathBuf, String)>>, // the file, and the tensor of the scales
 }
 
 impl StoredWeight {
@@ -130,7 +145,26 @@ impl StoredWeight {
     /// checks that first, see [`StoredWeight::fits`].
     pub fn new(shape: &[usize], row: Rows, numbers: Numbers) -> Self {
         assert!(Self::fits(shape, &numbers), "{} {} numbers for {shape:?}", numbers.count(), numbers.format());
-        Self { shape: shape.to_vec(), row, numbers, precision: Precision::Exact }
+        Self { shape: shape.to_vec(), row, numbers, precision: Precision::Exact, source: None }
+    }
+
+    /// Names the file and the tensor in the messages of [`check`](Self::check).
+    pub fn with_source(self, path: PathBuf, tensor: String) -> Self {
+        Self { source: Some(Arc::new((path, tensor))), ..self }
+    }
+
+    /// Checks that every scale of a weight in MXFP4 is a number. This reads one byte in 17 of the weight.
+    ///
+    /// # Errors
+    /// One line with the file, the tensor, and the first scale that is not a number.
+    pub fn check(&self) -> Result<()> {
+        let Numbers::Mxfp4 { scales, .. } = &self.numbers else { return Ok(()) };
+        let Some(at) = find_nan(scales) else { return Ok(()) };
+        let message = format!("scale {at} is 255, which is not a number");
+        Err(match self.source.as_deref() {
+            Some((path, tensor)) => Error::file(path, format!("tensor {tensor}: {message}")),
+            None => Error::argument(message),
+        })
     }
 
     /// The same numbers, multiplied with another precision.

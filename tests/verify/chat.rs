@@ -47,10 +47,10 @@ impl Writer for Script {
         Ok(())
     }
 
-    fn choose(&mut self, _: Option<&TokenSet>) -> Option<u32> {
-        let token = *self.writes.get(self.at).filter(|_| self.text.len() <= self.context)?;
-        self.at += 1;
-        Some(token)
+    fn choose(&mut self, _: Option<&TokenSet>) -> Result<Option<u32>> {
+        let token = self.writes.get(self.at).filter(|_| self.text.len() <= self.context).copied();
+        self.at += usize::from(token.is_some());
+        Ok(token)
     }
 }
 

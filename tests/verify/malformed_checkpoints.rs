@@ -5,6 +5,9 @@ mod files;
 mod tensors;
 
 use crate::common::reference_path;
+use ossia::checkpoint;
+use ossia::generate::trace::trace;
+use ossia::generate::{Generator, Sampling};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -146,6 +149,29 @@ fn refused(directory: &Path, expected: &[&str]) -> Result<(), String> {
     match run.status.code() == Some(2) && message.trim_end().lines().count() == 1 && run.stdout.is_empty() && all {
         true => Ok(()),
         false => Err(format!("exit {:?}, expected {expected:?}, found {message}", run.status.code())),
+    }
+}
+
+/// Opening reads headers only, so a scale that is not a number is found when the weight is used.
+#[test]
+fn malformed_scales_are_found_when_they_are_used() {
+    let damages: [(fn(&mut Vec<u8>), &str); 2] =
+        [(|scales| scales[17] = 255, "scale 17 is 255"), (|scales| *scales.last_mut().unwrap() = 255, "is 255, which")];
+    for (damage, expected) in damages {
+        let broken = Broken::copy("mxfp4");
+        broken.tensors(ONE, |tensors| damage(&mut find(tensors, SCALES).3));
+        let directory = broken.directory.path();
+        let model = checkpoint::load(directory).unwrap();
+        let found = |error: ossia::error::Error| {
+            let message = error.to_string();
+            assert!([ONE, SCALES, expected].iter().all(|part| message.contains(part)), "{message}");
+        };
+        found(checkpoint::check(&model).unwrap_err());
+        found(trace(&model, &[1, 2, 3], false).unwrap_err());
+        // All experts are visited by a prompt of this length.
+        let prompt: Vec<u32> = (0..40).map(|i| i * 7 % 64).collect();
+        found(Generator::new(&model, &prompt, Sampling::default()).err().expect("NaN reaches the logits"));
+        found(checkpoint::save_weights(&model, &directory.join("copy")).unwrap_err());
     }
 }
 

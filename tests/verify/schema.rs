@@ -33,7 +33,7 @@ fn write(guide: &mut Guide, tokenizer: &Tokenizer, budget: usize, rng: &mut ChaC
     let mut ids = Vec::new();
     loop {
         assert!(ids.len() < budget, "no end within {budget} tokens: {:?}", tokenizer.decode(&ids));
-        match guided.choose(budget - ids.len(), &mut |allowed| any(allowed, rng)) {
+        match guided.choose(budget - ids.len(), &mut |allowed| Ok(any(allowed, rng))).unwrap() {
             Next::Chosen(id) => ids.push(id),
             Next::Stop(StopReason::End) => return String::from_utf8(tokenizer.decode_bytes(&ids).unwrap()).unwrap(),
             other => panic!("{other:?} behind {:?}", tokenizer.decode(&ids)),

@@ -90,21 +90,6 @@ pub fn quantized() -> Vec<Case> {
             "missing"
         ),
         case!(
-            "a scale that is not a number",
-            "mxfp4",
-            |b| b.tensors(ONE, |t| find(t, SCALES).3[17] = 255),
-            ONE,
-            SCALES,
-            "scale 17"
-        ),
-        case!(
-            "the last scale not a number",
-            "mxfp4",
-            |b| b.tensors(ONE, |t| *find(t, SCALES).3.last_mut().unwrap() = 255),
-            ONE,
-            SCALES
-        ),
-        case!(
             "blocks of another size",
             "mxfp4",
             |b| b.tensors(ONE, |t| find(t, CODES).2 = json!([4, 64, 2, 8])),
