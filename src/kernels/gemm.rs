@@ -12,32 +12,53 @@ pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c
     general_mat_mul(alpha, &a, &b, beta, &mut c);
 }
 
-/// Returns how many of `length` rows (or columns) of C make a piece: an eighth, so that threads can share the work, but
-/// at least 64, because each piece packs the other operand again.
-fn piece_length(length: usize) -> usize {
-    (length / 8).clamp(64, 512).next_multiple_of(8)
-}
-
-/// Does the same as [`gemm`] on all threads: C is cut into blocks of rows, or of columns if it is wider than tall.
+/// Computes the same as [`gemm`] on all threads: C is cut into pieces, twice as many as there are threads, and at least
+/// eight.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
-    assert_eq!(
-        (a.nrows(), b.ncols()),
-        c.dim(),
-        "gemm: A {:?} · B {:?} does not make C {:?}",
-        a.dim(),
-        b.dim(),
-        c.dim()
-    );
-    if c.nrows() >= c.ncols() {
-        let size = piece_length(c.nrows());
-        let pieces = a.axis_chunks_iter(Axis(0), size).zip(c.axis_chunks_iter_mut(Axis(0), size)).collect();
-        parallel::for_each(pieces, |(a, c)| gemm(alpha, a, b, beta, c));
+pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
+    gemm_in_pieces(alpha, a, b, beta, c, (2 * parallel::threads()).max(8));
+}
+
+/// Computes the same as [`par_gemm`] in about `pieces` pieces. The number does not change any bit.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn gemm_in_pieces(
+    alpha: f32,
+    a: ArrayView2<f32>,
+    b: ArrayView2<f32>,
+    beta: f32,
+    mut c: ArrayViewMut2<f32>,
+    pieces: usize,
+) {
+    let (m, n) = c.dim();
+    assert_eq!((a.nrows(), b.ncols()), (m, n), "gemm: A {:?} · B {:?} does not make C {:?}", a.dim(), b.dim(), c.dim());
+    let (rows, columns) = piece_size((m, n), pieces);
+    let mut work = Vec::new();
+    for (a, mut strip) in a.axis_chunks_iter(Axis(0), rows).zip(c.axis_chunks_iter_mut(Axis(0), rows)) {
+        for b in b.axis_chunks_iter(Axis(1), columns) {
+            let (c, rest) = strip.split_at(Axis(1), b.ncols());
+            strip = rest;
+            work.push((a, b, c));
+        }
+    }
+    parallel::for_each(work, |(a, b, c)| gemm(alpha, a, b, beta, c));
+}
+
+/// Returns the rows and columns of one of `pieces` pieces of C (m, n). The longer side is cut first, and the other side only
+/// if that does not give enough pieces. A side has at least 64 rows or columns (32 if more than eight pieces are wanted),
+/// because each piece packs its parts of A and B again.
+fn piece_size((m, n): (usize, usize), pieces: usize) -> (usize, usize) {
+    let least = if pieces > 8 { 32 } else { 64 };
+    let cut = |length: usize, pieces: usize| (length / pieces.max(1)).clamp(least, 512).next_multiple_of(8);
+    if m >= n {
+        let rows = cut(m, pieces);
+        let strips = m.div_ceil(rows);
+        (rows, if strips >= pieces { n.max(1) } else { cut(n, pieces.div_ceil(strips.max(1))) })
     } else {
-        let size = piece_length(c.ncols());
-        let pieces = b.axis_chunks_iter(Axis(1), size).zip(c.axis_chunks_iter_mut(Axis(1), size)).collect();
-        parallel::for_each(pieces, |(b, c)| gemm(alpha, a, b, beta, c));
+        let (columns, rows) = piece_size((n, m), pieces);
+        (rows, columns)
     }
 }

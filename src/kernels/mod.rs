@@ -32,7 +32,7 @@ pub mod gemm;
 
 pub use adamw::AdamWStep;
 pub use formats::{Bf16, Int8Block, Int8Pair, bf16};
-pub use gemm::{gemm, par_gemm};
+pub use gemm::{gemm, gemm_in_pieces, par_gemm};
 
 use crate::error::Error;
 use std::sync::OnceLock;

@@ -1,31 +1,31 @@
-//! Tokens to their experts and back.       Book: experts.md
+//! Dispatch: sends tokens to their experts, and combines what comes back.       Book: experts.md
 //!
-//! Each of T tokens goes to A experts. [`Dispatch`] lists the T·A visits sorted by expert, so that an expert's
-//! tokens lie together and its work is one matrix product; nothing is dropped, nothing is padded.
-//! [`gather`] copies rows out, x (T, H) → (T·A, H); its way back adds each token's A gradients.
-//! [`combine`] brings them home, y_t = Σₐ wₜₐ·rowₜₐ; its way back: drowₜₐ = wₜₐ·dyₜ, dwₜₐ = ⟨dyₜ, rowₜₐ⟩.
+//! Each of T tokens goes to A experts. [`Dispatch`] lists the T·A visits sorted by expert, so that the tokens of an expert
+//! are contiguous and its work is one matrix product. No token is dropped, and nothing is padded.
+//! [`gather`] copies rows, x (T, H) → (T·A, H); its backward pass adds the A gradients of each token.
+//! [`combine`] sums them, y_t = Σₐ wₜₐ·rowₜₐ; its backward pass: drowₜₐ = wₜₐ·dyₜ, dwₜₐ = ⟨dyₜ, rowₜₐ⟩.
 
 use crate::kernels::{axpy, dot, parallel};
 use crate::profile;
 use crate::tensor::{Tensor, array, slice};
 use std::sync::Arc;
 
-/// Who visits which expert.
+/// The visits of tokens to experts.
 #[derive(Debug, PartialEq)]
 pub struct Dispatch {
-    /// The token behind each visit, in the order of the experts. (T·A,)
+    /// The token of each visit, in the order of the experts. (T·A,)
     pub tokens: Vec<u32>,
-    /// Where visit a of token t stands in that order. (T, A)
+    /// The position of visit a of token t in that order. (T, A)
     pub rows: Vec<u32>,
-    /// Expert e has the visits `offsets[e] .. offsets[e + 1]`. (E + 1,)
+    /// The visits of expert e are at `offsets[e] .. offsets[e + 1]`. (E + 1,)
     pub offsets: Vec<usize>,
-    /// A, the experts of a token.
+    /// A, the experts per token.
     pub active: usize,
 }
 
 impl Dispatch {
     // ANCHOR: sort
-    /// A counting sort of `indices` (T, A), the experts that each token chose. Tokens keep their order.
+    /// Sorts `indices` (T, A), the experts that each token chose, by counting. The tokens of an expert keep their order.
     pub fn new(indices: &[u32], experts: usize, active: usize) -> Self {
         let mut offsets = vec![0; experts + 1];
         indices.iter().for_each(|&e| offsets[e as usize + 1] += 1);
@@ -42,22 +42,30 @@ impl Dispatch {
     }
     // ANCHOR_END: sort
 
-    /// How many visits each expert has. (E,)
+    /// Returns how many visits each expert has. (E,)
     pub fn load(&self) -> Vec<usize> {
         self.offsets.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 }
 
-/// Tokens that one thread takes at a time.
+/// Tokens that one thread processes at a time.
 const TOKENS: usize = 64;
+
+/// Per number of a row: reads it, and writes it.
+const COPY: profile::Op = profile::Op::per_number("visits", 0, 8);
+
+/// Starts the timer of a sum of `visits` rows into `tokens` rows.
+fn sum_timer(visits: usize, tokens: usize, hidden: usize) -> profile::Timer {
+    profile::op("sum of visits", 2 * visits * hidden, 4 * (visits + tokens) * hidden)
+}
 
 // ANCHOR: add_visits
 /// Adds α·(row `rows[t, a]` of `x`) to row t of a (T, H) result, for every a.
 fn add_visits(x: &[f32], hidden: usize, dispatch: &Dispatch, alpha: impl Fn(usize) -> f32 + Sync + Send) -> Vec<f32> {
-    let (visits, tokens) = (dispatch.rows.len(), dispatch.rows.len() / dispatch.active);
-    let _timer = profile::op("sum of visits", 2 * visits * hidden, 4 * (visits + tokens) * hidden);
     let active = dispatch.active;
-    let mut y = vec![0.0; dispatch.rows.len() / active * hidden];
+    let tokens = dispatch.rows.len() / active;
+    let _timer = sum_timer(dispatch.rows.len(), tokens, hidden);
+    let mut y = vec![0.0; tokens * hidden];
     parallel::for_chunks(&mut y, TOKENS * hidden, |piece, y| {
         for (t, y) in y.chunks_exact_mut(hidden).enumerate() {
             let visits = (piece * TOKENS + t) * active..(piece * TOKENS + t + 1) * active;
@@ -68,9 +76,9 @@ fn add_visits(x: &[f32], hidden: usize, dispatch: &Dispatch, alpha: impl Fn(usiz
 }
 // ANCHOR_END: add_visits
 
-/// Fills row r of a (T·A, H) result from token `tokens[r]`.
+/// Computes a result (T·A, H): `copy` fills row r from token `tokens[r]`.
 fn copy_tokens(dispatch: &Dispatch, hidden: usize, copy: impl Fn(usize, usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
-    let _timer = profile::op("visits", 0, 8 * dispatch.tokens.len() * hidden);
+    let _timer = COPY.start(dispatch.tokens.len() * hidden);
     let mut rows = vec![0.0; dispatch.tokens.len() * hidden];
     parallel::for_chunks(&mut rows, TOKENS * hidden, |piece, rows| {
         for (r, row) in rows.chunks_exact_mut(hidden).enumerate() {
@@ -81,7 +89,7 @@ fn copy_tokens(dispatch: &Dispatch, hidden: usize, copy: impl Fn(usize, usize, &
     rows
 }
 
-/// The rows of `x` (T, H) in the order of the experts: (T·A, H).
+/// Copies the rows of `x` (T, H) in the order of the experts: (T·A, H).
 pub fn gather(x: &Tensor, dispatch: &Arc<Dispatch>) -> Tensor {
     let [tokens, hidden] = *x.shape() else { panic!("gather: x is (T, H), not {:?}", x.shape()) };
     assert_eq!(tokens * dispatch.active, dispatch.rows.len(), "gather: another number of tokens was dispatched");
@@ -93,7 +101,7 @@ pub fn gather(x: &Tensor, dispatch: &Arc<Dispatch>) -> Tensor {
     })
 }
 
-/// The experts' `rows` (T·A, H), weighted by `weights` (T, A) and summed by token: (T, H).
+/// Sums the `rows` of the experts (T·A, H), weighted by `weights` (T, A), per token: (T, H).
 pub fn combine(rows: &Tensor, weights: &Tensor, dispatch: &Arc<Dispatch>) -> Tensor {
     let hidden = *rows.shape().last().expect("rows is a matrix");
     let [tokens, active] = *weights.shape() else { panic!("combine: weights are (T, A)") };

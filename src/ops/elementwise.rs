@@ -1,12 +1,34 @@
-//! Operations on numbers side by side: y = f(x), and z = a ∘ b with broadcasting.       Book: tensor.md
+//! Elementwise operations: y = f(x), and z = a ∘ b with broadcasting.       Book: tensor.md
 //!
-//! Shapes broadcast as in NumPy: aligned at the last dimension, a length of 1 is repeated. The gradient of a
-//! repeated number is the sum over its copies.
+//! Shapes broadcast as in NumPy: they are aligned at the last dimension, and a length of 1 is repeated. The gradient with
+//! respect to a repeated number is the sum over its copies. `&a + &b`, `&a - &b`, `&a * &b` and `&a / &b` are [`add`],
+//! [`sub`], [`mul`] and [`div`].
 
 use crate::kernels::{self, parallel};
 use crate::profile;
 use crate::tensor::{Array, Tensor, array, slice};
 use ndarray::{Axis, Zip};
+use std::ops;
+
+/// Adding two arrays of one shape reads both and writes one.
+const ADD: profile::Op = profile::Op::per_number("add", 1, 12);
+
+/// Implements an operator of Rust for references to tensors.
+macro_rules! operator {
+    ($operator:ident, $method:ident) => {
+        impl ops::$operator<&Tensor> for &Tensor {
+            type Output = Tensor;
+            fn $method(self, other: &Tensor) -> Tensor {
+                $method(self, other)
+            }
+        }
+    };
+}
+
+operator!(Add, add);
+operator!(Sub, sub);
+operator!(Mul, mul);
+operator!(Div, div);
 
 /// a + b
 pub fn add(a: &Tensor, b: &Tensor) -> Tensor {
@@ -21,7 +43,7 @@ pub fn sub(a: &Tensor, b: &Tensor) -> Tensor {
     binary(a, b, |a, b| a - b, |_, _| (1.0, -1.0))
 }
 
-/// a · b, number by number.
+/// a · b, elementwise.
 pub fn mul(a: &Tensor, b: &Tensor) -> Tensor {
     binary(a, b, |a, b| a * b, |a, b| (b, a))
 }
@@ -56,7 +78,7 @@ pub fn sigmoid(x: &Tensor) -> Tensor {
     unary(x, kernels::scalar::sigmoid, |_, y| y * (1.0 - y))
 }
 
-/// x, but no less than `low` and no more than `high`. At a border the gradient is 0, as in PyTorch 2.15.
+/// x, limited to the range from `low` to `high`. The gradient is 0 at the limits, as in PyTorch 2.15.
 pub fn clamp(x: &Tensor, low: f32, high: f32) -> Tensor {
     unary(x, move |x| x.clamp(low, high), move |x, _| if low < x && x < high { 1.0 } else { 0.0 })
 }
@@ -95,7 +117,7 @@ fn binary(
 }
 // ANCHOR_END: binary
 
-/// Both arrays, stretched to the shape in which they meet.
+/// Returns both arrays, repeated to their common shape.
 fn broadcast(a: &Array, b: &Array) -> (Array, Array) {
     let dimensions = a.ndim().max(b.ndim());
     let length = |x: &Array, i: usize| (i + x.ndim()).checked_sub(dimensions).map_or(1, |i| x.shape()[i]);
@@ -111,7 +133,7 @@ fn broadcast(a: &Array, b: &Array) -> (Array, Array) {
 }
 
 // ANCHOR: sum_to
-/// The way back of stretching: sums over the dimensions that were repeated.
+/// The backward pass of broadcasting: sums over the dimensions that were repeated.
 fn sum_to(mut gradient: Array, shape: &[usize]) -> Array {
     while gradient.ndim() > shape.len() {
         gradient = gradient.sum_axis(Axis(0)).into_shared();
@@ -125,9 +147,9 @@ fn sum_to(mut gradient: Array, shape: &[usize]) -> Array {
 }
 // ANCHOR_END: sum_to
 
-/// The residual connection: no stretching, on all cores, and both gradients are dy itself.
+/// The residual connection: nothing is repeated, all cores work, and both gradients are dy itself.
 fn add_same_shape(a: &Tensor, b: &Tensor) -> Tensor {
-    let _timer = profile::op("add", a.data().len(), 12 * a.data().len());
+    let _timer = ADD.start(a.data().len());
     let mut sum = a.data().to_vec();
     let piece = 1 << 15;
     parallel::for_chunks(&mut sum, piece, |i, sum| kernels::axpy(1.0, &b.data()[i * piece..][..sum.len()], sum));

@@ -1,15 +1,15 @@
 //! Load-balancing loss.   E · Σₐ Σₑ fₐₑ · Pₑ       Book: routing.md
 //!
 //! logits (T, E) of each layer → one number.  fₐₑ is the share of tokens whose choice a is expert e, Pₑ the mean
-//! router probability of e (softmax over all experts); both over the tokens of all layers together. It is A where
-//! the load is even and grows where a few experts take all. f counts, so only P carries a gradient:
+//! router probability of e (softmax over all experts); both over the tokens of all layers together. The loss is A if the
+//! load is even, and grows if a few experts take most of it. f is a count, so only P has a gradient:
 //! with cₑ = Σₐ fₐₑ,  dlogits = dy·E/T · p∘(c − ⟨p, c⟩).
 //! Fedus et al. 2021, <https://arxiv.org/abs/2101.03961>; the form that transformers uses
 //! (`load_balancing_loss_func`), which sums over the A choices.
 
 use crate::tensor::{Tensor, array, slice};
 
-/// Softmax of each row, in place.
+/// Computes the softmax of each row, in place.
 fn softmax_rows(x: &mut [f32], columns: usize) {
     for row in x.chunks_exact_mut(columns) {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -20,7 +20,7 @@ fn softmax_rows(x: &mut [f32], columns: usize) {
 }
 
 // ANCHOR: loss
-/// The loss, the probabilities (T, E) and c (E,), from all layers' logits (T, E) and the number of visits (E,).
+/// Returns the loss, the probabilities (T, E) and c (E,), from the logits (T, E) of all layers and the number of visits (E,).
 pub fn forward(logits: &[f32], visits: &[usize]) -> (f32, Vec<f32>, Vec<f32>) {
     let experts = visits.len();
     let tokens = (logits.len() / experts) as f32;
@@ -46,7 +46,7 @@ pub fn backward(dy: f32, p: &[f32], c: &[f32]) -> Vec<f32> {
 }
 // ANCHOR_END: loss
 
-/// The loss over all layers' router logits, each (T, E), given how often each expert was visited in all of them.
+/// The loss over the router logits of all layers, each (T, E). `visits` (E,) counts the visits in all layers together.
 pub fn load_balancing(logits: &[&Tensor], visits: &[usize]) -> Tensor {
     let all: Vec<f32> = logits.iter().flat_map(|layer| layer.data()).copied().collect();
     let (loss, p, c) = forward(&all, visits);

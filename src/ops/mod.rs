@@ -1,9 +1,9 @@
-//! One differentiable operation a file, each with its derivative by hand.
+//! Differentiable operations, one per file, each with a hand-derived backward pass.       Book: tensor.md
 //!
-//! A file opens with the maths and the shapes, then gives three functions: `forward` on plain numbers, `backward`
-//! on plain numbers, and the operation itself on [`Tensor`](crate::tensor::Tensor)s, which records a node whose way
-//! back is that `backward`. The elementary operations ([`elementwise`], [`reduce`], [`shape`], [`matmul`]) are
-//! enough to write every other one naively; the tests do so, and compare.
+//! A file starts with the maths and the shapes. Then come `forward` and `backward` on plain numbers, and the operation
+//! itself on [`Tensor`](crate::tensor::Tensor)s, which records a node that runs `backward`. The elementary operations
+//! ([`elementwise`], [`reduce`], [`shape`], [`linear`]) are enough to write every other one naively; the tests do so, and
+//! compare.
 
 pub mod elementwise;
 pub mod reduce;

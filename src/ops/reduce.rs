@@ -12,7 +12,7 @@ pub fn sum(x: &Tensor) -> Tensor {
     })
 }
 
-/// Σ along one dimension, which stays with length 1.
+/// Σ along one dimension, which keeps the length 1.
 pub fn sum_axis(x: &Tensor, axis: usize) -> Tensor {
     let y = x.value().sum_axis(Axis(axis)).insert_axis(Axis(axis)).into_shared();
     let shape = x.shape().to_vec();
@@ -24,12 +24,12 @@ pub fn sum_axis(x: &Tensor, axis: usize) -> Tensor {
     })
 }
 
-/// Mean along one dimension, which stays with length 1.
+/// Mean along one dimension, which keeps the length 1.
 pub fn mean_axis(x: &Tensor, axis: usize) -> Tensor {
     super::elementwise::scale(&sum_axis(x, axis), 1.0 / x.shape()[axis] as f32)
 }
 
-/// Maximum along one dimension, which stays with length 1. The gradient goes to the first of equal ones.
+/// Maximum along one dimension, which keeps the length 1. Of equal numbers the first gets the gradient.
 pub fn max_axis(x: &Tensor, axis: usize) -> Tensor {
     let first_largest =
         |lane: ndarray::ArrayView1<f32>| (1..lane.len()).fold(0, |best, i| if lane[i] > lane[best] { i } else { best });

@@ -1,19 +1,24 @@
 //! RMSNorm.   y = x · r · w,   r = 1/√(mean(x²) + ε)       Book: rms_norm.md
 //!
-//! x (T, H), w (H,) → y (T, H).  Saves r (T,) for the way back.
+//! x (T, H), w (H,) → y (T, H).  Saves r (T,) for the backward pass.
 //! Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467>
 
 use crate::kernels::{axpy, dot, dot3, parallel, scaled_product};
 use crate::profile;
 use crate::tensor::{Tensor, array, slice};
 
-/// Rows that one thread takes at a time.
+/// Rows that one thread computes at a time.
 const ROWS: usize = 64;
 
+/// Reads x, writes y.
+const FORWARD: profile::Op = profile::Op::per_number("rms_norm", 4, 8);
+/// Reads dy and x, writes dx.
+const BACKWARD: profile::Op = profile::Op::per_number("rms_norm ′", 10, 12);
+
 // ANCHOR: forward
-/// y and r.
+/// Returns y (T, H) and r (T,).
 pub fn forward(x: &[f32], w: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
-    let _timer = profile::op("rms_norm", 4 * x.len(), 8 * x.len());
+    let _timer = FORWARD.start(x.len());
     let hidden = w.len();
     let (mut y, mut r) = (vec![0.0; x.len()], vec![0.0; x.len() / hidden]);
     parallel::for_chunks2(&mut y, ROWS * hidden, &mut r, ROWS, |piece, y, r| {
@@ -30,7 +35,7 @@ pub fn forward(x: &[f32], w: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
 // ANCHOR: backward
 /// With g = dy·w:   dx = r·g − x·r³·mean(g·x),   dw = Σₜ dy·x·r.
 pub fn backward(dy: &[f32], x: &[f32], w: &[f32], r: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let _timer = profile::op("rms_norm ′", 10 * x.len(), 12 * x.len());
+    let _timer = BACKWARD.start(x.len());
     let hidden = w.len();
     let mut dx = vec![0.0; x.len()];
     let mut dw_of_piece = vec![0.0; r.len().div_ceil(ROWS) * hidden];
@@ -51,7 +56,7 @@ pub fn backward(dy: &[f32], x: &[f32], w: &[f32], r: &[f32]) -> (Vec<f32>, Vec<f
 }
 // ANCHOR_END: backward
 
-/// RMSNorm of the last dimension of `x`, which `w` (H,) scales.
+/// RMSNorm over the last dimension of `x`, scaled by `w` (H,).
 pub fn rms_norm(x: &Tensor, w: &Tensor, eps: f32) -> Tensor {
     assert_eq!(x.shape().last(), w.shape().last(), "rms_norm: x {:?}, w {:?}", x.shape(), w.shape());
     let (y, r) = forward(x.data(), w.data(), eps);

@@ -1,19 +1,25 @@
 //! Rotary position embedding.   (a, b) → (a·cos − b·sin, b·cos + a·sin)       Book: rotary.md
 //!
 //! x (B·T, heads·D) → the same shape.  In each head, number i of the first half and number i of the second half are
-//! the two coordinates of a point, which turns by the angle position·θᵢ (gpt-oss pairs halves, not neighbours).
-//! cos and sin (positions, D/2) come from [`crate::layers::rotary`], which also knows YaRN.
-//! A rotation's inverse is its transpose: the way back turns dy by the opposite angle.
+//! the two coordinates of a point, which is rotated by the angle position·θᵢ (gpt-oss pairs halves, not neighbours).
+//! cos and sin (positions, D/2) come from [`crate::layers::rotary`], which also implements YaRN.
+//! The inverse of a rotation is its transpose, so the backward pass rotates dy by the opposite angle.
 //! Su et al. 2021, <https://arxiv.org/abs/2104.09864>
 
 use crate::kernels::parallel;
 use crate::profile;
 use crate::tensor::{Array, Tensor, array, slice};
 
+/// Reads x, writes y.
+const FORWARD: profile::Op = profile::Op::per_number("rope", 3, 8);
+/// Reads dy, writes dx.
+const BACKWARD: profile::Op = profile::Op::per_number("rope ′", 3, 8);
+
 // ANCHOR: forward
-/// Turns every head of every row. Row t of `x` stands at row t mod `positions` of the tables; `direction` is 1 or −1.
+/// Rotates every head of every row. Row t of `x` has the angles in row t mod `positions` of the tables; `direction` is 1
+/// or −1.
 pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, direction: f32) -> Vec<f32> {
-    let _timer = profile::op(if direction > 0.0 { "rope" } else { "rope ′" }, 3 * x.len(), 8 * x.len());
+    let _timer = if direction > 0.0 { FORWARD } else { BACKWARD }.start(x.len());
     let positions = cos.len() / half;
     let mut y = x.to_vec();
     parallel::for_chunks(&mut y, width, |t, row| {
@@ -30,7 +36,7 @@ pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, d
     y
 }
 
-/// dx: dy turned back.
+/// dx, which is dy rotated by the opposite angles.
 pub fn backward(dy: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize) -> Vec<f32> {
     forward(dy, width, cos, sin, half, -1.0)
 }

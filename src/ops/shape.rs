@@ -1,9 +1,9 @@
-//! The same numbers in another arrangement.       Book: tensor.md
+//! Operations that rearrange numbers and compute nothing.       Book: tensor.md
 
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
-/// The same numbers under another shape.
+/// Returns the same numbers in another shape.
 pub fn reshape(x: &Tensor, shape: &[usize]) -> Tensor {
     let y = x.value().clone().into_shape_with_order(IxDyn(shape));
     let y = y.unwrap_or_else(|_| panic!("shape {:?} cannot become {shape:?}", x.shape()));
@@ -13,7 +13,7 @@ pub fn reshape(x: &Tensor, shape: &[usize]) -> Tensor {
     })
 }
 
-/// The dimensions in another order: dimension i of the result is dimension `order[i]` of x.
+/// Permutes the dimensions: dimension i of the result is dimension `order[i]` of x.
 pub fn permute(x: &Tensor, order: &[usize]) -> Tensor {
     let y = x.value().clone().permuted_axes(IxDyn(order));
     let mut inverse = vec![0; order.len()];
@@ -23,7 +23,7 @@ pub fn permute(x: &Tensor, order: &[usize]) -> Tensor {
     })
 }
 
-/// The run `start .. start + length` of one dimension.
+/// Returns the range `start .. start + length` of one dimension.
 pub fn narrow(x: &Tensor, axis: usize, start: usize, length: usize) -> Tensor {
     let run = Slice::from(start..start + length);
     let y = x.value().slice_axis(Axis(axis), run).to_shared();
@@ -37,7 +37,7 @@ pub fn narrow(x: &Tensor, axis: usize, start: usize, length: usize) -> Tensor {
     })
 }
 
-/// Tensors one after another along one dimension.
+/// Concatenates tensors along one dimension.
 pub fn concat(parts: &[&Tensor], axis: usize) -> Tensor {
     let views: Vec<_> = parts.iter().map(|part| part.value().view()).collect();
     let y = ndarray::concatenate(Axis(axis), &views).expect("parts agree in every other dimension");

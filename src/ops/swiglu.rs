@@ -1,20 +1,25 @@
 //! Clamped SwiGLU.   y = (u + 1) · g · σ(α·g),   g = min(gate, limit),   u = clamp(up, ±limit)       Book: swiglu.md
 //!
-//! gate_up (T, 2I) holds gates and ups in turns: g₀ u₀ g₁ u₁ … → y (T, I).  gpt-oss: α = 1.702, limit = 7.
-//! The way back, with s = σ(αg):  dgate = dy·(u + 1)·s·(1 + αg(1 − s)) where gate < limit,  dup = dy·g·s where
-//! |up| < limit; a clamped number has gradient 0, and so has one that stands exactly at the limit, as in PyTorch 2.15.
+//! In gate_up (T, 2I), gate and up outputs alternate: g₀ u₀ g₁ u₁ … → y (T, I).  gpt-oss: α = 1.702, limit = 7.
+//! The backward pass, with s = σ(αg):  dgate = dy·(u + 1)·s·(1 + αg(1 − s)) where gate < limit,  dup = dy·g·s where
+//! |up| < limit; a clamped number has gradient 0, and so has a number exactly at the limit, as in PyTorch 2.15.
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `swiglu`; Shazeer 2020, <https://arxiv.org/abs/2002.05202>
 
 use crate::kernels::{self, parallel};
 use crate::profile;
 use crate::tensor::{Tensor, array, slice};
 
-/// Numbers of y that one thread takes at a time.
+/// Numbers of y that one thread computes at a time.
 const PIECE: usize = 1 << 13;
+
+/// Per number of gate_up: reads it, and writes half a number of y. The exponentials are not counted as operations.
+const FORWARD: profile::Op = profile::Op::per_number("swiglu", 0, 6);
+/// Per number of gate_up: reads it and half a number of dy, and writes a number of dgate_up.
+const BACKWARD: profile::Op = profile::Op::per_number("swiglu ′", 0, 10);
 
 /// y, from gate_up.
 pub fn forward(gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
-    let _timer = profile::op("swiglu", 0, 6 * gate_up.len());
+    let _timer = FORWARD.start(gate_up.len());
     let mut y = vec![0.0; gate_up.len() / 2];
     parallel::for_chunks(&mut y, PIECE, |i, y| {
         kernels::swiglu(&gate_up[2 * i * PIECE..][..2 * y.len()], alpha, limit, y);
@@ -24,7 +29,7 @@ pub fn forward(gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
 
 /// dgate_up, from dy.
 pub fn backward(dy: &[f32], gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
-    let _timer = profile::op("swiglu ′", 0, 10 * gate_up.len());
+    let _timer = BACKWARD.start(gate_up.len());
     let mut dgate_up = vec![0.0; gate_up.len()];
     parallel::for_chunks(&mut dgate_up, 2 * PIECE, |i, dgate_up| {
         let (gate_up, dy) = (&gate_up[2 * i * PIECE..][..dgate_up.len()], &dy[i * PIECE..][..dgate_up.len() / 2]);

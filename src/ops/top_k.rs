@@ -1,14 +1,14 @@
 //! The k largest router logits of a token, and the softmax over just those.       Book: routing.md
 //!
-//! logits (T, E) → indices (T, A) and weights (T, A).  Indices stand from the largest logit to the smallest; of
-//! equal logits the lower index wins. (PyTorch promises no order: its 2.15 takes 6, 5, 4 of eight equal logits.)
-//! The way back is that of a softmax, w∘(dw − Σ w·dw), delivered to the chosen logits; the others get 0.
+//! logits (T, E) → indices (T, A) and weights (T, A).  Indices are in descending order of their logits; of equal logits the
+//! lower index wins. (PyTorch promises no order: version 2.15 takes 6, 5, 4 of eight equal logits.)
+//! The backward pass is that of a softmax, w∘(dw − Σ w·dw), for the chosen logits; the gradient of the others is 0.
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `MLPBlock.forward`
 
 use crate::tensor::{Tensor, array, slice};
 
 // ANCHOR: forward
-/// Indices and weights of the `active` largest of each row of `logits` (T, E).
+/// Returns the indices (T, A) and weights (T, A) of the `active` largest logits of each row of `logits` (T, E).
 pub fn forward(logits: &[f32], experts: usize, active: usize) -> (Vec<u32>, Vec<f32>) {
     assert!((1..=experts).contains(&active), "top {active} of {experts}");
     let rows = logits.len() / experts;
@@ -17,7 +17,7 @@ pub fn forward(logits: &[f32], experts: usize, active: usize) -> (Vec<u32>, Vec<
     for row in logits.chunks_exact(experts) {
         order.clear();
         order.extend(0..experts as u32);
-        // Stable, so that equal logits keep the order of their indices; + 0 makes −0 and 0 equal.
+        // The sort is stable, so that equal logits keep the order of their indices; + 0 makes −0 and 0 equal.
         let logit = |i: u32| row[i as usize] + 0.0;
         order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)));
         let chosen = &order[..active];
@@ -46,7 +46,7 @@ pub fn backward(dw: &[f32], indices: &[u32], weights: &[f32], experts: usize, ac
 }
 // ANCHOR_END: backward
 
-/// Top-k on tensors: the indices, and the weights as a tensor (T, A).
+/// Top-k on tensors. Returns the indices and the weights, both (T, A).
 pub fn top_k(logits: &Tensor, active: usize) -> (Vec<u32>, Tensor) {
     let [rows, experts] = *logits.shape() else { panic!("router logits are (T, E), not {:?}", logits.shape()) };
     let (indices, weights) = forward(logits.data(), experts, active);

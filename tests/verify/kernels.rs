@@ -5,7 +5,7 @@ mod int8;
 
 use crate::common::{assert_close, random};
 use ndarray::{Array2, ArrayView2};
-use ossia::kernels::{self, AdamWStep, Isa, choose, gemm, par_gemm, scalar};
+use ossia::kernels::{self, AdamWStep, Isa, choose, gemm, gemm_in_pieces, par_gemm, scalar};
 use ossia::tensor::slice;
 
 const LENGTHS: [usize; 14] = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 1000];
@@ -252,11 +252,16 @@ fn kernels_gemm_equals_the_definition_for_every_cut_and_transpose() {
 
 #[test]
 fn kernels_gemm_in_pieces_has_the_bits_of_one_piece() {
-    let (a, b) = (matrix(700, 90, 1), matrix(90, 130, 2));
-    let (mut one, mut many) = (Array2::zeros((700, 130)), Array2::zeros((700, 130)));
-    gemm(1.0, a.view(), b.view(), 0.0, one.view_mut());
-    par_gemm(1.0, a.view(), b.view(), 0.0, many.view_mut());
-    assert_eq!(one, many);
+    for (m, n) in [(700, 130), (130, 700), (64, 64), (33, 1), (1, 70), (0, 5)] {
+        let (a, b) = (matrix(m, 90, 1), matrix(90, n, 2));
+        let mut one = Array2::zeros((m, n));
+        gemm(1.0, a.view(), b.view(), 0.0, one.view_mut());
+        for pieces in [1, 2, 8, 32, 1000] {
+            let mut many = Array2::ones((m, n));
+            gemm_in_pieces(1.0, a.view(), b.view(), 0.0, many.view_mut(), pieces);
+            assert_eq!(one, many, "({m}, {n}) in {pieces} pieces");
+        }
+    }
 }
 
 #[test]

@@ -1,32 +1,32 @@
-//! Attention of one query over a cache: parallel over key/value heads and over blocks of keys.
+//! Attention of one query over a cache, parallel over key/value heads and over blocks of keys.
 //!
-//! Each part is a softmax by itself: its largest score m, the sum ℓ of e^(s − m), and the values weighted by these.
-//! Two parts become one as two tiles do, by scaling down the one with the smaller m; the sink is a part without values.
+//! Each block is a softmax of its own: its largest score m, the sum ℓ of e^(s − m), and the weighted sum of values. Two blocks
+//! are combined as two tiles are, by scaling down the one with the smaller m. The sink is a block without values.
 //! Dao et al. 2023 (Flash-Decoding), <https://crfm.stanford.edu/2023/10/12/flashdecoding.html>
 
 use super::{Keys, Shape};
 use crate::kernels::{self, parallel};
 use ndarray::{Axis, s};
 
-/// Keys of a block: enough to pay for handing it to a thread.
+/// Keys per block: enough to pay for handing it to a thread.
 const BLOCK: usize = 1024;
 
-/// What the heads of one group found in one block.
-struct Part {
+/// The result of one block for the heads of one group.
+struct Partial {
     m: Vec<f32>, // (G,)
     l: Vec<f32>, // (G,)
     o: Vec<f32>, // (G·D,)
 }
 
 // ANCHOR: forward
-/// o (N·D,) and lse (N,) of the query q (N·D,) at `position`. `keys` are runs that together hold every position that it
-/// sees.
+/// Returns o (N·D,) and lse (N,) of the query q (N·D,) at `position`. `keys` are runs that together contain every visible
+/// position.
 pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
     let (group, dim) = (shape.group(), shape.head_dim);
     let blocks: Vec<Keys> = keys.iter().flat_map(|run| visible_blocks(*run, position, shape)).collect();
     let parts = parallel::map(shape.kv_heads * blocks.len(), |i| {
         let (kv, block) = (i / blocks.len(), blocks[i % blocks.len()]);
-        part(&q[kv * group * dim..][..group * dim], block, kv, shape)
+        partial(&q[kv * group * dim..][..group * dim], block, kv, shape)
     });
     let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; shape.heads]);
     for (h, o) in o.chunks_exact_mut(dim).enumerate() {
@@ -46,7 +46,7 @@ pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: 
 }
 // ANCHOR_END: forward
 
-/// A run without the keys that the query does not see, in blocks.
+/// Cuts the visible keys of a run into blocks.
 fn visible_blocks<'a>(run: Keys<'a>, position: usize, shape: Shape) -> impl Iterator<Item = Keys<'a>> {
     let end = (position + 1).min(run.end());
     let first = shape.first_visible(position).max(run.start);
@@ -56,8 +56,8 @@ fn visible_blocks<'a>(run: Keys<'a>, position: usize, shape: Shape) -> impl Iter
     })
 }
 
-/// One group, q (G·D,), on the keys and values of its head.
-fn part(q: &[f32], block: Keys, kv: usize, shape: Shape) -> Part {
+/// Computes one group, q (G·D,), on the keys and values of its head.
+fn partial(q: &[f32], block: Keys, kv: usize, shape: Shape) -> Partial {
     let dim = shape.head_dim;
     let (k, v) = (block.k.index_axis_move(Axis(1), kv), block.v.index_axis_move(Axis(1), kv));
     let (k, v) = (k.as_standard_layout(), v.as_standard_layout()); // from a cache, they already are
@@ -72,5 +72,5 @@ fn part(q: &[f32], block: Keys, kv: usize, shape: Shape) -> Part {
     let (m, l) = p.chunks_exact_mut(k.len() / dim).map(softmax).unzip();
     let mut o = vec![0.0; q.len()];
     kernels::head_values(&p, v, dim, &mut o);
-    Part { m, l, o }
+    Partial { m, l, o }
 }

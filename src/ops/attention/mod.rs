@@ -1,17 +1,17 @@
 //! Attention: causal, grouped queries, sliding window, learned sinks.       Book: attention.md
 //!
-//! For query t of head h, which shares key/value head h·K/N with its group:
-//!   sⱼ = ⟨qₜ, kⱼ⟩/√D for the keys j that t may see: j ≤ t, and t − j < W with a window (W keys, itself included)
+//! Query t of head h shares key/value head h·K/N with its group:
+//!   sⱼ = ⟨qₜ, kⱼ⟩/√D for the visible keys j: j ≤ t, and t − j < W with a window (W keys, including its own)
 //!   pⱼ = e^sⱼ / (e^sinkₕ + Σ e^sⱼ),   oₜ = Σ pⱼ·vⱼ
-//! The sink is one more logit per head whose value is zero: attention may look at nothing.
+//! The sink is one more logit per head, with the value 0, so that a head can attend to nothing.
 //!
 //! q (T, N·D), k and v (S, K·D), sinks (N,) → o (T, N·D).  Saves lse (T, N), the logarithm of the denominator.
-//! The way back, with Δₜ = ⟨doₜ, oₜ⟩ (per head):
+//! The backward pass, with Δₜ = ⟨doₜ, oₜ⟩ (per head):
 //!   dvⱼ = Σ pⱼ·doₜ,   dsⱼ = pⱼ·(⟨doₜ, vⱼ⟩ − Δₜ),   dqₜ = Σ dsⱼ·kⱼ/√D,   dkⱼ = Σ dsⱼ·qₜ/√D,
 //!   dsink = −Σₜ p_sink·Δₜ,   p_sink = e^(sink − lse)
 //!
-//! [`tiled`] computes this in tiles, in O(T) memory, and [`decode`] for one query at a time; [`naive`] is their slow
-//! twin, with the whole (T, S) matrix.
+//! [`tiled`] computes this in tiles, in O(T) memory, and [`decode`] for one query at a time; [`naive`] is their plain
+//! counterpart, with the whole (T, S) matrix.
 //! Dao 2023 (FlashAttention-2), <https://arxiv.org/abs/2307.08691>; sinks and windows as in
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `sdpa`.
 
@@ -22,7 +22,7 @@ pub mod tiled;
 use crate::tensor::{Tensor, array, slice};
 use ndarray::ArrayView3;
 
-/// The shape of an attention, and how far it looks back.
+/// The sizes of an attention layer, and its window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
     /// N, query heads.
@@ -31,49 +31,49 @@ pub struct Shape {
     pub kv_heads: usize,
     /// D
     pub head_dim: usize,
-    /// W: a query sees its own key and the W − 1 before it. `None`: all before it.
+    /// W: its own key and the W − 1 before it are visible to a query. `None`: its own and all before it.
     pub window: Option<usize>,
 }
 
 impl Shape {
     // ANCHOR: first_visible
-    /// The first key that the query at `position` may see.
+    /// Returns the first key that is visible to the query at `position`.
     pub fn first_visible(&self, position: usize) -> usize {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
     // ANCHOR_END: first_visible
 
-    /// 1/√D
+    /// Returns 1/√D.
     pub fn scale(&self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
     }
 
-    /// Query heads that share one key/value head.
+    /// Returns G, the query heads that share one key/value head.
     pub fn group(&self) -> usize {
         self.heads / self.kv_heads
     }
 
-    /// N·D
+    /// Returns N·D.
     pub fn query_width(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    /// K·D
+    /// Returns K·D.
     pub fn kv_width(&self) -> usize {
         self.kv_heads * self.head_dim
     }
 
-    /// A product of D numbers for every pair of a query, of all heads, and a key that it sees: so many operations.
+    /// Returns the operations of one product of D numbers per visible pair of a query, of all heads, and a key.
     pub fn flops(&self, positions: std::ops::Range<usize>) -> usize {
         2 * self.query_width() * positions.map(|t| t + 1 - self.first_visible(t)).sum::<usize>()
     }
 }
 
-/// A run of keys and values: positions `start ..`. Whoever made them chooses how they lie in memory, only the D numbers
-/// of a head are together.
+/// A run of keys and values: positions `start ..`. The D numbers of a head are contiguous; the strides of the other
+/// dimensions are free.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
-    /// The position of the first.
+    /// The position of the first key.
     pub start: usize,
     /// (S, K, D)
     pub k: ArrayView3<'a, f32>,
@@ -82,7 +82,7 @@ pub struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Keys and values as a projection writes them: rows of K·D.
+    /// Creates a run from keys and values in rows of K·D, as a projection writes them.
     pub fn rows(start: usize, k: &'a [f32], v: &'a [f32], shape: Shape) -> Self {
         let view = |x: &'a [f32]| {
             let rows = x.len() / shape.kv_width();
@@ -91,13 +91,13 @@ impl<'a> Keys<'a> {
         Self { start, k: view(k), v: view(v) }
     }
 
-    /// The position behind the last.
+    /// Returns the position after the last key.
     pub fn end(&self) -> usize {
         self.start + self.k.dim().0
     }
 }
 
-/// Attention of `sequences` independent sequences laid one after another, each from position 0:
+/// Attention of `sequences` independent, concatenated sequences, each from position 0:
 /// q (B·T, N·D), k and v (B·T, K·D), sinks (N,) → (B·T, N·D).
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sinks: &Tensor, sequences: usize, shape: Shape) -> Tensor {
     let rows = q.matrix().nrows();

@@ -1,9 +1,10 @@
-//! Attention with the whole matrix of scores, in the order of the formulas: the slow twin of [`tiled`](super::tiled).
+//! Naive attention with the whole matrix of scores, in the order of the formulas: the plain counterpart of
+//! [`tiled`](super::tiled).
 
 use super::Shape;
 
 // ANCHOR: probabilities
-/// Probabilities of one sequence, (N, T, S + 1); the last column is the sink's.
+/// Returns the probabilities of one sequence, (N, T, S + 1); the last column is that of the sink.
 pub fn probabilities(q: &[f32], k: &[f32], sinks: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { heads, head_dim, .. } = shape;
     let (tokens, keys) = (q.len() / shape.query_width(), k.len() / shape.kv_width());
@@ -33,7 +34,7 @@ pub fn probabilities(q: &[f32], k: &[f32], sinks: &[f32], shape: Shape) -> Vec<f
 // ANCHOR_END: probabilities
 
 // ANCHOR: forward
-/// o (T, N·D) of one sequence. The queries are the last T of the S positions that have keys.
+/// Returns o (T, N·D) of one sequence. The queries are at the last T of the S positions that have keys.
 pub fn forward(q: &[f32], k: &[f32], v: &[f32], sinks: &[f32], shape: Shape) -> Vec<f32> {
     let head_dim = shape.head_dim;
     let (tokens, keys) = (q.len() / shape.query_width(), k.len() / shape.kv_width());

@@ -1,9 +1,9 @@
-//! Attention in tiles of 64 queries by 64 keys, with an online softmax.
+//! Tiled attention (FlashAttention): tiles of 64 queries by 64 keys, with an online softmax.
 //!
-//! A tile of scores is computed, used and forgotten. While the keys pass by, a query keeps the largest score so far
-//! m, the sum ℓ of e^(s − m) and the weighted values; when m grows, ℓ and the values are scaled down. The sink is
-//! there from the start: m = sink, ℓ = 1. Tiles that no query may see are never touched.
-//! The way back recomputes each tile of probabilities from lse = m + ln ℓ.
+//! A tile of scores is computed, used and dropped. While the tiles of keys pass, a query keeps the largest score so far m,
+//! the sum ℓ of e^(s − m), and the weighted sum of values; when m grows, ℓ and the values are scaled down. The sink is
+//! included from the start: m = sink, ℓ = 1. Tiles that are not visible to any query are skipped.
+//! The backward pass recomputes each tile of probabilities from lse = m + ln ℓ.
 
 use super::{Keys, Shape, decode};
 use crate::kernels::{self, gemm, parallel};
@@ -11,10 +11,22 @@ use crate::profile;
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
-/// Queries, and keys, of a tile.
+/// Queries per tile, and keys per tile.
 const TILE: usize = 64;
 
-/// Rows `rows` and the columns of one head, of a matrix with `width` columns.
+/// Starts the timer of `products` products of D numbers per visible pair of a query and a key, of `sequences` sequences;
+/// `numbers` are read or written.
+fn timer(
+    name: &'static str,
+    products: usize,
+    (sequences, positions): (usize, Range<usize>),
+    numbers: usize,
+    shape: Shape,
+) -> profile::Timer {
+    profile::op(name, products * sequences * shape.flops(positions), 4 * numbers)
+}
+
+/// Returns the rows `rows` and the columns of one head, of a matrix with `width` columns.
 fn head<'a>(x: &'a [f32], width: usize, rows: Range<usize>, head: usize, dim: usize) -> ArrayView2<'a, f32> {
     let x = ArrayView2::from_shape((x.len() / width, width), x).expect("whole rows");
     x.slice_move(s![rows, head * dim..(head + 1) * dim])
@@ -26,14 +38,14 @@ fn head_mut<'a>(x: &'a mut [f32], width: usize, rows: Range<usize>, head: usize,
 }
 
 // ANCHOR: visible
-/// The part of the keys `tile` (positions) that the query at `position` sees, counted from the tile's first.
+/// Returns the keys of `tile` (positions) that are visible to the query at `position`, as indices in the tile.
 fn visible(shape: Shape, position: usize, tile: &Range<usize>) -> Range<usize> {
     let first = shape.first_visible(position).clamp(tile.start, tile.end);
     let end = (position + 1).clamp(first, tile.end);
     first - tile.start..end - tile.start
 }
 
-/// The tiles (positions) of `keys` that any query at `positions` sees.
+/// Returns the tiles (positions) of `keys` that are visible to any query at `positions`.
 fn visible_tiles(shape: Shape, positions: Range<usize>, keys: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let first = shape.first_visible(positions.start).max(keys.start);
     let end = positions.end.min(keys.end);
@@ -42,7 +54,7 @@ fn visible_tiles(shape: Shape, positions: Range<usize>, keys: Range<usize>) -> i
 }
 // ANCHOR_END: visible
 
-/// The scores of queries `q` and keys `k`: s ← q·kᵀ/√D, rows of [`TILE`] numbers.
+/// Computes the scores of queries `q` and keys `k`: s ← q·kᵀ/√D, in rows of [`TILE`] numbers.
 fn scores(q: ArrayView2<f32>, k: ArrayView2<f32>, scale: f32, s: &mut [f32]) {
     let mut s = ArrayViewMut2::from_shape((s.len() / TILE, TILE), s).expect("whole rows");
     gemm(scale, q, k.t(), 0.0, s.slice_mut(s![..q.nrows(), ..k.nrows()]));
@@ -53,13 +65,12 @@ fn tile_view(s: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
     s.slice_move(s![..rows, ..columns])
 }
 
-/// o and lse of one sequence whose first query stands at position `q_start`. `keys` are runs in ascending order that
-/// together hold every position that a query sees.
+/// Returns o and lse of one sequence whose first query is at position `q_start`. `keys` are runs in ascending order that
+/// together contain every position that is visible to a query.
 pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
     let tokens = q.len() / shape.query_width();
     let seen: usize = keys.iter().map(|run| run.k.len() + run.v.len()).sum();
-    let flops = 2 * shape.flops(q_start..q_start + tokens);
-    let _timer = profile::op("attention", flops, 4 * (2 * q.len() + seen));
+    let _timer = timer("attention", 2, (1, q_start..q_start + tokens), 2 * q.len() + seen, shape);
     if tokens == 1 {
         return decode::forward(q, q_start, keys, sinks, shape);
     }
@@ -72,7 +83,7 @@ pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: S
     (o, lse)
 }
 
-/// [`forward`] of several sequences of equal length, each from position 0 with keys of its own.
+/// Computes [`forward`] for several sequences of equal length, each from position 0 with its own keys.
 pub fn forward_batch(
     q: &[f32],
     k: &[f32],
@@ -82,8 +93,7 @@ pub fn forward_batch(
     shape: Shape,
 ) -> (Vec<f32>, Vec<f32>) {
     let tokens = q.len() / shape.query_width() / sequences;
-    let bytes = 4 * (2 * q.len() + k.len() + v.len());
-    let _timer = profile::op("attention", 2 * sequences * shape.flops(0..tokens), bytes);
+    let _timer = timer("attention", 2, (sequences, 0..tokens), 2 * q.len() + k.len() + v.len(), shape);
     let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; sequences * tokens * shape.heads]);
     let sequences = o.chunks_mut(tokens * shape.query_width()).zip(lse.chunks_mut(tokens * shape.heads)).enumerate();
     let mut tiles = Vec::new();
@@ -100,7 +110,7 @@ pub fn forward_batch(
     (o, lse)
 }
 
-/// All heads of at most [`TILE`] queries, the first of which stands at `position`. `o` comes as zeros.
+/// Computes all heads of at most [`TILE`] queries, the first of which is at `position`. `o` is 0 at the start.
 fn forward_tile(
     q: &[f32],
     position: usize,
@@ -177,7 +187,7 @@ pub struct Grads {
 }
 
 /// One sequence and one key/value head with its group of query heads: what one thread does by itself.
-struct Part {
+struct GroupGrads {
     /// (T, G·D)
     dq: Vec<f32>,
     /// (T, D)
@@ -188,12 +198,11 @@ struct Part {
     dsinks: Vec<f32>,
 }
 
-/// All gradients, from do (B·T, N·D).
+/// Computes all gradients, from do (B·T, N·D).
 pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> Grads {
     let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
     let tokens = d_o.len() / q_width / sequences;
-    let bytes = 4 * (4 * saved.q.len() + 4 * saved.k.len());
-    let _timer = profile::op("attention ′", 5 * sequences * shape.flops(0..tokens), bytes);
+    let _timer = timer("attention ′", 5, (sequences, 0..tokens), 4 * saved.q.len() + 4 * saved.k.len(), shape);
     let parts = parallel::map(sequences * shape.kv_heads, |i| {
         backward_part(d_o, saved, i / shape.kv_heads * tokens, tokens, i % shape.kv_heads, shape)
     });
@@ -203,8 +212,8 @@ pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> G
         dv: vec![0.0; saved.v.len()],
         dsinks: vec![0.0; shape.heads],
     };
-    // Side by side in memory as the heads are in a row.
-    let scatter = |all: &mut [f32], width: usize, part_width: usize, of: &(dyn Fn(&Part) -> &[f32] + Sync)| {
+    // The heads of a row are contiguous in memory.
+    let scatter = |all: &mut [f32], width: usize, part_width: usize, of: &(dyn Fn(&GroupGrads) -> &[f32] + Sync)| {
         parallel::for_chunks(all, width, |row, all| {
             let (sequence, t) = (row / tokens, row % tokens);
             for (kv, all) in all.chunks_exact_mut(part_width).enumerate() {
@@ -222,7 +231,7 @@ pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> G
     grads
 }
 
-fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: usize, shape: Shape) -> Part {
+fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: usize, shape: Shape) -> GroupGrads {
     let (q_width, kv_width, dim, group) = (shape.query_width(), shape.kv_width(), shape.head_dim, shape.group());
     let (mut dq, mut dsinks) = (vec![0.0; tokens * group * dim], vec![0.0; group]);
     let (mut dk, mut dv) = (vec![0.0; tokens * dim], vec![0.0; tokens * dim]);
@@ -263,5 +272,5 @@ fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: us
         }
         // ANCHOR_END: backward_part
     }
-    Part { dq, dk, dv, dsinks }
+    GroupGrads { dq, dk, dv, dsinks }
 }
