@@ -1,7 +1,7 @@
 //! The tensors of a model directory, in one file or in several.
 //!
-//! One file is `model.safetensors`. Several have an index beside them, `model.safetensors.index.json`, whose
-//! `weight_map` says which tensor is in which file.
+//! A single file is `model.safetensors`. Several files have an index, `model.safetensors.index.json`, whose
+//! `weight_map` says which file has which tensor.
 
 use super::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
@@ -11,40 +11,40 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The weights, if they are one file.
+/// The name of the file with the weights, if there is only one.
 pub const WEIGHTS: &str = "model.safetensors";
-/// Which tensor is where, if they are several.
+/// The name of the index, if there are several files with weights.
 pub const INDEX: &str = "model.safetensors.index.json";
 
-/// All tensors of a directory.
+/// The tensors of a directory.
 pub struct Tensors {
     directory: PathBuf,
     files: Vec<TensorFile>,
 }
 
 impl Tensors {
-    /// Maps every file and checks that each tensor is there once, where the index says.
+    /// Maps every file and checks that each tensor is in the file that the index names, and only there.
     ///
     /// # Errors
-    /// One line with the file, and the tensor, that is missing, there twice, or not where it should be.
+    /// One line with the file, and the tensor, that is missing, there twice, or in the wrong file.
     pub fn open(directory: &Path) -> Result<Self> {
         let (single, index) = (directory.join(WEIGHTS), directory.join(INDEX));
-        // What transformers does where both are there.
+        // If there are both, transformers takes the single file.
         let files = if single.exists() || !index.exists() { vec![TensorFile::open(single)?] } else { shards(&index)? };
         Ok(Self { directory: directory.to_path_buf(), files })
     }
 
-    /// A tensor, and the file that has it.
+    /// Returns a tensor, and the file that has it.
     pub fn get(&self, name: &str) -> Option<(&Entry, &Path)> {
         self.files.iter().find_map(|file| Some((file.entry(name)?, file.path())))
     }
 
-    /// The names of all.
+    /// Returns the names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().flat_map(|file| file.names())
     }
 
-    /// An error about a tensor: in the file that has it, or in the directory where none has.
+    /// Returns an error about a tensor: in the file that has it, or in the directory if no file has it.
     pub fn wrong(&self, name: &str, message: impl std::fmt::Display) -> Error {
         let path = match (self.get(name), self.files.as_slice()) {
             (Some((_, path)), _) => path,
@@ -55,7 +55,7 @@ impl Tensors {
     }
 }
 
-/// The files that an index names.
+/// Opens the files that an index names.
 fn shards(index: &Path) -> Result<Vec<TensorFile>> {
     let wrong = |message: String| Error::file(index, message);
     let text = std::fs::read_to_string(index).map_err(|e| Error::io(index, "read", e))?;
@@ -82,20 +82,19 @@ fn shards(index: &Path) -> Result<Vec<TensorFile>> {
     Ok(files.into_values().collect())
 }
 
-/// Whether a name stays in the directory: not absolute, no `..`, no separators.
+/// Returns whether a name stays in the directory: it is not absolute, and has no `..` and no separator.
 fn is_plain(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(part)), None) if part == name)
         && !name.contains('\\')
 }
 
-/// Writes tensors, into one file or into files of at most `shard_bytes` of numbers where that is less than all. A
-/// larger tensor has a file of its own. The index comes last: without it there is no checkpoint. Says how many bytes
-/// the numbers are.
+/// Writes tensors into one file, or into files of at most `shard_bytes` of numbers. A larger tensor gets a file of its
+/// own. The index is written last, because without it there is no checkpoint. Returns how many bytes the numbers take.
 ///
 /// # Errors
-/// Shards are to be written where a checkpoint is already, whose files would be mixed with the new ones; what the system
-/// says.
+/// If shards are to be written into a directory with a checkpoint, whose files would be mixed with the new ones; and
+/// those of the operating system.
 pub fn write(directory: &Path, tensors: Vec<(String, TensorToWrite)>, shard_bytes: Option<u64>) -> Result<u64> {
     let mut shards: Vec<(u64, Vec<(String, TensorToWrite)>)> = Vec::new();
     for (name, part) in tensors {

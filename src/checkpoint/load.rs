@@ -15,21 +15,21 @@ use ::safetensors::tensor::Dtype;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// The configuration.
+/// The name of the file with the configuration.
 pub const CONFIG: &str = "config.json";
 
-/// How a model that is not trained computes. The default is exactly what the files say.
+/// The arithmetic of a model that is not trained. By default, every weight has exactly the value in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Arithmetic {
-    /// Of every product with MXFP4 or int8.
+    /// The precision of products with weights in MXFP4 or int8.
     pub precision: Precision,
-    /// Whether dense weights are rounded to int8 when they are loaded: attention, dense layers, the output projection.
-    /// Router, norms, biases and sinks stay, and an embedding that is not the output projection too, since of that a
-    /// token reads one row.
+    /// Whether the weights of attention, dense layers and the output projection are rounded to int8 when they are
+    /// loaded. The router, norms, biases and sinks keep their format, and so does an embedding that is not also the
+    /// output projection, because a token reads only one row of it.
     pub dense_int8: bool,
 }
 
-/// Opens a model directory to be run: weights stay in their files, as they are.
+/// Opens a model directory to be run. Weights stay in their files, in their format.
 ///
 /// # Errors
 /// One line with the file, and the key or tensor, that is missing, malformed or contradicts the configuration.
@@ -37,7 +37,7 @@ pub fn load(directory: impl AsRef<Path>) -> Result<Transformer> {
     load_with(directory, Arithmetic::default())
 }
 
-/// [`load`], to compute in another arithmetic.
+/// Like [`load`], for a model that computes in another arithmetic.
 ///
 /// # Errors
 /// Those of [`load`]; and if a weight to be rounded has rows that are not whole blocks of 32.
@@ -45,8 +45,8 @@ pub fn load_with(directory: impl AsRef<Path>, arithmetic: Arithmetic) -> Result<
     open(directory.as_ref(), Use::Run(arithmetic))
 }
 
-/// Opens a model directory to be trained: every parameter that is f32 or bf16 becomes f32 in memory. MXFP4 stays
-/// frozen in its file.
+/// Opens a model directory to be trained. Every parameter in f32 or bf16 becomes f32 in memory. Weights in MXFP4 stay
+/// in their file and are frozen.
 ///
 /// # Errors
 /// Those of [`load`].
@@ -115,7 +115,7 @@ struct Checkpoint<'c> {
 }
 
 impl Checkpoint<'_> {
-    /// A tensor of the given shape.
+    /// Returns a tensor of the given shape.
     fn entry(&mut self, name: &str, shape: &[usize]) -> Result<Entry> {
         let Some((entry, _)) = self.tensors.get(name) else {
             return Err(self.tensors.wrong(name, "missing; do config.json and the weights belong together?"));
@@ -127,7 +127,8 @@ impl Checkpoint<'_> {
         Ok(entry.clone())
     }
 
-    /// The entry of a parameter of the given shape, cut to its rows where it shares a tensor with others.
+    /// Returns the entry of a parameter of the given shape. If the parameter shares a tensor with others, the entry has
+    /// only its rows.
     fn part(&mut self, parameter: &str, shape: &[usize]) -> Result<(String, Entry)> {
         let place = place(self.layout, parameter, self.config);
         let Some((rows, all)) = place.rows else {
@@ -153,7 +154,8 @@ impl Checkpoint<'_> {
         if self.purpose == Use::Train { Tensor::parameter(numbers) } else { Tensor::constant(numbers) }
     }
 
-    /// The value of a matrix that is not trained, in the arithmetic that is asked for. `tensor` is its name in the file.
+    /// Returns the value of a matrix that is not trained, in the requested arithmetic. `tensor` is its name in the
+    /// file.
     fn stored(&self, role: Role, tensor: &str, mut weight: StoredWeight) -> Result<Value> {
         if let Use::Run(arithmetic) = self.purpose {
             // Of an embedding that is not also the output projection, a token reads only one row.
@@ -172,7 +174,7 @@ impl Checkpoint<'_> {
     }
 
     // ANCHOR: mxfp4
-    /// Experts in MXFP4, `None` if they are not. `shape` (E, in, out).
+    /// Returns experts in MXFP4; `None` if they have another format. `shape` is (E, in, out).
     fn mxfp4(&mut self, name: &str, shape: &[usize]) -> Result<Option<StoredWeight>> {
         let (codes_name, scales_name) = mxfp4_names(self.layout, name);
         let &[experts, inputs, outputs] = shape else { return Ok(None) };

@@ -1,31 +1,31 @@
-//! What a parameter is called in a file, in each of the two layouts.
+//! The names of parameters in files, in each of the two layouts.
 //!
-//! Ours are `embedding.weight`, `layers.{i}.attention.q.weight` and so on. Hugging Face's have other names for the same
-//! shapes. OpenAI's own (the directory `original/` of a download) also put q, k and v into one matrix, one under the
-//! other.
+//! The names of ossia are `embedding.weight`, `layers.{i}.attention.q.weight` and so on. Hugging Face's layout has
+//! other names for the same shapes. OpenAI's own layout (the directory `original/` of a download) also stacks q, k and
+//! v in one matrix.
 
 use crate::config::ModelConfig;
 use std::ops::Range;
 
-/// Whose names and shapes a directory has.
+/// The names and shapes of the tensors in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// `GptOssForCausalLM.save_pretrained`
+    /// Hugging Face's: `GptOssForCausalLM.save_pretrained`.
     HuggingFace,
-    /// `gpt_oss.torch`
+    /// OpenAI's: `gpt_oss.torch`.
     OpenAi,
 }
 
-/// A place in a file.
+/// The location of a parameter in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The tensor.
+    /// The name of the tensor.
     pub tensor: String,
-    /// Which of its rows, if not all: (these, of so many).
+    /// The rows of the parameter and the number of all rows, if the tensor has others.
     pub rows: Option<(Range<usize>, usize)>,
 }
 
-/// Ours, Hugging Face's, OpenAI's, of the parts of a layer; the first that fits counts.
+/// The names of the parts of a layer in ossia, in Hugging Face's layout and in OpenAI's. The first match counts.
 const PARTS: [(&str, &str, &str); 12] = [
     ("attention_norm.weight", "input_layernorm.weight", "attn.norm.scale"),
     ("mlp_norm.weight", "post_attention_layernorm.weight", "mlp.norm.scale"),
@@ -42,7 +42,7 @@ const PARTS: [(&str, &str, &str); 12] = [
     ("mlp.down.", "mlp.down_proj.", "mlp.dense2."),
 ];
 
-/// The name of a parameter in a Hugging Face checkpoint: `layers.0.attention.q.weight` →
+/// Returns the name of a parameter in a Hugging Face checkpoint: `layers.0.attention.q.weight` →
 /// `model.layers.0.self_attn.q_proj.weight`.
 pub fn file_name(parameter: &str) -> String {
     name_in(Layout::HuggingFace, parameter)
@@ -65,7 +65,7 @@ fn name_in(layout: Layout, parameter: &str) -> String {
         Some(format!("{theirs}{}", part.strip_prefix(ours)?))
     });
     let part = renamed.unwrap_or_else(|| panic!("{parameter} has no name in a checkpoint"));
-    // Stacked experts are bare parameters there, without a module around each.
+    // In a file, stacked experts are plain parameters, without a module around each of them.
     let part = match part.strip_prefix("mlp.experts.") {
         Some(expert) => format!("mlp.experts.{}", expert.replace(".weight", "").replace(".bias", "_bias")),
         None => part,
@@ -77,7 +77,7 @@ fn name_in(layout: Layout, parameter: &str) -> String {
 }
 
 // ANCHOR: place
-/// Where a parameter lies.
+/// Returns the location of a parameter.
 pub fn place(layout: Layout, parameter: &str, config: &ModelConfig) -> Place {
     let tensor = name_in(layout, parameter);
     let (query, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
@@ -91,7 +91,7 @@ pub fn place(layout: Layout, parameter: &str, config: &ModelConfig) -> Place {
 }
 // ANCHOR_END: place
 
-/// Where the codes and the scales of a weight lie, if it is in MXFP4.
+/// Returns the names of the codes and the scales of a weight in MXFP4.
 pub fn mxfp4_names(layout: Layout, tensor: &str) -> (String, String) {
     let join = if layout == Layout::HuggingFace { '_' } else { '.' };
     (format!("{tensor}{join}blocks"), format!("{tensor}{join}scales"))

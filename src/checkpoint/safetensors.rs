@@ -1,7 +1,7 @@
-//! safetensors: a JSON header with names, types, shapes and offsets, then the numbers.
+//! The safetensors format: a JSON header with names, types, shapes and offsets, then the numbers.
 //!
-//! The file is mapped, not read. Its header is checked by the `safetensors` crate (its length against the file's,
-//! offsets without holes or overlaps, shapes against offsets) before anything of the size it names is allocated.
+//! A file is mapped instead of read. The `safetensors` crate checks the header (its length against the file's, offsets
+//! without holes or overlaps, shapes against offsets) before anything of a size that it names is allocated.
 //! <https://github.com/huggingface/safetensors>
 
 use crate::error::{Error, Result};
@@ -24,16 +24,16 @@ use std::sync::Arc;
 /// A tensor in a file.
 #[derive(Clone)]
 pub struct Entry {
-    /// How its numbers are written.
+    /// The number format.
     pub dtype: Dtype,
     /// The length of each dimension.
     pub shape: Vec<usize>,
-    /// The numbers, in row-major order.
+    /// The bytes of the numbers, in row-major order.
     pub bytes: Bytes,
 }
 
 impl Entry {
-    /// The numbers as they lie there; `None` if they are neither f32 nor bf16.
+    /// Returns the numbers in their format; `None` if they are neither f32 nor bf16.
     pub fn numbers(&self) -> Option<Numbers> {
         match self.dtype {
             Dtype::F32 => Some(Numbers::F32(self.bytes.clone())),
@@ -42,7 +42,7 @@ impl Entry {
         }
     }
 
-    /// The numbers as f32; `None` if they are neither f32 nor bf16.
+    /// Returns the numbers as f32; `None` if they are neither f32 nor bf16.
     pub fn to_array(&self) -> Option<Array> {
         let numbers = match self.dtype {
             Dtype::F32 => self.bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
@@ -58,7 +58,7 @@ impl Entry {
     }
 }
 
-/// A safetensors file, mapped.
+/// A mapped safetensors file.
 pub struct TensorFile {
     path: PathBuf,
     entries: BTreeMap<String, Entry>,
@@ -76,7 +76,7 @@ impl TensorFile {
     }
 
     // ANCHOR: header
-    /// Checks the header of a file that is in memory; `path` is only named in messages.
+    /// Checks the header of a file that is in memory; `path` only appears in messages.
     ///
     /// # Errors
     /// If the header does not describe exactly what follows.
@@ -97,30 +97,30 @@ impl TensorFile {
     }
     // ANCHOR_END: header
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The names of all tensors, sorted.
+    /// Returns the names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The `__metadata__` of the header.
+    /// Returns the `__metadata__` of the header.
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
     }
 
-    /// A tensor as it lies there.
+    /// Returns a tensor.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.get(name)
     }
 
-    /// The numbers of a tensor as f32, from f32 or bf16; `shape` is checked where it is given.
+    /// Returns the numbers of a tensor in f32 or bf16, as f32. If `shape` is given, the tensor must have it.
     ///
     /// # Errors
-    /// If there is no such tensor, or its type or shape is another.
+    /// If there is no such tensor, or its type or shape is different.
     pub fn tensor(&self, name: &str, shape: Option<&[usize]>) -> Result<Array> {
         let wrong = |message: String| Error::file(&self.path, format!("tensor {name}: {message}"));
         let entry = self.entry(name).ok_or_else(|| wrong("missing".into()))?;
@@ -131,7 +131,7 @@ impl TensorFile {
     }
 }
 
-/// The bytes of a file: mapped where that is possible, read otherwise.
+/// Returns the bytes of a file: mapped if possible, otherwise read.
 fn contents(path: &Path) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
     let file = File::open(path)?;
     let about = file.metadata()?;
@@ -145,7 +145,7 @@ fn contents(path: &Path) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
     Ok(Arc::new(std::fs::read(path)?))
 }
 
-/// Two tensors of one name: the parser of the header would keep the second and say nothing.
+/// Checks that no two tensors have the same name. The parser of the header would silently keep the second one.
 fn check_names(header: &[u8]) -> std::result::Result<(), serde_json::Error> {
     struct Names;
     impl<'de> Visitor<'de> for Names {
@@ -208,10 +208,10 @@ impl View for TensorToWrite<'_> {
     }
 }
 
-/// Writes tensors and metadata, atomically.
+/// Writes tensors and metadata atomically.
 ///
 /// # Errors
-/// What the system says.
+/// Those of the operating system.
 pub fn write_tensors<'a>(
     path: &Path,
     tensors: impl IntoIterator<Item = (String, TensorToWrite<'a>)>,

@@ -1,9 +1,9 @@
-//! Tokens to text as they arrive, ending at a stop string.
+//! Text streams: turn tokens into text as they arrive, up to a stop string.
 
 use crate::error::Result;
 use crate::tokenizer::{Tokenizer, Utf8Stream};
 
-/// Turns a stream of tokens into a stream of text: whole characters only, and nothing of a stop string.
+/// Turns a stream of tokens into a stream of text. It returns whole characters only, and nothing of a stop string.
 pub struct TextStream<'t> {
     tokenizer: &'t Tokenizer,
     utf8: Utf8Stream,
@@ -13,28 +13,29 @@ pub struct TextStream<'t> {
 }
 
 impl<'t> TextStream<'t> {
-    /// A stream at its start. The text ends before the first of the `stop` strings.
+    /// Creates a stream. The text ends before the first of the `stop` strings.
     pub fn new(tokenizer: &'t Tokenizer, stop: &[String]) -> Self {
         let stop = stop.iter().filter(|stop| !stop.is_empty()).cloned().collect();
         Self { tokenizer, utf8: Utf8Stream::new(), stop, held: String::new(), stopped: false }
     }
 
-    /// Whether a stop string was met.
+    /// Returns whether a stop string was reached.
     pub fn is_stopped(&self) -> bool {
         self.stopped
     }
 
-    /// Takes a token and returns the text that is certain now. Ends that could begin a stop string are held back.
+    /// Takes a token and returns the text that is certain now. An end that could be the beginning of a stop string is
+    /// held back.
     ///
     /// # Errors
-    /// If the tokenizer does not know the token.
+    /// If the tokenizer does not have the token.
     pub fn push(&mut self, token: u32) -> Result<String> {
         let bytes = self.tokenizer.decode_bytes(&[token])?;
         self.held += &self.utf8.push(&bytes);
         Ok(self.release())
     }
 
-    /// The rest: a text that ended without a stop string has nothing to hold back.
+    /// Returns the rest of a text that ended without a stop string.
     pub fn finish(mut self) -> String {
         self.held += &std::mem::take(&mut self.utf8).finish();
         let certain = self.release();

@@ -1,8 +1,8 @@
-//! Every intermediate tensor of one pass, under fixed names: for looking inside, and for comparing implementations.
+//! Traces: every intermediate tensor of one pass, under fixed names, to look inside and to compare implementations.
 //!
-//! `embed`; for each layer `layers.{i}.attention`, `.router_logits`, `.moe`, `.output`; `norm`; `logits`; `loss`, the
-//! mean cross-entropy of tokens 1 … T − 1 given those before; with gradients `grad.` and a parameter's name in the
-//! Hugging Face checkpoint, for every parameter.
+//! The names are `embed`; for each layer `layers.{i}.attention`, `.router_logits`, `.moe`, `.output`; `norm`; `logits`;
+//! `loss`, the mean cross-entropy of tokens 1 … T − 1 given the tokens before them; and with gradients, for every
+//! trainable parameter, `grad.` and its name in the Hugging Face checkpoint.
 
 use super::generator::check_tokens;
 use crate::checkpoint::{self, file_name};
@@ -13,10 +13,11 @@ use crate::ops::cross_entropy::IGNORE;
 use crate::tensor::{Array, array};
 use ndarray::ArrayView2;
 
-/// The tensors of one pass over `tokens`, in the order in which they are computed.
+/// Returns the tensors of one pass over `tokens`, in the order of computation.
 ///
 /// # Errors
-/// If there are fewer than two tokens, more than the context, or one that the model does not know.
+/// If there are fewer than two tokens or more than the context, if a token is not in the vocabulary, or if a weight is
+/// damaged.
 pub fn trace(model: &Transformer, tokens: &[u32], gradients: bool) -> Result<Vec<(String, Array)>> {
     if tokens.len() < 2 {
         return Err(Error::argument(format!("{} tokens to trace; expected at least 2, to have a loss", tokens.len())));
@@ -27,7 +28,7 @@ pub fn trace(model: &Transformer, tokens: &[u32], gradients: bool) -> Result<Vec
     }
     check_tokens(tokens, model.config.vocab_size)?;
     checkpoint::check(model)?;
-    // Cross-entropy alone is traced, as the reference does.
+    // Only the cross-entropy is traced, as in the reference.
     let mut model = if gradients { model.clone() } else { model.detached() };
     model.config.router_aux_loss_coef = 0.0;
     pass(&model, tokens)
@@ -59,11 +60,12 @@ fn pass(model: &Transformer, tokens: &[u32]) -> Result<Vec<(String, Array)>> {
 pub struct Difference {
     /// The first tensor that differs, in the order of `ours`.
     pub tensor: String,
-    /// What is wrong with it.
+    /// The difference.
     pub what: String,
 }
 
-/// The first tensor of `ours` that `theirs` lacks, or has with numbers more than `tolerance` of its largest away.
+/// Returns the first tensor of `ours` that `theirs` lacks, or whose numbers differ by more than `tolerance`, relative
+/// to its largest.
 pub fn first_difference(
     ours: &[(String, Array)],
     theirs: impl Fn(&str) -> Option<Array>,

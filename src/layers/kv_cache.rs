@@ -1,50 +1,50 @@
-//! Keys and values of the tokens so far.       Book: kv_cache.md
+//! The KV cache: keys and values of the tokens so far.       Book: kv_cache.md
 //!
-//! A full layer keeps all of them, in one growing run. A sliding layer keeps a ring of W: position p lies in slot
-//! p mod W, where it overwrites position p − W, which no later query can see. New tokens attend to what is in the
-//! cache and to themselves, and only then enter it; so a prefill may be longer than the window.
+//! A full layer keeps all positions in one growing run. A sliding layer keeps a ring of W: position p is in slot p mod
+//! W, where it overwrites position p − W, which is not visible to any later query. New tokens attend to the cache and
+//! to themselves, and are added afterwards; so a prefill may be longer than the window.
 
 use crate::config::ModelConfig;
 use crate::ops::attention::Keys;
 use ndarray::{ArrayView3, s};
 use std::ops::Range;
 
-/// The cache of a whole model: one text.
+/// The cache of a whole model, for one text.
 #[derive(Clone)]
 pub struct KvCache {
     layers: Vec<LayerCache>,
 }
 
 impl KvCache {
-    /// An empty one.
+    /// Creates an empty cache.
     pub fn new(config: &ModelConfig) -> Self {
         let layer = |&window| LayerCache::new(window, config.kv_heads, config.head_dim);
         Self { layers: config.windows.iter().map(layer).collect() }
     }
 
-    /// How many tokens it has seen: the position of the next one.
+    /// Returns how many tokens the cache has seen, which is the position of the next token.
     pub fn len(&self) -> usize {
         self.layers.first().map_or(0, |layer| layer.seen)
     }
 
-    /// Whether it has seen none.
+    /// Returns whether the cache has seen no token.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes of the keys and values that it holds.
+    /// Returns how many bytes the keys and values take.
     pub fn bytes(&self) -> usize {
         self.layers.iter().map(LayerCache::bytes).sum()
     }
 
     // ANCHOR: mark
-    /// What [`rewind`](Self::rewind) needs to come back here: of a full layer nothing, of a sliding one its ring.
+    /// Returns a mark to which [`rewind`](Self::rewind) can return. It contains the rings of the sliding layers.
     pub fn mark(&self) -> Mark {
         let ring = |layer: &LayerCache| layer.window.is_some().then(|| layer.clone());
         Mark { len: self.len(), rings: self.layers.iter().map(ring).collect() }
     }
 
-    /// Forgets all tokens since the mark, which is of this text.
+    /// Removes all tokens since the mark, which must be of the same text.
     pub fn rewind(&mut self, mark: &Mark) {
         for (layer, ring) in self.layers.iter_mut().zip(&mark.rings) {
             match ring {
@@ -55,13 +55,13 @@ impl KvCache {
     }
     // ANCHOR_END: mark
 
-    /// The part of one layer.
+    /// Returns the cache of one layer.
     pub fn layer_mut(&mut self, layer: usize) -> &mut LayerCache {
         &mut self.layers[layer]
     }
 }
 
-/// A place in a text to which its cache can come back.
+/// A position in a text to which its cache can return.
 #[derive(Clone)]
 pub struct Mark {
     len: usize,
@@ -69,18 +69,18 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// How many tokens the cache had seen.
+    /// Returns how many tokens the cache had seen.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it had seen none.
+    /// Returns whether the cache had seen no token.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 }
 
-/// Keys and values of one layer, head by head: what a query head reads lies together.
+/// The keys and values of one layer, head by head: the numbers that a query head reads are contiguous.
 #[derive(Clone)]
 pub struct LayerCache {
     window: Option<usize>,
@@ -93,22 +93,22 @@ pub struct LayerCache {
 }
 
 impl LayerCache {
-    /// An empty one, for `heads` key/value heads of `dim` numbers.
+    /// Creates an empty cache for `heads` key/value heads of `dim` numbers.
     pub fn new(window: Option<usize>, heads: usize, dim: usize) -> Self {
         Self { window, heads, dim, seen: 0, slots: 0, k: Vec::new(), v: Vec::new() }
     }
 
-    /// How many positions are kept.
+    /// Returns how many positions are kept.
     fn kept(&self) -> usize {
         self.window.map_or(self.seen, |window| self.seen.min(window))
     }
 
     // ANCHOR: ring
-    /// What is kept, oldest first: one run, or two where the ring has wrapped around.
+    /// Returns the kept positions, oldest first: one run, or two if the ring has wrapped around.
     pub fn runs(&self) -> Vec<Keys<'_>> {
         let kept = self.kept();
         let oldest = self.seen - kept;
-        // Slot 0 holds the newest multiple of W, or position 0.
+        // Slot 0 has the newest multiple of W, or position 0.
         let split = self.window.map_or(0, |window| oldest % window);
         let view = |x, slots| {
             let all = ArrayView3::from_shape((self.heads, self.slots, self.dim), x).expect("the sizes of this cache");
@@ -119,7 +119,7 @@ impl LayerCache {
         runs.into_iter().filter(|run| !run.k.is_empty()).collect()
     }
 
-    /// Takes in the keys and values of the next tokens, (T, K·D) each.
+    /// Appends the keys and values of the next tokens, (T, K·D) each.
     pub fn append(&mut self, k: &[f32], v: &[f32]) {
         let width = self.heads * self.dim;
         self.make_room(self.seen + k.len() / width);
@@ -135,7 +135,8 @@ impl LayerCache {
     }
     // ANCHOR_END: ring
 
-    /// Slots for `positions` positions, or for the window. Doubled, so that a long text moves each number once or twice.
+    /// Makes room for `positions` positions, or for the window. The room doubles, so that a long text moves each number
+    /// only once or twice.
     fn make_room(&mut self, positions: usize) {
         let needed = self.window.map_or(positions, |window| positions.min(window));
         if needed <= self.slots {
@@ -154,12 +155,12 @@ impl LayerCache {
         self.slots = slots;
     }
 
-    /// The bytes of what is kept.
+    /// Returns how many bytes the kept positions take.
     fn bytes(&self) -> usize {
         2 * 4 * self.kept() * self.heads * self.dim
     }
 
-    /// The position of the next token.
+    /// Returns the position of the next token.
     pub fn seen(&self) -> usize {
         self.seen
     }

@@ -1,4 +1,4 @@
-//! Rows of a stored weight, and their products with what goes through a layer.
+//! Rows of a stored weight, and their products with the input of a layer.
 
 use super::{Numbers, Precision, Rows, StoredWeight};
 use crate::kernels::{self, Bf16, Int8Block, Int8Pair, memory, parallel};
@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Numbers of a row, or of a part of it.
+/// The numbers of a row, or of a part of it.
 enum Run<'a> {
     F32(&'a [f32]),
     Bf16(&'a [Bf16]),
@@ -15,7 +15,7 @@ enum Run<'a> {
     Int8(&'a [Int8Block]),
 }
 
-/// A row of a layer's input in the form in which it is multiplied with whole rows of a weight.
+/// A row of a layer's input, prepared for products with whole rows of a weight.
 enum Operand<'x> {
     F32(Cow<'x, [f32]>),
     Int8(Vec<Int8Block>),
@@ -58,7 +58,7 @@ impl Run<'_> {
 }
 
 impl Numbers {
-    /// `range` of the numbers; whole blocks where they are MXFP4 or int8.
+    /// Returns the numbers in `range`; of MXFP4 and int8, these must be whole blocks.
     fn run(&self, range: Range<usize>) -> Run<'_> {
         let blocks = range.start / BLOCK..range.end / BLOCK;
         match self {
@@ -75,7 +75,7 @@ impl Numbers {
     }
 }
 
-/// x as blocks of int8.
+/// Returns x as blocks of int8.
 fn to_int8(x: &[f32]) -> Vec<Int8Block> {
     let mut blocks = vec![Int8Block::ZERO; x.len() / BLOCK];
     kernels::quantize_int8(x, &mut blocks);
@@ -83,12 +83,12 @@ fn to_int8(x: &[f32]) -> Vec<Int8Block> {
 }
 
 impl StoredWeight {
-    /// Whether a layer's input is rounded to int8.
+    /// Returns whether the input of a layer is rounded to int8.
     fn rounds(&self) -> bool {
         self.precision == Precision::Fast && matches!(self.numbers, Numbers::Mxfp4 { .. } | Numbers::Int8(_))
     }
 
-    /// x as [`Run::dot`] of a whole row wants it.
+    /// Prepares x for [`Run::dot`] with whole rows.
     fn operand<'x>(&self, x: &'x [f32]) -> Operand<'x> {
         match self.numbers {
             Numbers::Mxfp4 { .. } if self.rounds() => Operand::Int8Pairs(Int8Pair::of_row(&to_int8(x))),
@@ -103,26 +103,26 @@ impl StoredWeight {
     }
 }
 
-/// Rows of a [`StoredWeight`]: one matrix W, (rows, columns).
+/// One matrix W (rows, columns) of a [`StoredWeight`].
 #[derive(Clone)]
 pub struct Matrix<'a> {
     pub(super) stored: &'a StoredWeight,
     pub(super) rows: Range<usize>,
 }
 
-/// Up to so many rows of x, the weights are widened once for each of them, in registers; from there on once for all,
-/// in a tile.
+/// For up to this many rows of x, each row widens the weights again, in registers. For more rows, a tile of weights is
+/// widened once for all of them.
 const FEW: usize = 2;
 
-/// Rows and columns of the tile that one thread multiplies with all rows of x: 24 kB of f32, which its innermost cache
-/// holds beside a few rows of x.
+/// Rows and columns of the tile that one thread multiplies with all rows of x: 24 kB of f32, which fit in its first
+/// cache together with a few rows of x.
 const TILE_ROWS: usize = 12;
 const TILE_COLUMNS: usize = 512;
 
-/// Rows of the tiles that one thread works on in turn.
+/// Rows of the tiles on which one thread works in succession.
 const PIECE_ROWS: usize = 4 * TILE_ROWS;
 
-/// Numbers of a tile: 1 MB of f32, which the caches hold.
+/// Numbers of a tile: 1 MB of f32, which fit in the caches.
 const TILE: usize = 1 << 18;
 
 impl Matrix<'_> {
@@ -131,22 +131,22 @@ impl Matrix<'_> {
         self.stored.numbers.run(first + columns.start..first + columns.end)
     }
 
-    /// Rows, columns.
+    /// Returns the numbers of rows and columns.
     pub fn dim(&self) -> (usize, usize) {
         (self.rows.len(), self.stored.columns())
     }
 
-    /// One row, as f32.
+    /// Writes one row as f32.
     pub fn expand_row(&self, row: usize, y: &mut [f32]) {
         self.run(row, 0..self.stored.columns()).expand(y);
     }
 
-    /// All rows, as f32.
+    /// Writes all rows as f32.
     pub fn expand(&self, y: &mut [f32]) {
         parallel::for_chunks(y, self.stored.columns(), |row, y| self.expand_row(row, y));
     }
 
-    /// What the layer computes: Y ← Y + X·Wᵀ, or X·W where a row is an input.  x (T, inputs), y (T, outputs).
+    /// The product of the layer: Y ← Y + X·Wᵀ, or X·W if a row is an input.  x (T, inputs), y (T, outputs).
     pub fn multiply(&self, x: ArrayView2<f32>, y: ArrayViewMut2<f32>) {
         match self.stored.row {
             Rows::Outputs => self.times_transposed(x, y),
@@ -154,7 +154,7 @@ impl Matrix<'_> {
         }
     }
 
-    /// Its way back to the input: dX ← dX + dY·W, or dY·Wᵀ where a row is an input.
+    /// The gradient with respect to the input: dX ← dX + dY·W, or dY·Wᵀ if a row is an input.
     pub fn backpropagate(&self, dy: ArrayView2<f32>, dx: ArrayViewMut2<f32>) {
         match self.stored.row {
             Rows::Outputs => self.times(dy, dx),
@@ -169,7 +169,8 @@ impl Matrix<'_> {
         assert_eq!((x.ncols(), y.dim()), (columns, (x.nrows(), rows)), "x·Wᵀ with W {:?}", self.dim());
         let mut x = x.as_standard_layout();
         if x.nrows() > FEW && self.stored.rounds() {
-            // Multiplied as f32, but it is what the blocks of int8 say: a token is the same alone and among many.
+            // The product is computed in f32, but on inputs rounded to int8, so that a token has the same result alone
+            // and in a batch.
             let mut rounded = x.into_owned();
             let all = rounded.as_slice_mut().expect("row-major");
             parallel::for_chunks(all, columns, |_, row| kernels::expand_int8(&to_int8(row), row));
@@ -192,8 +193,8 @@ impl Matrix<'_> {
         });
     }
 
-    /// The columns of Y that belong to rows of W from `first` on. A run of columns of x stays in the second cache while
-    /// the tiles of all these rows are multiplied with it.
+    /// Computes the columns of Y that belong to the rows of W from `first` on. A range of columns of x stays in the
+    /// second cache while it is multiplied with the tiles of all these rows.
     fn tiles_times_transposed(&self, first: usize, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         let (rows, columns) = (y.ncols(), self.dim().1);
         let mut tile = vec![0.0; TILE_ROWS * TILE_COLUMNS.min(columns)];
@@ -201,7 +202,7 @@ impl Matrix<'_> {
         let (sums_of_rows, sums_of_tile) = (rows.div_ceil(3), TILE_ROWS / 3);
         for start in (0..columns).step_by(TILE_COLUMNS) {
             let run = start..columns.min(start + TILE_COLUMNS);
-            // At the borders the last row stands in for those that are not there.
+            // At the end, the last row takes the place of rows that do not exist.
             let row_of_x = |t: usize| &x.row(t.min(x.nrows() - 1)).to_slice().expect("row-major")[run.clone()];
             for top in (0..rows).step_by(TILE_ROWS) {
                 let height = TILE_ROWS.min(rows - top);
@@ -224,8 +225,8 @@ impl Matrix<'_> {
         }
     }
 
-    /// Y ← Y + X·W:  x (T, rows), y (T, columns).  The way back of a linear layer; also what a layer does whose weights
-    /// have a row per input.
+    /// Y ← Y + X·W:  x (T, rows), y (T, columns).  The gradient of a linear layer with respect to its input; also the
+    /// product of a layer whose weights have a row per input.
     pub fn times(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         let (rows, columns) = self.dim();
         assert_eq!((x.ncols(), y.dim()), (rows, (x.nrows(), columns)), "x·W with W {:?}", self.dim());
@@ -244,7 +245,7 @@ impl Matrix<'_> {
     }
     // ANCHOR_END: products
 
-    /// Widens a few rows at a time and hands them out: which they are, and their numbers.
+    /// Widens a few rows at a time and calls `f` with their range and their numbers.
     fn for_tiles(&self, mut f: impl FnMut(Range<usize>, ArrayView2<f32>)) {
         let (rows, columns) = self.dim();
         let height = (TILE / columns.max(1)).clamp(1, rows.max(1));

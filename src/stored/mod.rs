@@ -1,12 +1,12 @@
 //! Weights as they lie in a file.       Book: mxfp4.md
 //!
-//! A checkpoint of 13 GB is not read, it is mapped: the system brings in the pages that are touched, when they are
-//! touched. A [`StoredWeight`] is a matrix, or a stack of them, somewhere in such a file, in f32, bf16 or MXFP4; or in memory,
-//! as int8. Its rows are multiplied as they are; a number is widened to f32 in a register at most, or in a small tile
-//! that is used at once.
+//! A checkpoint of 13 GB is mapped instead of read: the operating system loads the pages that are touched when they are
+//! touched. A [`StoredWeight`] is a matrix, or a stack of matrices, in such a file, in f32, bf16 or MXFP4; or in
+//! memory, in int8. Its rows are multiplied in their format. A number is widened to f32 in a register, or in a small
+//! tile that is used at once.
 //!
-//! With [`Precision::Fast`] it is the other way round where the weights are MXFP4 or int8: the layer's input is rounded
-//! to int8, and products are those of whole numbers.
+//! With [`Precision::Fast`], layers with weights in MXFP4 or int8 round their input to int8 instead, and multiply
+//! integers.
 
 mod matrix;
 
@@ -19,7 +19,7 @@ use std::ops::{Deref, Range};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A run of bytes of a file, which stays open, or in memory, as long as one of its runs is in use.
+/// A range of the bytes of a file, or of memory, which stays open as long as one of its ranges is in use.
 #[derive(Clone)]
 pub struct Bytes {
     file: Arc<dyn AsRef<[u8]> + Send + Sync>,
@@ -27,13 +27,13 @@ pub struct Bytes {
 }
 
 impl Bytes {
-    /// All of a file.
+    /// Returns all bytes of a file.
     pub fn new(file: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
         let range = 0..(*file).as_ref().len();
         Self { file, range }
     }
 
-    /// A part of this run. Panics if it is not inside.
+    /// Returns a part of this range. Panics if it is not inside.
     pub fn slice(&self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.len(), "{range:?} of {} bytes", self.len());
         Self { file: self.file.clone(), range: self.range.start + range.start..self.range.start + range.end }
@@ -49,27 +49,27 @@ impl Deref for Bytes {
 }
 
 // ANCHOR: numbers
-/// How the numbers are written.
+/// The format of the numbers.
 #[derive(Clone)]
 pub enum Numbers {
-    /// Four bytes each, little-endian, at an address that is a multiple of four.
+    /// f32: four bytes per number, little-endian, at an address that is a multiple of four.
     F32(Bytes),
-    /// Two bytes each, little-endian, anywhere.
+    /// bf16: two bytes per number, little-endian, at any address.
     Bf16(Bytes),
-    /// Blocks of 32 along a row: 16 bytes of codes each in one place, a scale each in another.
+    /// MXFP4: blocks of 32 numbers along a row, with 16 bytes of codes and one scale per block, in two places.
     Mxfp4 {
-        /// 16 bytes a block.
+        /// The codes: 16 bytes per block.
         codes: Bytes,
-        /// One byte a block.
+        /// The scales: one byte per block.
         scales: Bytes,
     },
-    /// Blocks of 32 along a row. No file has them; see [`StoredWeight::to_int8`].
+    /// Int8: blocks of 32 numbers along a row, in memory; see [`StoredWeight::to_int8`].
     Int8(Arc<[Int8Block]>),
 }
 // ANCHOR_END: numbers
 
 impl Numbers {
-    /// Bytes that they take.
+    /// Returns how many bytes the numbers take.
     pub fn bytes(&self) -> usize {
         match self {
             Numbers::F32(bytes) | Numbers::Bf16(bytes) => bytes.len(),
@@ -78,7 +78,7 @@ impl Numbers {
         }
     }
 
-    /// How many they are.
+    /// Returns how many numbers there are.
     pub fn count(&self) -> usize {
         match self {
             Numbers::F32(bytes) => bytes.len() / 4,
@@ -88,7 +88,7 @@ impl Numbers {
         }
     }
 
-    /// `f32`, `bf16`, `mxfp4`, `int8`
+    /// Returns the name of the format: `f32`, `bf16`, `mxfp4` or `int8`.
     pub fn format(&self) -> &'static str {
         match self {
             Numbers::F32(_) => "f32",
@@ -111,22 +111,23 @@ fn find_nan(scales: &[u8]) -> Option<usize> {
     scales[piece * PIECE..].iter().position(|&scale| scale == NAN_SCALE).map(|at| piece * PIECE + at)
 }
 
-/// What a row of a weight belongs to.
+/// The meaning of a row of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
-    /// An output: the layer computes x·Wᵀ. PyTorch's linear layers, and everything in MXFP4.
+    /// A row belongs to an output, and the layer computes x·Wᵀ: PyTorch's linear layers, and everything in MXFP4.
     Outputs,
-    /// An input: the layer computes x·W. Hugging Face's experts that are not quantized.
+    /// A row belongs to an input, and the layer computes x·W: Hugging Face's experts that are not quantized.
     Inputs,
 }
 
-/// What a layer's input becomes before it is multiplied.
+/// The precision of a layer's input in products with stored weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// It stays f32, and a weight counts as exactly the number that is written.
+    /// The input is f32, and a weight has exactly its stored value.
     #[default]
     Exact,
-    /// Int8, in blocks of 32 with a scale each, where the weights are MXFP4 or int8. What that changes, `ossia eval` says.
+    /// The input is rounded to int8, in blocks of 32 with a scale each, if the weights are MXFP4 or int8. `ossia eval`
+    /// measures the effect.
     Fast,
 }
 
@@ -141,8 +142,8 @@ pub struct StoredWeight {
 }
 
 impl StoredWeight {
-    /// Panics if the numbers are not as many as the shape says, or cannot be used where they lie: whoever reads a file
-    /// checks that first, see [`StoredWeight::fits`].
+    /// Creates a weight. Panics if the numbers do not fit the shape or cannot be used at their address; code that reads
+    /// a file checks that first, see [`StoredWeight::fits`].
     pub fn new(shape: &[usize], row: Rows, numbers: Numbers) -> Self {
         assert!(Self::fits(shape, &numbers), "{} {} numbers for {shape:?}", numbers.count(), numbers.format());
         Self { shape: shape.to_vec(), row, numbers, precision: Precision::Exact, source: None }
@@ -167,12 +168,12 @@ impl StoredWeight {
         })
     }
 
-    /// The same numbers, multiplied with another precision.
+    /// Returns the same weight, multiplied with another precision.
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// The same weight in int8, in memory. Panics if its rows are not whole blocks of 32.
+    /// Returns the same weight in int8, in memory. Panics if its rows are not whole blocks of 32.
     pub fn to_int8(&self) -> Self {
         let columns = self.columns();
         assert!(columns.is_multiple_of(BLOCK), "rows of {columns} are not whole blocks of {BLOCK}");
@@ -185,8 +186,8 @@ impl StoredWeight {
         Self { numbers: Numbers::Int8(blocks.into()), ..self.clone() }
     }
 
-    /// Whether numbers can be multiplied in this shape, where they lie: as many as there should be, rows of whole
-    /// blocks for MXFP4, an aligned address for f32.
+    /// Returns whether numbers can be multiplied in this shape and at their address: there are as many as the shape
+    /// has, rows of MXFP4 are whole blocks, and the address of f32 is aligned.
     pub fn fits(shape: &[usize], numbers: &Numbers) -> bool {
         let placed = match numbers {
             Numbers::F32(bytes) => memory::as_f32(bytes).is_some(),
@@ -199,53 +200,53 @@ impl StoredWeight {
         shape.len() >= 2 && placed && numbers.count() == shape.iter().product::<usize>()
     }
 
-    /// (…, rows, columns)
+    /// Returns the shape (…, rows, columns).
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// What a row belongs to.
+    /// Returns the meaning of a row.
     pub fn row(&self) -> Rows {
         self.row
     }
 
-    /// How many outputs a layer with one of these matrices has.
+    /// Returns how many outputs a layer with one of these matrices has.
     pub fn outputs(&self) -> usize {
         self.shape[self.shape.len() - if self.row == Rows::Outputs { 2 } else { 1 }]
     }
 
-    /// How many inputs.
+    /// Returns how many inputs a layer with one of these matrices has.
     pub fn inputs(&self) -> usize {
         self.shape[self.shape.len() - if self.row == Rows::Outputs { 1 } else { 2 }]
     }
 
-    /// How they are written.
+    /// Returns the numbers.
     pub fn numbers(&self) -> &Numbers {
         &self.numbers
     }
 
-    /// Numbers in a row.
+    /// Returns how many numbers a row has.
     pub fn columns(&self) -> usize {
         self.shape[self.shape.len() - 1]
     }
 
-    /// All rows, of all matrices.
+    /// Returns how many rows all matrices have together.
     pub fn rows(&self) -> usize {
         self.shape[..self.shape.len() - 1].iter().product()
     }
 
-    /// Everything as one matrix.
+    /// Returns all rows as one matrix.
     pub fn all(&self) -> Matrix<'_> {
         Matrix { stored: self, rows: 0..self.rows() }
     }
 
-    /// Matrix `i` of the stack.
+    /// Returns matrix `i` of the stack.
     pub fn matrix(&self, i: usize) -> Matrix<'_> {
         let rows = self.shape[self.shape.len() - 2];
         Matrix { stored: self, rows: i * rows..(i + 1) * rows }
     }
 
-    /// Every number, as f32.
+    /// Returns all numbers as f32.
     pub fn to_f32(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.numbers.count()];
         self.all().expand(&mut numbers);

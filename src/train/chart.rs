@@ -1,4 +1,4 @@
-//! `loss.svg`: the losses of a run, with the entropy floor drawn in.
+//! The chart `loss.svg`: the losses of a run and the entropy floor.
 
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -11,7 +11,7 @@ const TRAINING: RGBColor = RGBColor(120, 150, 190);
 const VALIDATION: RGBColor = RGBColor(200, 80, 40);
 const FLOOR: RGBColor = RGBColor(40, 130, 80);
 
-/// Draws training loss, validation loss and floor over the steps.
+/// Draws the training loss, the validation loss and the entropy floor over the steps.
 ///
 /// # Errors
 /// If the file cannot be written.

@@ -1,4 +1,4 @@
-//! How well a model predicts text that it was not trained on.
+//! Evaluation: measures how well a model predicts text that it was not trained on.
 
 use crate::data::{IGNORE, Windows};
 use crate::kernels::{self, parallel};
@@ -7,38 +7,38 @@ use crate::model::Transformer;
 use crate::tensor::Tensor;
 use ndarray::Axis;
 
-/// Text to measure on.
+/// A text to measure on.
 pub struct EvaluationSet {
-    /// The text, cut so that every token counts once.
+    /// The windows of the text; each token counts in exactly one of them.
     pub windows: Windows,
-    /// What no model can be better than, in nats per token; known for the built-in stories.
+    /// The lowest loss that any model can reach, in nats per token; known for the built-in stories.
     pub entropy_floor: Option<f64>,
-    /// UTF-8 bytes of the text, for bits per byte.
+    /// The number of UTF-8 bytes of the text, for bits per byte.
     pub bytes: usize,
 }
 
-/// A measurement.
+/// The result of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {
-    /// Cross-entropy, nats per token.
+    /// Cross-entropy in nats per token.
     pub loss: f64,
-    /// How many tokens were predicted.
+    /// The number of predicted tokens.
     pub tokens: usize,
-    /// The floor of the set.
+    /// The entropy floor of the text.
     pub entropy_floor: Option<f64>,
-    /// Comparable between tokenizers.
+    /// Cross-entropy in bits per byte, which is comparable between tokenizers.
     pub bits_per_byte: f64,
 }
 
 impl Evaluation {
-    /// e^loss: among how many tokens the model hesitates, on average.
+    /// Returns e^loss, the perplexity: the number of equally probable tokens that would give the same loss.
     pub fn perplexity(&self) -> f64 {
         self.loss.exp()
     }
 }
 
 // ANCHOR: evaluate
-/// The mean cross-entropy over the whole set, `batch` windows at a time.
+/// Measures the mean cross-entropy over the whole text, `batch` windows at a time.
 pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evaluation {
     let model = model.detached();
     let (mut nats, mut tokens) = (0.0, 0);
@@ -54,24 +54,24 @@ pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evalu
 }
 // ANCHOR_END: evaluate
 
-/// How far the predictions of one model are from those of another, token by token.
+/// The difference between the predictions of two models, token by token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Deviation {
-    /// Cross-entropy of the exact one, nats per token.
+    /// The cross-entropy of the exact model in nats per token.
     pub exact_loss: f64,
-    /// How much more that of the other is.
+    /// The cross-entropy of the other model minus that of the exact one.
     pub excess_loss: f64,
-    /// Kullback–Leibler divergence Σ p·ln(p/q), nats per token: what it costs to believe q where p is true.
+    /// The Kullback–Leibler divergence Σ p·ln(p/q) in nats per token: the cost of predicting q if p is true.
     pub divergence: f64,
-    /// The share of tokens for which both find the same one most probable.
+    /// The share of tokens for which both models have the same most probable token.
     pub same_choice: f64,
-    /// How many tokens were looked at.
+    /// The number of compared tokens.
     pub tokens: usize,
 }
 
-/// How far `other` is from `exact` on a set, `batch` windows at a time.
+/// Measures how far `other` is from `exact` on a text, `batch` windows at a time.
 pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, batch: usize) -> Deviation {
-    /// Tokens whose logits exist at once; there may be 201,088 of them.
+    /// Tokens whose logits are in memory at one time; a token may have 201,088 of them.
     const BLOCK: usize = 32;
     let (mut loss, mut excess, mut divergence, mut same, mut tokens) = (0.0, 0.0, 0.0, 0, 0);
     let (exact, other) = (exact.detached(), other.detached());
@@ -108,7 +108,8 @@ pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, 
     }
 }
 
-/// The loss of the first of two rows of logits; how much more that of the second is, and their divergence; and whether their largest stands in the same place.
+/// Returns the loss of the first of two rows of logits, the additional loss of the second and their divergence, and
+/// whether the largest logits of both are at the same index.
 fn compare(p: &[f32], q: &[f32], target: usize) -> (f64, [f64; 2], bool) {
     let (best_p, best_q) = (kernels::max(p), kernels::max(q));
     let log_total = |z: &[f32], best: f32| z.iter().map(|z| f64::from(z - best).exp()).sum::<f64>().ln();

@@ -1,4 +1,4 @@
-//! What is known about a step; one line of `metrics.jsonl`.
+//! The metrics of a step, one line of `metrics.jsonl`.
 
 use crate::error::{Error, Result};
 use crate::files::{append_line, write_atomically};
@@ -8,49 +8,50 @@ use std::path::Path;
 /// One logged step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// From 1.
+    /// The step, counted from 1.
     pub step: u64,
-    /// Tokens seen so far.
+    /// The number of tokens trained on so far.
     pub tokens: u64,
-    /// Cross-entropy of this step's batch, nats per token, before the step.
+    /// The cross-entropy of this step's batch in nats per token, before the step.
     pub loss: f32,
     /// The learning rate of this step.
     pub lr: f64,
-    /// Length of the gradient before clipping.
+    /// The norm of the gradient before clipping.
     pub grad_norm: f64,
-    /// Since the last logged step.
+    /// Tokens per second since the last logged step.
     pub tokens_per_second: f64,
     /// The load-balancing loss: A if the load is even.
     pub load_balancing: f32,
-    /// Share of all visits that each expert had in this step, of all layers together.
+    /// The share of all visits that each expert had in this step, over all layers.
     pub expert_load: Vec<f32>,
-    /// Nats per token on the validation text, where it was measured.
+    /// The validation loss in nats per token, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eval_loss: Option<f64>,
-    /// What no model can be better than, where it is known.
+    /// The lowest loss that any model can reach, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entropy_floor: Option<f64>,
 }
 
 impl Metrics {
-    /// How uneven the experts' load is: the largest share over an even one. 1 is even, E is all to one.
+    /// Returns how uneven the load of the experts is: the largest share divided by an even share. 1 is even; E means
+    /// that one expert gets everything.
     pub fn imbalance(&self) -> f32 {
         self.expert_load.iter().copied().fold(0.0, f32::max) * self.expert_load.len() as f32
     }
 
-    /// Adds a line to `metrics.jsonl`.
+    /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the operating system.
     pub fn append(&self, path: &Path) -> Result<()> {
         append_line(path, &serde_json::to_string(self).expect("plain numbers"))
     }
 }
 
-/// The lines of a `metrics.jsonl`, up to and including step `last`.
+/// Returns the lines of a `metrics.jsonl`, up to and including step `last`.
 ///
 /// # Errors
-/// If it cannot be read, or a line is not one of ours.
+/// If the file cannot be read, or a line is malformed.
 pub fn read(path: &Path, last: u64) -> Result<Vec<Metrics>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -71,10 +72,10 @@ pub fn read(path: &Path, last: u64) -> Result<Vec<Metrics>> {
     Ok(all)
 }
 
-/// Drops what was logged after step `last`: a resumed run logs it again.
+/// Drops the lines after step `last`, which a resumed run logs again.
 ///
 /// # Errors
-/// As [`read`], and what the system says.
+/// Those of [`read`] and of the operating system.
 pub fn truncate(path: &Path, last: u64) -> Result<()> {
     let lines =
         read(path, last)?.iter().map(|m| serde_json::to_string(m).expect("plain numbers") + "\n").collect::<String>();

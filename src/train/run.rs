@@ -1,9 +1,9 @@
-//! A run in a directory: what is where, and how a run that was stopped goes on.
+//! The run directory: its files, and how a run that was stopped resumes.
 //!
-//! The directory is itself a model directory. `state.safetensors` alone holds all that training needs (weights,
-//! moments, step, place in the data), in one file that is replaced in one go: it cannot disagree with itself,
-//! whenever a run is killed. `model.safetensors` is the same weights again, for those who only want the model.
-//! There is no other state: the order of the windows is a function of the seed and the epoch.
+//! The directory is itself a model directory. `state.safetensors` contains everything that training needs (weights,
+//! moments, step, position in the data) in one file that is replaced atomically, so that it is consistent whenever a
+//! run is killed. `model.safetensors` has the same weights again, for programs that only need the model. There is no
+//! other state: the order of the windows is a function of the seed and the epoch.
 
 use super::adamw::{AdamW, Hyperparameters, Moments};
 use super::material::{BUILTIN, STORIES};
@@ -21,31 +21,31 @@ use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The files of a run.
+/// The directory of a run.
 #[derive(Debug, Clone)]
 pub struct RunDirectory {
     path: PathBuf,
 }
 
-/// `train.json`: how the run was started.
+/// The content of `train.json`: how the run was started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSettings {
-    /// The architecture's name.
+    /// The name of the architecture.
     pub preset: String,
-    /// What it is trained to do, where that is not to tell what is in `data`: `arithmetic`.
+    /// The task, if the run does not train on text: `arithmetic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// What it is trained on: paths, or `builtin`.
+    /// The training data: paths, or `builtin`.
     pub data: Vec<String>,
-    /// What it is measured on; empty: a part of `data`.
+    /// The evaluation data; if empty, a part of `data`.
     pub eval_data: Vec<String>,
     /// The field of a JSONL line that holds the text.
     pub field: String,
-    /// The share of documents put aside for validation where there is no `eval_data`.
+    /// The share of documents that are set aside for validation if there is no `eval_data`.
     pub validation_fraction: f64,
-    /// Stories that the built-in grammar tells, where `data` is `builtin`.
+    /// The number of built-in stories, if `data` is `builtin`.
     pub stories: usize,
-    /// All else.
+    /// All other settings.
     pub settings: Settings,
     /// The format of `state.safetensors`.
     pub version: u32,
@@ -70,19 +70,19 @@ impl Default for RunSettings {
 
 /// The state of a run that was stopped.
 pub struct Saved {
-    /// The model with its weights.
+    /// The model.
     pub model: Transformer,
-    /// Moments and step count.
+    /// The optimizer, with its moments and step count.
     pub optimizer: AdamW,
-    /// The place in the data.
+    /// The position in the data.
     pub cursor: Cursor,
     /// The lowest validation loss so far.
     pub best_loss: Option<f64>,
-    /// The training text, in one number.
+    /// A fingerprint of the training text.
     pub fingerprint: u64,
 }
 
-/// What `state.safetensors` says beside its tensors.
+/// The metadata of `state.safetensors`.
 #[derive(Serialize, Deserialize)]
 struct Header {
     step: u64,
@@ -92,22 +92,22 @@ struct Header {
 }
 
 impl RunDirectory {
-    /// The run at `path`, whether or not it is there yet.
+    /// Creates a handle for the run at `path`, which does not have to exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// A file in it.
+    /// Returns the path of a file in the directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The directory.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `metrics.jsonl`
+    /// Returns the path of `metrics.jsonl`.
     pub fn metrics(&self) -> PathBuf {
         self.file("metrics.jsonl")
     }
@@ -116,15 +116,15 @@ impl RunDirectory {
         self.file("state.safetensors")
     }
 
-    /// Whether there is a run that can go on.
+    /// Returns whether the directory has a run that can be resumed.
     pub fn has_state(&self) -> bool {
         self.state().exists()
     }
 
-    /// Makes the directory for a new run and writes `train.json` and `config.json`.
+    /// Creates the directory for a new run and writes `train.json` and `config.json`.
     ///
     /// # Errors
-    /// If it already holds a run, a model, or anything else; nothing in it is touched.
+    /// If the directory is not empty; nothing in it is changed.
     pub fn create(&self, settings: &RunSettings, config: &ModelConfig) -> Result<()> {
         if let Ok(mut entries) = std::fs::read_dir(&self.path)
             && entries.next().is_some()
@@ -140,7 +140,7 @@ impl RunDirectory {
     /// Writes `train.json`.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the operating system.
     pub fn write_settings(&self, settings: &RunSettings) -> Result<()> {
         let text = serde_json::to_string_pretty(settings).expect("plain settings");
         write_atomically(&self.file("train.json"), format!("{text}\n").as_bytes())
@@ -149,7 +149,7 @@ impl RunDirectory {
     /// Reads `train.json`.
     ///
     /// # Errors
-    /// If it is missing or malformed.
+    /// If the file is missing or malformed.
     pub fn read_settings(&self) -> Result<RunSettings> {
         let path = self.file("train.json");
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
@@ -157,10 +157,10 @@ impl RunDirectory {
     }
 
     // ANCHOR: save
-    /// Saves everything: first the state, in one atomic replacement, then the model for others to open.
+    /// Saves a run: first the state, in one atomic replacement, then the model for other programs.
     ///
     /// # Errors
-    /// What the system says; what was saved before is still there whole.
+    /// Those of the operating system; the previous state is still complete.
     pub fn save(&self, trainer: &Trainer) -> Result<()> {
         let parameters = trainer.model.parameters();
         let trainable = parameters.iter().filter(|parameter| parameter.is_trainable());
@@ -184,10 +184,10 @@ impl RunDirectory {
     }
     // ANCHOR_END: save
 
-    /// Reads what [`RunDirectory::save`] wrote.
+    /// Reads the state that [`RunDirectory::save`] wrote.
     ///
     /// # Errors
-    /// If there is no state, it is damaged, or it does not fit `config.json`.
+    /// If there is no state, or it is damaged, or it does not fit `config.json`.
     pub fn resume(&self, hyperparameters: Hyperparameters) -> Result<Saved> {
         let path = self.state();
         if !path.exists() {
