@@ -1,57 +1,126 @@
-//! # ossia
+//! OpenAI's gpt-oss from scratch, on the CPU: autograd, every layer, training and inference, readable and exact.
 //!
-//! OpenAI's gpt-oss from scratch, on the CPU: small enough to read in a weekend, exact enough to be trusted against
-//! OpenAI's and Hugging Face's code, and fast enough that nobody needs to leave it.
+//! This program opens a model that `ossia train` has trained, or one that was downloaded, and lets it tell a story:
 //!
-//! The modules below stand in the order of the book, each where a chapter first quotes it; `error` comes first, and `cli`
-//! last. Who reads them from top to bottom learns gpt-oss. Data flows one way: text → tokens → hidden states → logits →
-//! token. What a module may know of the others stands in a table in `tests/architecture.rs`.
+//! ```no_run
+//! use ossia::checkpoint;
+//! use ossia::generate::{Generator, Sampling, TextStream};
 //!
-//! Letters, everywhere the same: `B` batch, `T` tokens, `V` vocabulary, `H` hidden size, `N` query heads, `K`
-//! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size,
-//! `L` layers, `W` window. Gradients are `d` and the name of what they are the gradient of.
+//! let (model, tokenizer) = checkpoint::open("runs/nano")?;
+//! let sampling = Sampling { temperature: 0.7, ..Sampling::default() }.within(&tokenizer);
+//! let mut generator = Generator::new(&model, &tokenizer.prompt("Once upon a time"), sampling)?;
+//! let mut text = TextStream::new(&tokenizer, &[]);
+//! for token in generator.generate(200, &model.stop_tokens(&tokenizer)) {
+//!     print!("{}", text.push(token?)?);
+//! }
+//! println!("{}", text.finish());
+//! # Ok::<(), ossia::error::Error>(())
+//! ```
+//!
+//! And this one trains such a model for a few steps, and saves it so that the command line, transformers and the program
+//! above can open it:
 //!
 //! ```
 //! use ossia::config::ModelConfig;
-//! use ossia::generate::{Generator, Sampling};
+//! use ossia::data::Batches;
 //! use ossia::model::Transformer;
+//! use ossia::train::{Material, RunSettings, Settings, Trainer};
 //!
-//! let model = Transformer::random(&ModelConfig::nano(), 0);
-//! let mut tokens = Vec::new();
-//! Generator::new(&model, &[1, 2, 3], Sampling::default())?.run(4, &[], |token| {
-//!     tokens.push(token);
-//!     true
-//! });
-//! assert_eq!(tokens.len(), 4);
+//! let settings = RunSettings { stories: 50, settings: Settings::new(2, 2, 64, 2e-3), ..RunSettings::default() };
+//! let config = ModelConfig { layers: 1, windows: vec![Some(32)], ..ModelConfig::nano() };
+//! let Material { tokenizer, windows, evaluation, .. } = Material::new(&settings, None, config.vocab_size)?;
+//! let batches = Batches::new(windows, 2, 0)?;
+//! let mut trainer = Trainer::new(Transformer::random(&config, 0), settings.settings, batches, Some(evaluation));
+//! trainer.run(None, &mut ())?;
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let directory = directory.path();
+//! ossia::checkpoint::save(&trainer.model, &tokenizer, directory)?;
+//! # assert!(ossia::checkpoint::open(directory).is_ok());
 //! # Ok::<(), ossia::error::Error>(())
 //! ```
+//!
+//! # The modules
+//!
+//! **The core** is small enough to be read in a weekend: 3,600 lines with their comments.
+//! - [`tensor`]: arrays that record how they were computed, and reverse-mode differentiation
+//! - [`parameter`]: named values with a role, in memory or in a file
+//! - [`ops`]: differentiable operations, each with a hand-derived backward pass
+//! - [`layers`]: RMSNorm, attention, the router, experts and the KV cache
+//! - [`model`]: the whole Transformer
+//!
+//! **Numbers**
+//! - [`kernels`]: loops over slices, in plain Rust and in SIMD
+//! - [`mxfp4`]: the four-bit format
+//! - [`stored`]: weights that stay in their file
+//! - [`profile`]: the time, the arithmetic and the memory traffic of each op
+//!
+//! **Text and training**
+//! - [`tokenizer`]: byte-pair encoding, and o200k_harmony
+//! - [`data`]: stories with a known entropy, corpora, windows and batches
+//! - [`train`]: AdamW, the training loop, and run directories
+//! - [`config`]: the numbers that define a model, and presets
+//! - [`checkpoint`]: model directories of Hugging Face and OpenAI
+//! - [`files`]: files that are never half written
+//!
+//! **Generation and conversation**
+//! - [`generate`]: sampling, and the generation loop
+//! - [`schema`]: which tokens a JSON Schema allows
+//! - [`harmony`]: the prompt format of gpt-oss
+//! - [`chat`]: conversations with reasoning effort
+//! - [`tasks`]: arithmetic and stories
+//! - `tools`: Python in a sandbox, a browser, patches (feature `tools`)
+//! - `cli`: the command line (feature `cli`)
+//!
+//! [`error`] has the error type of the crate.
+//!
+//! # From `ossia train` to a saved step
+//!
+//! 1. `cli` parses the arguments into [`RunSettings`](train::RunSettings).
+//! 2. [`Session::start`](train::Session::start) reads or tells the stories, trains a [`Tokenizer`](tokenizer::Tokenizer), and
+//!    cuts the token ids into [`Windows`](data::Windows): the [`Material`](train::Material).
+//! 3. It creates the [`RunDirectory`](train::RunDirectory) and a [`Transformer`](model::Transformer), whose layers take their
+//!    parameters from a [`Scope`](parameter::Scope) of random numbers.
+//! 4. [`Trainer::step`](train::Trainer::step) draws a batch, runs [`Transformer::forward`](model::Transformer::forward) and
+//!    [`Transformer::loss`](model::Transformer::loss); every op on the way records a node.
+//! 5. [`Tensor::backward`](tensor::Tensor::backward) visits the nodes in reverse order and returns
+//!    [`Gradients`](tensor::Gradients).
+//! 6. [`AdamW::step`](train::AdamW::step) clips them and updates every trainable [`Parameter`](parameter::Parameter).
+//! 7. [`Trainer::run`](train::Trainer::run) logs [`Metrics`](train::Metrics), and now and then calls
+//!    [`evaluate`](train::evaluate()) on text that the model has not seen.
+//! 8. A [`Monitor`](train::Monitor) displays the progress; the [`Recorder`](train::Recorder) writes the metrics and samples.
+//! 9. [`RunDirectory::save`](train::RunDirectory::save) writes the parameters and moments to `state.safetensors`, atomically.
+//! 10. [`checkpoint::save`] writes the model for everyone else, and the run continues, or is resumed later, bit for bit.
+//!
+//! # Conventions
+//!
+//! Letters have the same meaning everywhere: `B` batch, `T` tokens, `V` vocabulary, `H` hidden size, `N` query heads, `K`
+//! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size, `L` layers, `W`
+//! window. The gradient with respect to `x` is named `dx`.
+//!
+//! The modules are declared in the order in which the book first quotes them, which is a good order to read them in. They do
+//! not depend on each other in this order: the table in `tests/architecture.rs` says which module may import which, and a test
+//! makes sure that there is no cycle.
 #![warn(missing_docs)]
 
-// What can go wrong.
+pub use ndarray;
+
 pub mod error;
-// A value that remembers, and operations with their derivatives.
 pub mod tensor;
 pub mod ops;
-// Text to tokens.
 pub mod tokenizer;
-// Parameters, the loops of numbers below them, and the model that they make.
 pub mod layers;
 pub mod kernels;
 pub mod parameter;
 pub mod model;
 pub mod config;
-// How it learns, from what, and files that are never half written.
 pub mod train;
 pub mod data;
 pub mod files;
-// How it tells.
 pub mod generate;
-// Weights of four bits, where the time goes, weights that stay in their file, and OpenAI's.
 pub mod mxfp4;
 pub mod profile;
 pub mod stored;
 pub mod checkpoint;
-// How one talks to it.
 pub mod harmony;
 pub mod chat;
 pub mod tasks;

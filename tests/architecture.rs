@@ -119,6 +119,32 @@ fn architecture_modules_import_only_what_stands_below_them() {
 }
 
 #[test]
+fn architecture_modules_have_no_cycle() {
+    let mut left: BTreeMap<&str, Vec<&str>> =
+        MAY_IMPORT.into_iter().map(|(module, may)| (module, may.split_whitespace().collect())).collect();
+    // Takes out the modules that import nothing that is left, again and again.
+    while !left.is_empty() {
+        let names: Vec<&str> = left.keys().copied().collect();
+        let is_free = |may: &[&str]| may.iter().all(|import| *import == "*" || !names.contains(import));
+        let free: Vec<&str> = left.iter().filter(|(_, may)| is_free(may)).map(|(module, _)| *module).collect();
+        assert!(!free.is_empty(), "a cycle among {names:?}");
+        free.iter().for_each(|module| _ = left.remove(module));
+    }
+}
+
+/// The size of the core that lib.rs claims, within a tenth.
+#[test]
+fn architecture_core_is_as_small_as_lib_says() {
+    let core = ["tensor", "parameter", "ops", "layers", "model"];
+    let files = sources(&root().join("src")).into_iter().filter(|path| core.contains(&module_of(path).as_str()));
+    let lines: usize = files.map(|path| fs::read_to_string(path).unwrap().lines().count()).sum();
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let claimed = lib.lines().find_map(|line| line.strip_suffix(" lines with their comments.")).unwrap();
+    let claimed: usize = claimed.rsplit(' ').next().unwrap().replace(',', "").parse().unwrap();
+    assert!(lines.abs_diff(claimed) <= claimed / 10, "the core has {lines} lines; lib.rs says {claimed}");
+}
+
+#[test]
 fn architecture_reading_of_imports() {
     assert_eq!(imports("use crate::ops::rope::rope;"), ["ops"]);
     assert_eq!(imports("use crate::{checkpoint, tokenizer as bpe};"), ["checkpoint", "tokenizer"]);

@@ -1,20 +1,20 @@
-//! How much a model may write.
+//! Budgets: limits of what a model may write.
 
 use crate::harmony::Effort;
 
-/// Tokens that a reply may have.
+/// The limits of a reply, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// On the channel `analysis`, in all its messages together. When it is spent, the answer begins.
+    /// The most tokens on the channel `analysis`, in all messages together. After these, the answer begins.
     pub analysis: usize,
-    /// In all. When it is spent, the reply ends where it is.
+    /// The most tokens in all. After these, the reply ends.
     pub reply: usize,
 }
 
 // ANCHOR: budget
 impl Budget {
-    /// What the effort allows. OpenAI names no numbers; these leave every level room for what gpt-oss usually writes at
-    /// it, and end a thought that turns in circles.
+    /// Returns the budget of an effort. OpenAI publishes no numbers; these leave every level room for what gpt-oss
+    /// usually writes, and end thoughts that go in circles.
     pub fn of(effort: Effort) -> Self {
         let analysis = match effort {
             Effort::Low => 1_024,
@@ -24,7 +24,7 @@ impl Budget {
         Self { analysis, reply: usize::MAX }
     }
 
-    /// The same where only `room` tokens are left: a quarter of it stays for the answer.
+    /// Returns the budget if only `room` tokens are left: a quarter of them is kept for the answer.
     pub(super) fn within(self, room: usize) -> Self {
         Self { analysis: self.analysis.min(room - room / 4), ..self }
     }

@@ -1,16 +1,16 @@
-//! `--precision` and `--dense`, of every command that runs a model.
+//! `--precision` and `--dense`, for every command that runs a model.
 
 use crate::checkpoint::Arithmetic;
 use crate::stored::Precision;
 use clap::ValueEnum;
 
-/// How products are computed; `ossia eval` measures what another choice costs.
+/// The arithmetic of a model.
 #[derive(clap::Args, Clone, Copy)]
 pub struct ArithmeticArguments {
-    /// What a layer's input becomes where its weights are MXFP4 or int8: `exact` f32, or `fast` blocks of int8
+    /// Precision of a layer's input in products with MXFP4 or int8 weights: `exact` f32, or `fast` blocks of int8
     #[arg(long, default_value = "exact", value_name = "exact|fast")]
     precision: PrecisionArgument,
-    /// What dense weights (attention, output projection) become when they are loaded: `stored` as they are, or `int8`
+    /// Format of dense weights (attention, output projection) in memory: `stored` as in the file, or `int8`
     #[arg(long, default_value = "stored", value_name = "stored|int8")]
     dense: DenseArgument,
 }
@@ -28,7 +28,7 @@ enum DenseArgument {
 }
 
 impl ArithmeticArguments {
-    /// The arithmetic that is meant.
+    /// Returns the arithmetic that the arguments select.
     pub fn arithmetic(self) -> Arithmetic {
         Arithmetic {
             precision: match self.precision {

@@ -27,40 +27,40 @@ use std::time::Instant;
 
 /// Talk to a model
 ///
-/// The answer goes to standard output; what the model thinks (dim), its calls, and how fast it went go to standard
-/// error. Ctrl-C stops a reply; /help lists what else can be said.
+/// The answer goes to standard output. Thoughts (dim), tool calls and statistics go to standard error. Ctrl-C stops a
+/// reply; /help lists the commands.
 ///
 /// Example: ossia chat runs/arithmetic --reasoning high --temperature 0
 #[derive(clap::Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Arguments {
-    /// A model directory whose tokenizer has harmony's marks
+    /// A model directory whose tokenizer has the special tokens of harmony
     model: PathBuf,
-    /// Say only this, print the answer, and leave
+    /// Send only this message, print the answer, and exit
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// Instructions, what is usually called the system prompt
+    /// Instructions for the model, usually called the system prompt
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// How long the model thinks: low, medium or high [default: medium]
+    /// The reasoning effort: low, medium or high [default: medium]
     #[arg(long, value_name = "EFFORT", value_parser = ["low", "medium", "high"])]
     reasoning: Option<String>,
-    /// So many tokens of thought, then the answer begins [default: 1024, 8192 or 65536, by effort]
+    /// The most tokens of analysis before the answer begins [default: 1024, 8192 or 65536, by effort]
     #[arg(long, value_name = "N")]
     analysis_budget: Option<usize>,
-    /// Stop a reply after so many tokens, thoughts included [default: as many as the context holds]
+    /// The most tokens of a reply, including analysis [default: as many as the context holds]
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
-    /// Do not show what the model thinks
+    /// Do not show the analysis of the model
     #[arg(long)]
     hide_analysis: bool,
-    /// A JSON Schema that every answer follows; what the model thinks stays free
+    /// A JSON Schema that every answer follows; the analysis is free
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
-    /// Today, as YYYY-MM-DD, for the model to know [default: it is not told]
+    /// The current date for the model, as YYYY-MM-DD [default: none]
     #[arg(long, value_name = "DATE")]
     date: Option<String>,
-    /// What the model may call: python, in a sandbox; browser; apply_patch, to change files below --root
+    /// A tool that the model may call: python, in a sandbox; browser; apply_patch, to change files below --root
     #[cfg(feature = "tools")]
     #[arg(long = "tool", value_name = "NAME", value_parser = ["python", "browser", "apply_patch"])]
     tools: Vec<String>,
@@ -70,10 +70,10 @@ pub struct Arguments {
     #[cfg(feature = "tools")]
     #[command(flatten)]
     browser: super::tool::BrowserArguments,
-    /// Go on with a conversation that /save wrote
+    /// Continue a conversation that /save wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = LOADED)]
     load: Option<PathBuf>,
-    /// When the context is full, forget the oldest question and go on [default: say so and wait for /drop]
+    /// Drop the oldest question when the context is full [default: say so and wait for /drop]
     #[arg(long)]
     drop_oldest: bool,
     #[command(flatten)]
@@ -82,17 +82,17 @@ pub struct Arguments {
     sampling: SamplingArguments,
 }
 
-/// What a conversation that was saved says itself.
+/// The arguments that a saved conversation determines itself.
 #[cfg(feature = "tools")]
 const LOADED: [&str; 3] = ["system", "date", "tools"];
 #[cfg(not(feature = "tools"))]
 const LOADED: [&str; 2] = ["system", "date"];
 
-/// A chat, and how it is shown.
+/// A chat and its display.
 struct Session<'m> {
     chat: Chat<'m>,
-    first: Vec<Message>,  // what /reset leaves
-    told: Option<String>, // what the instructions say of a schema and of tools, whatever else they say
+    first: Vec<Message>,                // what /reset leaves
+    fixed_instructions: Option<String>, // the instructions about a schema and tools, which /system does not replace
     show: Show,
     analysis_budget: Option<usize>,
     drop_oldest: bool,
@@ -101,7 +101,7 @@ struct Session<'m> {
     tools: crate::tools::Toolbox<'m>,
 }
 
-/// Calls of tools that one question may lead to.
+/// The most tool calls that follow one question.
 const MOST_CALLS: usize = 32;
 
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -112,10 +112,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
     #[cfg(feature = "tools")]
     let (tools, first) = tools::toolbox(&arguments, first, &tokenizer, model.config.context)?;
     let written = commands::instructions(&first).unwrap_or_default();
-    let told =
-        written.strip_prefix(arguments.system.as_deref().unwrap_or_default()).map(|told| told.trim_start().into());
+    let own = arguments.system.as_deref().unwrap_or_default();
+    let fixed = written.strip_prefix(own).map(|fixed| fixed.trim_start().to_string());
     let mut session = Session {
-        told: told.filter(|told: &String| !told.is_empty()),
+        fixed_instructions: fixed.filter(|fixed| !fixed.is_empty()),
         chat: Chat::new(&model, harmony, sampling, first.clone())?,
         first,
         show: Show::new(!arguments.hide_analysis),
@@ -142,7 +142,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// What stands before the first question.
+/// Returns the messages before the first question.
 fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
     let own = system_of(&arguments.model)?;
     let is_own = own.is_some();
@@ -152,7 +152,7 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
     }
     system.conversation_start_date = arguments.date.clone().or(system.conversation_start_date);
     let mut messages = vec![Message::new(Role::System, system)];
-    // A model with a system message of its own was never told of schemas.
+    // A model with its own system message was not trained with schemas in the prompt.
     let schema = arguments.schema.as_deref().filter(|_| !is_own).map(read_schema).transpose()?;
     let instructions = [arguments.system.clone(), schema.as_ref().map(response_format)];
     let instructions: Vec<String> = instructions.into_iter().flatten().collect();
@@ -162,7 +162,7 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
     Ok(messages)
 }
 
-/// The system message that a model was trained with, where it is not gpt-oss's own.
+/// Returns the system message that a model was trained with, if it is not the one of gpt-oss.
 fn system_of(model: &Path) -> Result<Option<SystemContent>> {
     let path = model.join(arithmetic::SYSTEM);
     if !path.exists() {
@@ -172,7 +172,7 @@ fn system_of(model: &Path) -> Result<Option<SystemContent>> {
     serde_json::from_str(&text).map(Some).map_err(|e| Error::file(&path, e.to_string()))
 }
 
-/// How gpt-oss is told of a schema: <https://cookbook.openai.com/articles/openai-harmony>, "Structured output".
+/// Returns the instructions that describe a schema to gpt-oss: <https://cookbook.openai.com/articles/openai-harmony>, "Structured output".
 fn response_format(schema: &Value) -> String {
     let name = schema["title"].as_str().unwrap_or("answer");
     format!("# Response Formats\n\n## {name}\n\n{schema}")
@@ -185,7 +185,7 @@ fn developer(instructions: &str) -> Message {
     )
 }
 
-/// A conversation from a file.
+/// Reads a conversation from a file.
 fn load(path: &Path) -> Result<Vec<Message>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
     let conversation: Conversation = serde_json::from_str(&text)
@@ -194,10 +194,10 @@ fn load(path: &Path) -> Result<Vec<Message>> {
 }
 
 impl Session<'_> {
-    /// Reads lines until there are no more.
+    /// Reads lines until the end of the input.
     fn talk(&mut self) -> Result<()> {
         let flag = self.interrupted.clone();
-        // A second Ctrl-C does not wait for the end of a long prompt.
+        // A second Ctrl-C exits at once, even during a long prefill.
         _ = ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
@@ -229,7 +229,7 @@ impl Session<'_> {
         }
     }
 
-    /// Says something to the model, or answers the tool call for which it waits, and shows what it replies.
+    /// Sends a message to the model, or the result of the tool call for which it waits, and shows the reply.
     fn say(&mut self, text: &str) -> Result<()> {
         let before = self.chat.messages.len();
         self.chat.messages.push(match self.waiting_call() {
@@ -243,12 +243,12 @@ impl Session<'_> {
         replied
     }
 
-    /// The call for which the model waits.
+    /// Returns the tool call for which the model waits.
     fn waiting_call(&self) -> Option<&Message> {
         self.chat.messages.last().filter(|last| last.role == Role::Assistant && last.recipient.is_some())
     }
 
-    /// Lets the model reply, and its tools answer, until it is done.
+    /// Lets the model reply, and its tools answer, until the turn is over.
     fn replies(&mut self) -> Result<()> {
         self.interrupted.store(false, Ordering::Relaxed);
         self.reply()?;
@@ -257,7 +257,7 @@ impl Session<'_> {
             self.show.aside_message(&answer);
             self.chat.messages.push(answer);
             self.make_room()?;
-            // Ctrl-C during a call stops what would follow it.
+            // Ctrl-C during a call interrupts the next reply.
             self.reply()?;
         }
         #[cfg(feature = "tools")]
@@ -269,7 +269,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What a tool answers to the call for which the model waits, if there is one for it.
+    /// Returns the answer of a tool to the call for which the model waits, if there is such a tool.
     #[cfg(feature = "tools")]
     fn call(&mut self) -> Option<Message> {
         let call = self.waiting_call().cloned()?;
@@ -295,7 +295,7 @@ impl Session<'_> {
         self.show.check()
     }
 
-    /// What is to be said about a reply.
+    /// Shows the statistics of a reply.
     fn after(&self, reply: &Reply, seconds: f64) {
         let Reply { prompt, kept, tokens, analysis, .. } = reply;
         for flag in &reply.flags {
@@ -314,7 +314,7 @@ impl Session<'_> {
         ));
     }
 
-    /// Sees to it that the conversation fits, with room for an answer.
+    /// Makes sure that the conversation fits, with room for an answer.
     fn make_room(&mut self) -> Result<()> {
         loop {
             let (tokens, room) = self.chat.size()?;

@@ -12,41 +12,42 @@ use std::path::PathBuf;
 
 /// Measure how well a model predicts a text
 ///
-/// Prints nats per token, perplexity, and bits per byte (comparable between tokenizers). On the built-in stories also
-/// what no model can be better than, and the share of the model's own stories that are well-formed and consistent.
-/// With --precision fast or --dense int8 it also prints how far the predictions are from the exact ones.
+/// Prints nats per token, perplexity, and bits per byte (which are comparable between tokenizers). On the built-in
+/// stories it also prints the entropy floor, which no model can beat, and the share of the model's own stories that are
+/// well-formed and consistent. With --precision fast or --dense int8 it also prints how far the predictions are from
+/// the exact ones.
 ///
 /// Example: ossia eval runs/nano --data builtin
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A model directory
     model: PathBuf,
-    /// `builtin` for stories that no run was trained on, or text files, directories, JSONL files
+    /// `builtin` for stories that no run is trained on; or text files, directories, JSONL files
     #[arg(long, num_args = 1.., required_unless_present = "task", value_name = "PATH")]
     data: Vec<PathBuf>,
-    /// Instead of a text: `arithmetic`, for a model of ossia train --task arithmetic. Held-out questions at each
-    /// reasoning effort, answers checked to the digit
+    /// Instead of a text: `arithmetic`, for a model of ossia train --task arithmetic. Asks held-out questions at each
+    /// reasoning effort and checks the answers
     #[arg(long, value_name = "NAME", value_parser = ["arithmetic"], conflicts_with = "data")]
     task: Option<String>,
-    /// With --task: how many questions of a kind a seed asks
+    /// With --task: questions of each kind per seed
     #[arg(long, default_value_t = 100, value_name = "N")]
     questions: usize,
-    /// With --task: from how many seeds questions are drawn
+    /// With --task: number of seeds
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// The field of a JSONL line that holds the text
+    /// The field of a JSONL line that has the text
     #[arg(long, default_value = "text")]
     field: String,
-    /// Windows that are computed at once
+    /// Windows per batch
     #[arg(long, default_value_t = 16, value_name = "B")]
     batch_size: usize,
-    /// Tokens in a window [default: the model's context, at most 2048]
+    /// Tokens per window [default: the model's context, at most 2048]
     #[arg(long, value_name = "T")]
     context: Option<usize>,
-    /// With built-in data: how many stories the model tells, to be checked
+    /// With built-in data: number of stories that the model tells, to be checked
     #[arg(long, default_value_t = 200, value_name = "N")]
     tell: usize,
-    /// With built-in data: show where so many of the stories that are not well-formed leave the grammar
+    /// With built-in data: number of stories for which to show where they leave the grammar
     #[arg(long, default_value_t = 3, value_name = "N")]
     departures: usize,
     #[command(flatten)]

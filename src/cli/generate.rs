@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// Continue a text
 ///
-/// The new text alone goes to standard output, as it is generated; how fast it went goes to standard error.
+/// Only the new text goes to standard output, as it is generated. Statistics go to standard error.
 ///
 /// Example: ossia generate runs/nano --prompt "Once upon a time" --temperature 0.7
 #[derive(clap::Args)]
@@ -23,19 +23,19 @@ use std::time::Instant;
 pub struct Arguments {
     /// A model directory
     model: PathBuf,
-    /// The text to continue; empty for a document of its own
+    /// The text to continue; if empty, the model starts a document
     #[arg(long, default_value = "")]
     prompt: String,
-    /// Stop after so many tokens [default: as many as the context holds]
+    /// The most new tokens [default: as many as the context holds]
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
-    /// Stop before this text; may be given several times
+    /// Stop before this text; can be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// A JSON Schema that the new text follows, whatever the model would rather write
+    /// A JSON Schema that the new text must follow
     #[arg(long, value_name = "FILE", conflicts_with = "stop")]
     schema: Option<PathBuf>,
-    /// Print what each op took, of the prompt and of the new text, to standard error
+    /// Print a profile of the ops, for the prompt and for the new text, to standard error
     #[arg(long)]
     profile: bool,
     #[command(flatten)]
@@ -44,13 +44,13 @@ pub struct Arguments {
     sampling: SamplingArguments,
 }
 
-/// How the next token is chosen; the filters apply in this order.
+/// The sampling settings; the filters apply in this order.
 #[derive(clap::Args)]
 pub struct SamplingArguments {
-    /// Make tokens that already stand in the text less likely: 1 for no change, 1.3 for much
+    /// Make tokens that the text already has less likely: 1 for no change, 1.3 for a strong one
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     repetition_penalty: f32,
-    /// How adventurous: 0 always takes the most probable token, 1 follows the model's probabilities
+    /// Temperature: 0 always takes the most probable token, 1 follows the model's probabilities
     #[arg(long, default_value_t = 0.8, value_name = "X")]
     temperature: f32,
     /// Only the K most probable tokens; 0 for all
@@ -68,10 +68,10 @@ pub struct SamplingArguments {
 }
 
 impl SamplingArguments {
-    /// The sampling that is meant.
+    /// Returns the sampling that the arguments select.
     ///
     /// # Errors
-    /// A number outside of its range.
+    /// If a number is out of its range.
     pub fn sampling(&self) -> Result<Sampling> {
         let check = |name: &str, value: f32, good: bool, expected: &str| match good && value.is_finite() {
             true => Ok(()),
@@ -155,10 +155,10 @@ pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<
     Guide::of(&schema, tokenizer, end).map_err(|e| Error::file(path, e.to_string()))
 }
 
-/// A JSON file.
+/// Reads a JSON file.
 ///
 /// # Errors
-/// What the system says, and where it is not JSON.
+/// If the file cannot be read or is not JSON.
 pub fn read_schema(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")))

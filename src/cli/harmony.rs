@@ -8,26 +8,26 @@ use crate::tokenizer::Tokenizer;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Turn conversations into tokens, and tokens into messages
+/// Convert conversations to tokens, and tokens to messages
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// A conversation as JSON → {"tokens": […], "text": "…"}
+    /// Render a conversation (JSON): prints {"tokens": […], "text": "…"}
     Render(RenderArguments),
-    /// A JSON list of ids → {"messages": […]}
+    /// Parse a JSON list of ids: prints {"messages": […]}
     Parse(ParseArguments),
 }
 
 #[derive(clap::Args)]
 pub struct RenderArguments {
-    /// {"messages": [{"role": …, "content": …}, …]}; `-` is standard input
+    /// A file with {"messages": [{"role": …, "content": …}, …]}; `-` is standard input
     file: PathBuf,
-    /// What the tokens are for: to let the assistant go on, to train on, or just the messages
+    /// The purpose of the tokens: a completion by the assistant, training, or only the messages
     #[arg(long = "for", value_enum, default_value_t = For::Completion)]
     purpose: For,
-    /// Keep what the assistant thought before its first final answer
+    /// Keep the analysis before the assistant's first final answer
     #[arg(long)]
     keep_analysis: bool,
-    /// A tokenizer.json with harmony's special tokens, or a directory that holds one [default: that of gpt-oss]
+    /// A tokenizer.json with the special tokens of harmony, or a directory that has one [default: that of gpt-oss]
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
 }
@@ -41,12 +41,12 @@ enum For {
 
 #[derive(clap::Args)]
 pub struct ParseArguments {
-    /// [200006, 1428, …]; `-` is standard input
+    /// A file with [200006, 1428, …]; `-` is standard input
     file: PathBuf,
-    /// Who speaks first, where the prompt has already begun the message
+    /// The role of the first message, if the prompt already began it
     #[arg(long, value_parser = ["system", "developer", "user", "assistant", "tool"])]
     role: Option<String>,
-    /// Make the best of what is malformed, and say so, instead of ending there
+    /// Repair malformed input and report it, instead of stopping there
     #[arg(long)]
     lenient: bool,
     /// A tokenizer.json with harmony's special tokens, or a directory that holds one [default: that of gpt-oss]

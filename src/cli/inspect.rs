@@ -7,17 +7,18 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Show what a model is made of
+/// Show the size of a model
 ///
-/// Its configuration, its parameters (all, and those that work on one token), and the memory of each part: as it is,
-/// and as it would be in bf16. A preset needs no file; it is counted as OpenAI publishes gpt-oss, experts in MXFP4.
+/// Prints the configuration, the parameters (all, and those that process one token), and the memory of each component,
+/// now and in bf16. A preset needs no file; its size is that of the format in which OpenAI publishes gpt-oss, with
+/// experts in MXFP4.
 ///
 /// Example: ossia inspect gpt-oss-20b --context 4096
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A model directory, or a preset: nano, tiny, small, children-stories, gpt-oss-20b, gpt-oss-120b
     model: PathBuf,
-    /// Show the memory of the keys and values of this many tokens [default: the model's context]
+    /// Show the memory of the KV cache for this many tokens [default: the model's context]
     #[arg(long, value_name = "T")]
     context: Option<usize>,
 }
@@ -45,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     print(&text)
 }
 
-/// The configuration and the parts of a preset, or of a model directory.
+/// Returns the configuration and the size of a preset or of a model directory.
 fn read(path: &Path) -> Result<(ModelConfig, Report)> {
     let preset = path.to_str().filter(|name| ModelConfig::PRESETS.contains(name) && !path.exists());
     if let Some(name) = preset {

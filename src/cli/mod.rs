@@ -1,9 +1,9 @@
-//! The command line: one file a command. It reads arguments and prints; the work is done elsewhere.
+//! The command line, one file per command. It parses arguments and prints; the library does the work.
 //!
-//! What a command produces goes to standard output, everything said about it to standard error. What cannot be done
-//! ends in one line and exit code 2.
+//! The result of a command goes to standard output, and everything about it to standard error. If a command fails, it
+//! prints one line and exits with code 2.
 
-/// A line on standard error. Whoever closed it wants no more lines; that must not end a run.
+/// Prints a line on standard error. If standard error is closed, the run goes on.
 macro_rules! say {
     ($($part:tt)*) => {{
         use std::io::Write as _;
@@ -35,7 +35,7 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-/// OpenAI's gpt-oss from scratch, on the CPU: train a tiny one, talk to it, look inside.
+/// OpenAI's gpt-oss from scratch, on the CPU: train a tiny model, talk to it, look inside
 ///
 /// A MODEL is a directory with config.json, model.safetensors and tokenizer.json: trained here, saved by Hugging Face's
 /// transformers, or downloaded (openai/gpt-oss-20b, or its directory original/).
@@ -44,7 +44,7 @@ use std::process::ExitCode;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Threads to use [default: all cores]. The result is the same bits with any number.
+    /// Number of threads [default: all cores]. It does not change any bit of the result
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
 }
@@ -72,7 +72,7 @@ enum Command {
     Harmony(harmony::Command),
 }
 
-/// Runs the program. The exit code is 0, or 2 if it could not do what was asked.
+/// Runs the program. The exit code is 0, or 2 if the command failed.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -80,7 +80,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has closed it, as `head` does: nothing is left to say, and nothing is wrong.
+        // The reader of the output has closed it, as `head` does. This is not an error.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             say!("error: {error}");
@@ -112,12 +112,12 @@ fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Help and version are printed whole; a mistake is one line.
+/// Prints help and version in full, and a usage error in one line.
 fn usage(error: &clap::Error) -> ExitCode {
     let whole =
         [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
     if whole.contains(&error.kind()) {
-        // Printing help can only fail if nobody is there to read it.
+        // Printing help can only fail if the output is closed.
         _ = error.print();
     } else {
         let text = error.to_string();
@@ -128,7 +128,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
-/// All of standard input.
+/// Reads all of standard input.
 fn standard_input() -> Result<String> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io("standard input", "read", e))?;
@@ -136,7 +136,7 @@ fn standard_input() -> Result<String> {
         .map_err(|e| Error::file("standard input", format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
-/// Writes to standard output at once.
+/// Writes to standard output and flushes it.
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", "write", e))

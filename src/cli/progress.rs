@@ -27,7 +27,7 @@ impl Progress {
         });
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = interrupted.clone();
-        // A second Ctrl-C does not wait. If no handler can be set, Ctrl-C ends the program as always.
+        // A second Ctrl-C exits at once. If no handler can be set, Ctrl-C ends the program as usual.
         _ = ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
@@ -36,7 +36,7 @@ impl Progress {
         Self { bar, interrupted, started: Instant::now(), first_step }
     }
 
-    /// A line above the bar.
+    /// Prints a line above the bar.
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Time left at the pace so far.
+    /// Returns the time left at the pace so far.
     fn left(&self, step: u64, steps: u64) -> String {
         let pace = self.started.elapsed().as_secs_f64() / (step - self.first_step).max(1) as f64;
         let seconds = (pace * (steps - step) as f64).round() as u64;

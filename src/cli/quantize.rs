@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 /// Write a model with experts in MXFP4 and the rest in bf16, as OpenAI publishes gpt-oss
 ///
-/// Experts then take 4.25 bits a number. What is in MXFP4 already stays as it is: quantizing twice changes no byte.
-/// --to bf16 goes the other way. The result is a directory in Hugging Face's layout, whatever the layout of MODEL;
-/// with --layout openai, one that gpt_oss.torch reads (where experts are in MXFP4), whose config.json does not say which
-/// tokens end a text.
+/// Experts then take 4.25 bits per number. Weights that are already in MXFP4 do not change: quantizing twice changes no
+/// byte. --to bf16 converts everything to bf16. The result is a directory in Hugging Face's layout, whatever the layout
+/// of MODEL; with --layout openai, one that gpt_oss.torch reads (if experts are in MXFP4), whose config.json does not
+/// name the tokens that end a text.
 ///
 /// Example: ossia quantize runs/nano runs/nano-mxfp4
 #[derive(clap::Args)]
@@ -19,13 +19,13 @@ pub struct Arguments {
     model: PathBuf,
     /// The directory to write; it must be empty or not exist
     out: PathBuf,
-    /// What experts become: mxfp4, or bf16 like the rest
+    /// Format of the experts: mxfp4, or bf16 like the rest
     #[arg(long, default_value = "mxfp4", value_name = "FORM", value_parser = ["mxfp4", "bf16"])]
     to: String,
-    /// Whose names and shapes tensors get: huggingface, or openai as in the directory original/ of a download
+    /// Names and shapes of the tensors: huggingface, or openai as in the directory original/ of a download
     #[arg(long, default_value = "huggingface", value_name = "LAYOUT", value_parser = ["huggingface", "openai"])]
     layout: String,
-    /// Split the weights into files of at most so many bytes, as 5GB or 500MB [default: one file]
+    /// The most bytes per file, such as 5GB or 500MB [default: one file]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_shard_size: Option<u64>,
 }

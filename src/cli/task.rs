@@ -10,7 +10,7 @@ use crate::tokenizer::Tokenizer;
 /// Prints how well held-out questions are answered at each effort, and after how much analysis.
 ///
 /// # Errors
-/// If the model was not made for the task.
+/// If the model was not trained for the task.
 pub fn evaluate(model: &Transformer, tokenizer: &Tokenizer, questions: usize, seeds: u64) -> Result<()> {
     print(&format!("{questions} held-out questions of each kind from each of {seeds} seeds\n\n"))?;
     print("                       right answers, all seeds (lowest–highest)          tokens of analysis\n")?;

@@ -10,14 +10,14 @@ use crate::train::material::{STORIES, is_builtin};
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Train a byte-level BPE, or use one
+/// Train or use a byte-level BPE tokenizer
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Learn a vocabulary from texts and write tokenizer.json and tokenizer_config.json
+    /// Train a tokenizer on texts and write tokenizer.json and tokenizer_config.json
     Train(TrainArguments),
-    /// Turn a text (from --text, or standard input) into ids, on one line
+    /// Encode a text (from --text, or standard input) as ids, on one line
     Encode(EncodeArguments),
-    /// Turn ids (arguments, or standard input) into a text
+    /// Decode ids (arguments, or standard input) to a text
     Decode(DecodeArguments),
 }
 
@@ -26,10 +26,10 @@ pub struct TrainArguments {
     /// `builtin`, or text files, directories, JSONL files
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
-    /// The field of a JSONL line that holds the text
+    /// The field of a JSONL line that has the text
     #[arg(long, default_value = "text")]
     field: String,
-    /// Entries: 256 bytes, the merges, and the token that ends a document
+    /// Size of the vocabulary: 256 bytes, the merges, and the token that ends a document
     #[arg(long, default_value_t = 4_096, value_name = "V")]
     vocab_size: usize,
     /// The directory to write to
@@ -39,7 +39,7 @@ pub struct TrainArguments {
 
 #[derive(clap::Args)]
 pub struct EncodeArguments {
-    /// A tokenizer.json, or a directory that holds one
+    /// A tokenizer.json, or a directory that has one
     tokenizer: PathBuf,
     /// The text [default: standard input]
     #[arg(long)]
@@ -53,7 +53,7 @@ pub struct EncodeArguments {
 pub struct DecodeArguments {
     /// A tokenizer.json, or a directory that holds one
     tokenizer: PathBuf,
-    /// The ids, with commas or spaces between them [default: standard input]
+    /// The ids, separated by commas or spaces [default: standard input]
     ids: Vec<String>,
 }
 

@@ -10,15 +10,15 @@ use crate::tools::python::{Python, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Call a tool by hand, as a model's call runs
+/// Run a tool by hand, as a model's call runs it
 #[derive(clap::Subcommand)]
 #[command(rename_all = "snake_case")]
 pub enum Command {
-    /// Run the program on standard input in a sandbox, and print what the model would be told
+    /// Run the program on standard input in a sandbox, and print the answer that a model would get
     Python(PythonArguments),
-    /// Search and read pages: a call a line, such as `search {"query": "fox"}` or `open {"id": 0}`
+    /// Search and read pages: one call per line, such as `search {"query": "fox"}` or `open {"id": 0}`
     Browser(BrowserArguments),
-    /// Apply the patch on standard input to the files of a directory, whole or not at all
+    /// Apply the patch on standard input to the files of a directory, completely or not at all
     ApplyPatch {
         /// The directory; nothing outside of it is read or changed
         #[arg(long, value_name = "DIR")]
@@ -26,22 +26,22 @@ pub enum Command {
     },
 }
 
-/// Where Python runs, and how far.
+/// The confinement of Python.
 #[derive(clap::Args, Clone)]
 pub struct PythonArguments {
-    /// The directory in which it may read and write [default: one of its own, removed in the end]
+    /// The directory in which Python may read and write [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Seconds that a program may take
+    /// The most seconds that a program may take
     #[arg(long, default_value_t = 120, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     tool_timeout: u64,
-    /// Run Python with all your rights. A model can then do whatever you can
+    /// Run Python without a sandbox, with all your rights. A model can then do whatever you can
     #[arg(long)]
     dangerously_unsandboxed: bool,
 }
 
 impl PythonArguments {
-    /// A session.
+    /// Starts a session.
     ///
     /// # Errors
     /// If there is no interpreter, or no sandbox.
@@ -70,7 +70,7 @@ pub fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Becomes the program of a confinement, which is told as JSON.
+/// Becomes the program of a confinement, which is given as JSON.
 #[cfg(target_os = "linux")]
 pub fn enter_sandbox(confinement: &str) -> Result<()> {
     let told: crate::tools::sandbox::Confinement =

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 /// Write every intermediate tensor of one pass to a safetensors file
 ///
-/// Names: embed; layers.{i}.attention, .router_logits, .moe, .output; norm; logits; loss; and with --gradients
-/// grad.NAME for every parameter of the Hugging Face checkpoint that is f32 or bf16. Numbers are f32, rows are tokens.
+/// The names are embed; layers.{i}.attention, .router_logits, .moe, .output; norm; logits; loss; and with --gradients
+/// grad.NAME for every parameter of the Hugging Face checkpoint in f32 or bf16. Numbers are f32, rows are tokens.
 ///
 /// Example: ossia trace runs/nano --tokens 5,17,3 --out trace.safetensors
 #[derive(clap::Args)]
@@ -24,15 +24,15 @@ pub struct Arguments {
     /// The file to write
     #[arg(long, value_name = "FILE", required_unless_present = "compare")]
     out: Option<PathBuf>,
-    /// Also the gradient of the loss with respect to every parameter
+    /// Also write the gradient of the loss with respect to every parameter
     #[arg(long)]
     gradients: bool,
     #[command(flatten)]
     arithmetic: ArithmeticArguments,
-    /// Compare with another trace: name the first tensor that differs, and exit with code 2 if one does
+    /// Compare with another trace: print the first tensor that differs, and exit with code 2 if one does
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-    /// How far two numbers may be apart, relative to the largest of their tensor
+    /// The largest difference of two numbers, relative to the largest number of their tensor
     #[arg(long, default_value_t = 1e-4, value_name = "X", requires = "compare")]
     tolerance: f32,
 }

@@ -17,9 +17,9 @@ use std::path::PathBuf;
 
 /// Train a model
 ///
-/// Without arguments: the preset nano on built-in stories, about four minutes on two cores. The run directory is
-/// itself a MODEL; it also holds metrics.jsonl, loss.svg, samples.txt, best/ (the model with the lowest validation
-/// loss), and all that --resume needs to go on bit for bit. Ctrl-C saves and leaves.
+/// Without arguments it trains the preset nano on built-in stories, which takes about four minutes on two cores. The
+/// run directory is itself a MODEL. It also has metrics.jsonl, loss.svg, samples.txt, best/ (the model with the lowest
+/// validation loss), and everything that --resume needs to continue with bit-identical results. Ctrl-C saves and exits.
 ///
 /// Example: ossia train --preset tiny --data stories.jsonl --out runs/mine
 #[derive(clap::Args, Default)]
@@ -28,54 +28,54 @@ pub struct Arguments {
     /// The architecture: nano, tiny, small, children-stories [default: nano]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
-    /// An architecture of your own: a config.json
+    /// An architecture from a config.json
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Instead of text: conversations in which a model learns to reason. `arithmetic`: sums, worked out as the reasoning
-    /// effort asks, and Python for products; see ossia eval --task
+    /// Train on conversations instead of text. `arithmetic`: sums, worked out as the reasoning effort asks, and Python
+    /// for products; see ossia eval --task
     #[arg(long, value_name = "NAME", value_parser = ["arithmetic"],
           conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
     task: Option<String>,
     /// `builtin`, or text files, directories, JSONL files [default: builtin]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     data: Vec<PathBuf>,
-    /// Text to measure on [default: a part of --data that is put aside]
+    /// Text for evaluation [default: a part of --data that is set aside]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     eval_data: Vec<PathBuf>,
-    /// The field of a JSONL line that holds the text [default: text]
+    /// The field of a JSONL line that has the text [default: text]
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
-    /// The share of documents put aside where there is no --eval-data [default: 0.02]
+    /// The share of documents that are set aside if there is no --eval-data [default: 0.02]
     #[arg(long, value_name = "X")]
     validation_fraction: Option<f64>,
-    /// How many built-in stories there are [default: 20000]
+    /// Number of built-in stories [default: 20000]
     #[arg(long, value_name = "N")]
     stories: Option<usize>,
-    /// A tokenizer.json [default: learn one from the training text]
+    /// A tokenizer.json [default: train one on the training text]
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
-    /// Optimizer steps [default: by preset, 1000 for nano; 2500 with --task]
+    /// Number of optimizer steps [default: by preset, 1000 for nano; 2500 with --task]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Windows in a batch [default: by preset, 8 for nano; 16 with --task]
+    /// Windows per micro-batch [default: by preset, 8 for nano; 16 with --task]
     #[arg(long, value_name = "B")]
     batch_size: Option<usize>,
-    /// Tokens in a window [default: the preset's context, at most 512]
+    /// Tokens per window [default: the preset's context, at most 512]
     #[arg(long, value_name = "T")]
     context: Option<usize>,
-    /// Batches whose gradients make one step [default: 1]
+    /// Micro-batches per step, for gradient accumulation [default: 1]
     #[arg(long, value_name = "N")]
     accumulate: Option<usize>,
     /// The highest learning rate [default: by preset, 0.002 for nano]
     #[arg(long, value_name = "X")]
     learning_rate: Option<f64>,
-    /// Steps until it is reached [default: a twentieth of the steps]
+    /// Warm-up steps until the highest learning rate [default: a twentieth of the steps]
     #[arg(long, value_name = "N")]
     warmup: Option<u64>,
-    /// What follows: cosine (down to a tenth) or constant [default: cosine]
+    /// The schedule after the warm-up: cosine (down to a tenth) or constant [default: cosine]
     #[arg(long, value_name = "NAME", value_parser = ["cosine", "constant"])]
     schedule: Option<String>,
-    /// Share of the learning rate that matrices lose each step [default: 0.1]
+    /// AdamW's weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.1]
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
     /// AdamW's β₁ [default: 0.9]
@@ -84,10 +84,10 @@ pub struct Arguments {
     /// AdamW's β₂ [default: 0.95]
     #[arg(long, value_name = "X")]
     beta2: Option<f64>,
-    /// Longest gradient; a longer one is scaled down [default: 1]
+    /// The largest norm of the gradient; a longer gradient is scaled down [default: 1]
     #[arg(long, value_name = "X")]
     clip: Option<f64>,
-    /// Weight of the load-balancing loss; 0 for none [default: 0.01]
+    /// Coefficient of the load-balancing loss; 0 for none [default: 0.01]
     #[arg(long, value_name = "X")]
     balance: Option<f32>,
     /// The same seed gives the same run [default: 0]
@@ -96,7 +96,7 @@ pub struct Arguments {
     /// Log every N steps [default: 10]
     #[arg(long, value_name = "N")]
     log_every: Option<u64>,
-    /// Measure and show a sample every N steps [default: a fifth of the steps]
+    /// Evaluate and show a sample every N steps [default: a fifth of the steps]
     #[arg(long, value_name = "N")]
     eval_every: Option<u64>,
     /// Save every N steps [default: a fifth of the steps]
@@ -105,14 +105,14 @@ pub struct Arguments {
     /// The run directory [default: a new one in runs/, named after the preset]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out as if it had never stopped. Its settings hold; only --steps may be raised
+    /// Continue the run in --out with its own settings, with bit-identical results; only --steps may be raised
     #[arg(long, requires = "out")]
     resume: bool,
-    /// Keep only the input of each block for the way back and compute the rest again: less memory, more time, the same
-    /// run bit for bit
+    /// Gradient checkpointing: keep only the input of each block and recompute the rest in the backward pass. Less
+    /// memory, more time, bit-identical results
     #[arg(long)]
     checkpoint_activations: bool,
-    /// Print what each op took, to standard error, when the run ends
+    /// Print a profile of the ops to standard error when the run ends
     #[arg(long)]
     profile: bool,
 }
@@ -139,7 +139,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     conclude(&session)
 }
 
-/// A new run.
+/// Starts a new run.
 fn start(arguments: &Arguments) -> Result<Session> {
     let mut config = match &arguments.config {
         Some(path) => ModelConfig::load(path)?,
@@ -159,7 +159,7 @@ fn start(arguments: &Arguments) -> Result<Session> {
     Session::start(config, settings, tokenizer, directory)
 }
 
-/// A run that stopped.
+/// Resumes a run.
 fn resume(arguments: &Arguments) -> Result<Session> {
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_default());
     if directory.has_state() {
@@ -168,7 +168,8 @@ fn resume(arguments: &Arguments) -> Result<Session> {
     Session::resume(directory, arguments.steps)
 }
 
-/// `runs/nano`, or `runs/nano-2` if that is taken, and so on; a task gives its own name.
+/// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on; with a task, its name instead of that of the
+/// preset.
 fn free_directory(settings: &RunSettings) -> PathBuf {
     let preset = settings.task.as_ref().unwrap_or(&settings.preset);
     let named = |n: u32| PathBuf::from("runs").join(if n == 1 { preset.clone() } else { format!("{preset}-{n}") });

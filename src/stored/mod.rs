@@ -1,4 +1,4 @@
-//! Weights as they lie in a file.       Book: mxfp4.md
+//! Stored weights: matrices that stay in their file.       Book: mxfp4.md
 //!
 //! A checkpoint of 13 GB is mapped instead of read: the operating system loads the pages that are touched when they are
 //! touched. A [`StoredWeight`] is a matrix, or a stack of matrices, in such a file, in f32, bf16 or MXFP4; or in

@@ -1,4 +1,4 @@
-//! What can be said to the chat itself.
+//! The commands of a chat, which begin with `/`.
 
 use super::{Session, developer, load};
 use crate::cli::print;
@@ -7,7 +7,7 @@ use crate::files::write_atomically;
 use crate::harmony::{Content, Conversation, Effort, Message, Role};
 use std::path::Path;
 
-/// What follows a command.
+/// The next step after a command.
 pub enum Next {
     Talk,
     Leave,
@@ -25,16 +25,16 @@ const HELP: &str = "\
 Ctrl-C stops a reply. What follows a call of the model that nobody answers is the answer to it.
 ";
 
-/// An effort by its name.
+/// Returns an effort by its name.
 pub fn effort(name: &str) -> Option<Effort> {
     Effort::ALL.into_iter().find(|effort| effort.name() == name)
 }
 
 impl Session<'_> {
-    /// Does what a line that begins with `/` says.
+    /// Runs a line that begins with `/`.
     ///
     /// # Errors
-    /// If it is no command, or cannot be done; the conversation is then what it was.
+    /// If it is not a command, or fails; the conversation does not change then.
     pub fn command(&mut self, line: &str) -> Result<Next> {
         let (command, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let argument = argument.trim();
@@ -53,7 +53,7 @@ impl Session<'_> {
                 self.show.note(&instructions(&self.chat.messages).unwrap_or_else(|| "no instructions".into()));
             }
             ("/system", text) => {
-                let all: Vec<&str> = [text].into_iter().chain(self.told.as_deref()).collect();
+                let all: Vec<&str> = [text].into_iter().chain(self.fixed_instructions.as_deref()).collect();
                 set_instructions(&mut self.first, &all.join("\n\n"));
                 set_instructions(&mut self.chat.messages, &all.join("\n\n"));
                 self.show.note("instructions changed");
@@ -91,7 +91,7 @@ impl Session<'_> {
         Ok(Next::Talk)
     }
 
-    /// Writes the conversation. An older one may be replaced, another file not.
+    /// Writes the conversation to a file. It may replace an older conversation, but no other file.
     fn save(&self, path: &Path) -> Result<()> {
         if path.exists() && load(path).is_err() {
             return Err(Error::file(path, "is there already, and is not a conversation"));
@@ -102,7 +102,7 @@ impl Session<'_> {
     }
 }
 
-/// What the developer message says.
+/// Returns the instructions of the developer message.
 pub fn instructions(messages: &[Message]) -> Option<String> {
     messages.iter().flat_map(|message| &message.content).find_map(|content| match content {
         Content::DeveloperContent(developer) => developer.instructions.clone(),
@@ -110,7 +110,7 @@ pub fn instructions(messages: &[Message]) -> Option<String> {
     })
 }
 
-/// Puts instructions in the place of the old ones, or behind the system message.
+/// Replaces the instructions, or adds them after the system message.
 fn set_instructions(messages: &mut Vec<Message>, text: &str) {
     for content in messages.iter_mut().flat_map(|message| &mut message.content) {
         if let Content::DeveloperContent(developer) = content {
@@ -122,7 +122,7 @@ fn set_instructions(messages: &mut Vec<Message>, text: &str) {
     messages.insert(at, developer(text));
 }
 
-/// What the messages offer to call.
+/// Returns the names of the tools that the messages offer.
 fn tools(messages: &[Message]) -> String {
     let offered = messages.iter().flat_map(|message| &message.content).flat_map(|content| match content {
         Content::SystemContent(content) => content.tools.iter().flatten().collect(),

@@ -1,4 +1,4 @@
-//! A reply on the screen.
+//! The display of a reply.
 
 use crate::chat::Event;
 use crate::cli::print;
@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Shows answers on standard output, and all else on standard error.
+/// Shows answers on standard output, and everything else on standard error.
 pub struct Show {
     analysis: bool,
     dims: bool,
@@ -18,7 +18,7 @@ pub struct Show {
     failed: Option<Error>,
 }
 
-/// Where the text of the message goes that is being written.
+/// The stream to which the text of the current message goes.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     Nowhere,
@@ -27,14 +27,14 @@ enum Place {
 }
 
 impl Show {
-    /// With or without what the model thinks.
+    /// Creates a display, with or without the analysis of the model.
     pub fn new(analysis: bool) -> Self {
         let dims = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let to_terminal = io::stdout().is_terminal();
         Self { analysis, dims, to_terminal, place: Place::Nowhere, failed: None }
     }
 
-    /// Shows what happens.
+    /// Shows an event.
     pub fn event(&mut self, event: Event) {
         match event {
             Event::Begin(header) => self.begin(header),
@@ -74,7 +74,7 @@ impl Show {
         }
     }
 
-    /// Ends the message that is being written.
+    /// Ends the current message.
     pub fn end(&mut self) {
         match self.place {
             Place::Nowhere => {}
@@ -84,14 +84,14 @@ impl Show {
         self.place = Place::Nowhere;
     }
 
-    /// What a tool says, whole.
+    /// Shows the answer of a tool.
     pub fn aside_message(&self, message: &Message) {
         self.note(&format!("{} says:", printable(message.name.as_deref().unwrap_or("the tool"))));
         let text = printable(message.text().trim_end());
         self.aside(&if self.dims { format!("{DIM}{text}{PLAIN}\n") } else { format!("{text}\n") });
     }
 
-    /// A line about what happens.
+    /// Shows a note on a line of its own.
     pub fn note(&self, line: &str) {
         match self.dims {
             true => say!("{DIM}[{line}]{PLAIN}"),
@@ -99,28 +99,28 @@ impl Show {
         }
     }
 
-    /// Whoever closed standard error wants no more of this; the chat goes on.
+    /// If standard error is closed, the chat goes on.
     fn aside(&self, text: &str) {
         let mut out = io::stderr().lock();
         _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Whether the answer can no longer be written.
+    /// Returns whether the answer can no longer be written.
     pub fn is_closed(&self) -> bool {
         self.failed.is_some()
     }
 
-    /// What kept the answer from being written.
+    /// Returns the error that kept the answer from being written.
     ///
     /// # Errors
-    /// If something did.
+    /// If there was one.
     pub fn check(&mut self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
 }
 
-/// A model can write anything, also what would make a terminal do things: of the control characters only line ends and
-/// tabs are let through.
+/// Removes control characters except line ends and tabs, because a model can also write sequences that a terminal would
+/// obey.
 pub fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c };
     text.chars().map(shown).collect()

@@ -11,7 +11,7 @@ use crate::tools::browser::Citation;
 use std::collections::BTreeMap;
 
 impl super::Session<'_> {
-    /// Says where the pages stand that an answer cites.
+    /// Shows the addresses of the pages that an answer cites.
     pub fn show_citations(&self) {
         let answer = self.chat.messages.last().filter(|last| last.role == Role::Assistant && last.recipient.is_none());
         let (Some(answer), Some(browser)) = (answer, &self.tools.browser) else { return };
@@ -21,10 +21,10 @@ impl super::Session<'_> {
     }
 }
 
-/// The tools that were asked for, and the first messages with what the model is told of them.
+/// Returns the requested tools, and the first messages with their descriptions.
 ///
 /// # Errors
-/// If one cannot be had.
+/// If a tool is not available.
 pub fn toolbox<'t>(
     arguments: &Arguments,
     mut messages: Vec<Message>,
@@ -47,16 +47,16 @@ pub fn toolbox<'t>(
             root.ok_or_else(|| Error::argument("--tool apply_patch needs --root DIR, whose files it may change"))?;
         tools.workspace = Some(Workspace::open(root)?);
     }
-    // As the model was told of them in its training, where it says so.
+    // The tools are described as in the training of the model, if its system message has a description.
     let known = system_of(&arguments.model)?.and_then(|system| system.tools).unwrap_or_default();
     for content in messages.iter_mut().flat_map(|message| &mut message.content) {
         if let Content::SystemContent(system) = content {
-            let told = tools.namespaces().into_iter().map(|namespace| {
+            let namespaces = tools.namespaces().into_iter().map(|namespace| {
                 let name = namespace.name.clone();
                 let namespace = known.get(&name).cloned().unwrap_or(namespace);
                 (name, namespace)
             });
-            system.tools = Some(told.collect::<BTreeMap<_, _>>()).filter(|tools| !tools.is_empty());
+            system.tools = Some(namespaces.collect::<BTreeMap<_, _>>()).filter(|tools| !tools.is_empty());
         }
     }
     if let Some((instructions, functions)) = tools.functions() {

@@ -10,7 +10,7 @@ use crate::tools::browser::index::Index;
 use crate::tools::browser::{Browser, Search, Sources};
 use std::path::PathBuf;
 
-/// What can be searched, and what opened.
+/// The sources of the browser.
 #[derive(clap::Args, Clone)]
 pub struct BrowserArguments {
     /// Search and open the .txt, .md, .html and .jsonl files of a directory
@@ -19,22 +19,22 @@ pub struct BrowserArguments {
     /// Open pages of the web; addresses of this machine and of its network are refused
     #[arg(long)]
     web: bool,
-    /// Search the web with a service that answers in JSON: its URL, with {query} and {count}; opens pages too
+    /// Search the web with a service that answers in JSON: its URL, with {query} and {count}; also opens pages
     #[arg(long, value_name = "URL", conflicts_with = "documents")]
     search_url: Option<String>,
-    /// A header for that service; {key} stands for the environment variable OSSIA_SEARCH_KEY
+    /// A header for that service; {key} is replaced by the environment variable OSSIA_SEARCH_KEY
     #[arg(long = "search-header", value_name = "NAME: VALUE", requires = "search_url")]
     search_headers: Vec<String>,
-    /// POST this to the service: JSON with {query}, which brings its quotation marks, and {count}
+    /// POST this JSON to the service; {query} is replaced by a JSON string, and {count} by a number
     #[arg(long, value_name = "JSON", requires = "search_url")]
     search_body: Option<String>,
 }
 
 impl BrowserArguments {
-    /// A browser with nothing open; says how many documents there are.
+    /// Creates a browser with no page open, and says how many documents there are.
     ///
     /// # Errors
-    /// If there is nothing to browse, or it cannot be had.
+    /// If there is no source, or it is not available.
     pub fn start<'t>(&self, tokenizer: &'t Tokenizer) -> Result<Browser<'t>> {
         let documents = self.documents.as_deref().map(Index::read).transpose()?;
         if let Some(index) = &documents {
@@ -59,7 +59,7 @@ impl BrowserArguments {
         Ok(Browser::new(search, Box::new(Sources { documents, web }), tokenizer))
     }
 
-    /// Answers the calls on standard input.
+    /// Runs the calls on standard input.
     ///
     /// # Errors
     /// If there is no browser.

@@ -7,10 +7,10 @@ use crate::train::adamw::Hyperparameters;
 use crate::train::{RunSettings, Schedule, Settings};
 use std::path::PathBuf;
 
-/// A resumed run keeps its settings; saying otherwise is a mistake that would be silent.
+/// Refuses arguments that a resumed run would silently ignore, because it keeps its settings.
 ///
 /// # Errors
-/// Names the argument.
+/// The name of the first such argument.
 pub fn refuse_changes(a: &Arguments) -> Result<()> {
     let given = [
         ("--preset", a.preset.is_some()),
