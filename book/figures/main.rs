@@ -1,6 +1,6 @@
 //! Draws the figures of the book, each from numbers that the engine computes here (`speed` from measured ones).
 //!
-//! cargo run --release --example figures [-- DIR [NAME…]]    (DIR: where to, else book/src/pictures; NAME: these)
+//! cargo run --example figures [-- DIR [NAME…]]    (DIR: where to, else book/src/pictures; NAME: these)
 //!
 //! A figure is a function that gets a [`Paper`] and the [`Storyteller`], a model that is trained in about a minute if a
 //! figure asks for it.
