@@ -1,45 +1,45 @@
-//! What stands between `<|start|>` and `<|message|>`.
+//! Parses the header of a message, which is between `<|start|>` and `<|message|>`.
 
 use super::message::Role;
 use super::{CHANNEL, CONSTRAIN};
 
-/// A header, taken apart.
+/// The parts of a message's header.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
-    /// Who speaks.
+    /// The author of the message.
     pub role: Role,
-    /// Of a tool, its name.
+    /// The name of the tool, if the author is a tool.
     pub name: Option<String>,
     /// The channel.
     pub channel: Option<String>,
-    /// Whom it is for.
+    /// The recipient, if the message is not for everyone.
     pub recipient: Option<String>,
-    /// How the content is to be read.
+    /// The format of the content, such as `<|constrain|>json`.
     pub content_type: Option<String>,
 }
 
-/// A header as far as it could be understood.
-pub(super) struct Understood {
+/// A parsed header, with everything that could not be parsed.
+pub(super) struct ParsedHeader {
     pub header: Header,
-    /// Words that belong to no part of it.
-    pub rest: String,
-    /// What was wrong, each in a few words.
-    pub wrong: Vec<String>,
+    /// The words that belong to no part of the header.
+    pub leftover: String,
+    /// Descriptions of the mistakes in the header.
+    pub problems: Vec<String>,
 }
 
-/// Whether the words behind the role are to be a recipient and a content type, or text that should have been content.
+/// The meaning of the words after the role: a recipient and a content type, or text that should have been content.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Words {
+pub(super) enum WordsAfterRole {
     Header,
     Content,
 }
 
 // ANCHOR: header
-/// Takes a header apart: `ROLE to=RECIPIENT<|channel|>CHANNEL TYPE`. `role` is known where the prompt has begun the
-/// message; then the text may repeat it, or not. The recipient may also stand behind the channel, and without `to=`.
-pub(super) fn understand(text: &str, role: Option<Role>, words: Words) -> Understood {
-    let mut wrong = Vec::new();
-    let (text, channel) = take_channel(text, &mut wrong);
+/// Parses a header: `ROLE to=RECIPIENT<|channel|>CHANNEL TYPE`. If the prompt has already begun the message, `role` is
+/// known, and the text may or may not repeat it. The recipient may also be after the channel, and without `to=`.
+pub(super) fn parse_header(text: &str, role: Option<Role>, words: WordsAfterRole) -> ParsedHeader {
+    let mut problems = Vec::new();
+    let (text, channel) = take_channel(text, &mut problems);
     // "to=python<|constrain|>json" is two words.
     let text = text.trim().replace(CONSTRAIN, &format!(" {CONSTRAIN}"));
     let mut rest = text.trim();
@@ -48,55 +48,55 @@ pub(super) fn understand(text: &str, role: Option<Role>, words: Words) -> Unders
             take_word(&mut rest, |word| word == role.name());
             (role, None)
         }
-        None => take_role(&mut rest, &mut wrong),
+        None => take_role(&mut rest, &mut problems),
     };
     let mut header = Header { role, name, channel, recipient: None, content_type: None };
-    if words == Words::Header {
+    if words == WordsAfterRole::Header {
         rest = take_recipient_and_type(rest, &mut header);
         if !rest.is_empty() {
-            wrong.push(format!("words that are neither recipient nor content type: {rest:?}"));
+            problems.push(format!("words that are neither recipient nor content type: {rest:?}"));
         }
     }
-    Understood { header, rest: rest.to_string(), wrong }
+    ParsedHeader { header, leftover: rest.to_string(), problems }
 }
 // ANCHOR_END: header
 
-/// Cuts the first word off where it is `expected`.
+/// Removes and returns the first word if it is `expected`.
 fn take_word<'a>(rest: &mut &'a str, expected: impl Fn(&str) -> bool) -> Option<&'a str> {
-    let (word, behind) = rest.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((rest, ""));
+    let (word, after) = rest.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((rest, ""));
     if !expected(word) {
         return None;
     }
-    *rest = behind.trim_start();
+    *rest = after.trim_start();
     Some(word)
 }
 
-/// Cuts the channel out: what stands behind the mark, up to a space or the next mark.
-fn take_channel(text: &str, wrong: &mut Vec<String>) -> (String, Option<String>) {
-    let Some((before, behind)) = text.split_once(CHANNEL) else {
+/// Removes the channel: the text after the mark, up to a space or the next mark.
+fn take_channel(text: &str, problems: &mut Vec<String>) -> (String, Option<String>) {
+    let Some((before, after)) = text.split_once(CHANNEL) else {
         return (text.to_string(), None);
     };
-    let end = behind.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(behind.len());
-    let (channel, mut behind) = behind.split_at(end);
+    let end = after.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(after.len());
+    let (channel, mut after) = after.split_at(end);
     if channel.is_empty() {
-        wrong.push(format!("{CHANNEL} without a channel behind it"));
+        problems.push(format!("{CHANNEL} without a channel after it"));
     }
     let mut repeated = String::new();
-    if behind.contains(CHANNEL) {
-        wrong.push(format!("a second {CHANNEL}"));
-        let first = behind.find(CHANNEL).expect("just seen");
-        repeated.push_str(&behind[..first]);
-        for piece in behind[first..].split(CHANNEL).skip(1) {
+    if after.contains(CHANNEL) {
+        problems.push(format!("a second {CHANNEL}"));
+        let first = after.find(CHANNEL).expect("checked by `contains`");
+        repeated.push_str(&after[..first]);
+        for piece in after[first..].split(CHANNEL).skip(1) {
             let end = piece.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(piece.len());
             repeated.push_str(&piece[end..]);
         }
-        behind = &repeated;
+        after = &repeated;
     }
-    (format!("{before}{behind}"), Some(channel.to_string()).filter(|channel| !channel.is_empty()))
+    (format!("{before}{after}"), Some(channel.to_string()).filter(|channel| !channel.is_empty()))
 }
 
-/// The role, or the name of a tool that speaks, at the start of a header that the model has begun itself.
-fn take_role(rest: &mut &str, wrong: &mut Vec<String>) -> (Role, Option<String>) {
+/// Removes the role, or the name of a tool, from the start of a header that the model has begun itself.
+fn take_role(rest: &mut &str, problems: &mut Vec<String>) -> (Role, Option<String>) {
     let word = rest.split_ascii_whitespace().next().unwrap_or("");
     match Role::from_name(word) {
         Some(role) => {
@@ -110,18 +110,19 @@ fn take_role(rest: &mut &str, wrong: &mut Vec<String>) -> (Role, Option<String>)
             (Role::Tool, Some(name))
         }
         None if word.is_empty() => {
-            wrong.push("no role".to_string());
+            problems.push("no role".to_string());
             (Role::Assistant, None)
         }
         None => {
-            wrong.push(format!("unknown role {word:?}"));
+            problems.push(format!("unknown role {word:?}"));
             take_word(rest, |_| true);
             (Role::Assistant, None)
         }
     }
 }
 
-/// The last word, or the last two. One word is a recipient; of two, the last is the type unless it begins with `to=`.
+/// Removes the last word or the last two. A single word is the recipient. If there are two, the last is the content
+/// type, unless it begins with `to=`.
 fn take_recipient_and_type<'a>(rest: &'a str, header: &mut Header) -> &'a str {
     let recipient = |word: &str| Some(word.strip_prefix("to=").unwrap_or(word).to_string());
     let (before, last) = split_last_word(rest);

@@ -1,32 +1,33 @@
-//! What is said in a conversation, before it becomes tokens.
+//! The messages of a conversation, before they become tokens.
 //!
-//! As JSON these are what openai-harmony's `Message.to_dict()` and `Conversation.to_dict()` give and take.
+//! As JSON they have the format of openai-harmony's `Message.to_dict()` and `Conversation.to_dict()`.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Who speaks. In a conflict, the earlier one here has the last word: system, developer, user, assistant, tool.
+/// The author of a message. If instructions conflict, the role that comes earlier in this list takes precedence:
+/// system, developer, user, assistant, tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Who the model is, its effort, its channels, its built-in tools.
+    /// The system: states the model's identity, effort, channels and built-in tools.
     System,
-    /// The instructions that are usually called the system prompt, and function tools.
+    /// The developer: gives the instructions that are usually called the system prompt, and defines function tools.
     Developer,
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
-    /// What a tool answers; its name stands in the place of the role.
+    /// A tool, whose result the message is. The header has the tool's name instead of the role.
     Tool,
 }
 
 impl Role {
-    /// Every role.
+    /// All roles.
     pub const ALL: [Role; 5] = [Role::System, Role::Developer, Role::User, Role::Assistant, Role::Tool];
 
-    /// As a header spells it.
+    /// Returns the name of the role in a header.
     pub fn name(self) -> &'static str {
         match self {
             Role::System => "system",
@@ -37,75 +38,75 @@ impl Role {
         }
     }
 
-    /// The role that a header spells so.
+    /// Returns the role with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 }
 
-/// One message: a header, and content.
+/// A message: a header and content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks.
+    /// The author.
     pub role: Role,
-    /// The tool's name, such as `functions.get_weather`; or that of one speaker among several of a role.
+    /// The name of a tool, such as `functions.get_weather`, or of one of several authors with the same role.
     #[serde(default)]
     pub name: Option<String>,
-    /// One piece, usually.
+    /// The content, usually a single part.
     #[serde(deserialize_with = "one_or_many")]
     pub content: Vec<Content>,
-    /// `analysis`, `commentary` or `final`, of the assistant; whatever it was called on, of a tool.
+    /// The channel: `analysis`, `commentary` or `final` for the assistant, and the channel of the call for a tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
-    /// Whom it is for where that is not everyone: of the assistant, the tool that it calls.
+    /// The recipient, if the message is not for everyone: for the assistant, the tool that it calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
-    /// How the content is to be read, such as `<|constrain|>json`.
+    /// The format of the content, such as `<|constrain|>json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
 }
 
 impl Message {
-    /// A message of `role` with this content, to everyone, without a channel.
+    /// Makes a message to everyone, without a channel.
     pub fn new(role: Role, content: impl Into<Content>) -> Self {
         Self { role, name: None, content: vec![content.into()], channel: None, recipient: None, content_type: None }
     }
 
-    /// What the tool `name` answers to the assistant.
+    /// Makes a result of the tool `name` for the assistant.
     pub fn from_tool(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..Self::new(Role::Tool, text.into()) }.to("assistant")
     }
 
-    /// What the tool that a message calls answers to it, on the channel of the call.
+    /// Makes a result of the tool that `call` calls, on the channel of the call.
     pub fn answering(call: &Message, text: impl Into<String>) -> Self {
         let name = call.recipient.clone().unwrap_or_default();
         Self { channel: call.channel.clone(), ..Self::from_tool(name, text) }
     }
 
-    /// The same on a channel.
+    /// Sets the channel.
     #[must_use]
     pub fn on(self, channel: impl Into<String>) -> Self {
         Self { channel: Some(channel.into()), ..self }
     }
 
-    /// The same to a recipient.
+    /// Sets the recipient.
     #[must_use]
     pub fn to(self, recipient: impl Into<String>) -> Self {
         Self { recipient: Some(recipient.into()), ..self }
     }
 
-    /// The same with a type of content.
+    /// Sets the type of the content.
     #[must_use]
     pub fn of_type(self, content_type: impl Into<String>) -> Self {
         Self { content_type: Some(content_type.into()), ..self }
     }
 
-    /// Whether it is on this channel.
+    /// Returns whether the message is on this channel.
     pub fn is_on(&self, channel: &str) -> bool {
         self.channel.as_deref() == Some(channel)
     }
 
-    /// All of its plain text.
+    /// Returns all plain text of the message.
     pub fn text(&self) -> String {
         let texts = self.content.iter().filter_map(|content| match content {
             Content::Text { text } => Some(text.as_str()),
@@ -115,25 +116,25 @@ impl Message {
     }
 }
 
-/// A list of messages, as a file holds it.
+/// A list of messages, as stored in a file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Conversation {
-    /// First to last.
+    /// The messages, from first to last.
     pub messages: Vec<Message>,
 }
 
-/// What a message says.
+/// A part of the content of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
-    /// Plain text. Never a special token, whatever it spells.
+    /// Plain text. It never becomes a special token, even if it spells the name of one.
     Text {
         /// The text.
         text: String,
     },
-    /// What a system message is filled from.
+    /// The parts of a system message.
     SystemContent(SystemContent),
-    /// What a developer message is filled from.
+    /// The parts of a developer message.
     DeveloperContent(DeveloperContent),
 }
 
@@ -161,7 +162,7 @@ impl From<DeveloperContent> for Content {
     }
 }
 
-/// A string is short for one piece of text.
+/// Deserializes a list of parts. A string is accepted as a single part of text.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Content>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -173,26 +174,27 @@ fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Content>, D::Er
         OneOrMany::One(text) => return Ok(vec![Content::Text { text }]),
         OneOrMany::Many(pieces) => pieces,
     };
-    // By way of values, so that the error is that of the piece and not "no variant fits".
+    // The parts are deserialized as values first, so that the error describes the part instead of saying that no
+    // variant fits.
     pieces.into_iter().map(|piece| serde_json::from_value(piece).map_err(serde::de::Error::custom)).collect()
 }
 
-/// How long the model thinks before it answers.
+/// The amount of reasoning before an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effort {
-    /// A line or two.
+    /// One or two lines.
     Low,
-    /// The default.
+    /// The default of gpt-oss.
     Medium,
-    /// As long as it takes.
+    /// As much as the task needs.
     High,
 }
 
 impl Effort {
-    /// From little to much.
+    /// All levels, from low to high.
     pub const ALL: [Effort; 3] = [Effort::Low, Effort::Medium, Effort::High];
 
-    /// As the system message spells it.
+    /// Returns the name of the level in a system message.
     pub fn name(self) -> &'static str {
         match self {
             Effort::Low => "low",
@@ -202,31 +204,31 @@ impl Effort {
     }
 }
 
-/// The parts of a system message. What is `None` is left out.
+/// The parts of a system message. Parts that are `None` are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SystemContent {
-    /// Its first line.
+    /// The identity of the model, which is the first line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_identity: Option<String>,
-    /// How long to think.
+    /// The reasoning effort.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<Effort>,
-    /// Today, as YYYY-MM-DD.
+    /// The current date, as YYYY-MM-DD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation_start_date: Option<String>,
-    /// Where the training data ends, as YYYY-MM.
+    /// The month in which the training data ends, as YYYY-MM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub knowledge_cutoff: Option<String>,
-    /// The channels there are.
+    /// The available channels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_config: Option<ChannelConfig>,
-    /// Built-in tools by namespace: [`super::browser_tool`], [`super::python_tool`].
+    /// The built-in tools by namespace: [`super::browser_tool`], [`super::python_tool`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<BTreeMap<String, ToolNamespace>>,
 }
 
 impl Default for SystemContent {
-    /// What gpt-oss was trained with: medium effort, three channels, no date, no tools.
+    /// Returns the content that gpt-oss was trained with: medium effort, three channels, no date, no tools.
     fn default() -> Self {
         Self {
             model_identity: Some("You are ChatGPT, a large language model trained by OpenAI.".into()),
@@ -242,46 +244,46 @@ impl Default for SystemContent {
     }
 }
 
-/// The channels of which a system message speaks.
+/// The channels that a system message lists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelConfig {
-    /// Their names; of none, nothing is said.
+    /// The names of the channels. If there are none, the system message does not mention channels.
     pub valid_channels: Vec<String>,
-    /// Whether every message of the assistant must be on one.
+    /// Whether every message of the assistant must be on a channel.
     pub channel_required: bool,
 }
 
 /// The parts of a developer message.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DeveloperContent {
-    /// What the model is to do.
+    /// The instructions for the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
-    /// Tools by namespace; those that a user defines are in `functions`.
+    /// Tools by namespace. Tools that a user defines are in `functions`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<BTreeMap<String, ToolNamespace>>,
 }
 
-/// Tools under one name.
+/// A namespace of tools.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolNamespace {
-    /// What stands before the dot in a recipient.
+    /// The name of the namespace, which is before the dot in a recipient.
     pub name: String,
-    /// What they are for.
+    /// The purpose of the tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// None, of a tool that takes free text.
+    /// The functions. There are none if the tool takes free text.
     pub tools: Vec<Tool>,
 }
 
 /// A function that the model can call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
-    /// What stands behind the dot in a recipient.
+    /// The name of the function, which is after the dot in a recipient.
     pub name: String,
-    /// What it does.
+    /// A description of the function.
     pub description: String,
-    /// A JSON Schema of its argument; `None` if it takes none.
+    /// The JSON Schema of the argument; `None` if there is no argument.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
 }

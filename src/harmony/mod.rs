@@ -1,9 +1,9 @@
-//! Harmony: the language in which gpt-oss is spoken to.       Book: harmony.md
+//! Harmony: the prompt format of gpt-oss.       Book: harmony.md
 //!
-//! A conversation is messages, and a message is a header and content between marks, which are special tokens. The model
-//! thinks on the channel `analysis`, calls tools on `commentary`, and answers on `final`. [`Harmony::render`] makes tokens
-//! of messages, [`Parser`] messages of the tokens that a model writes, one at a time. Both equal OpenAI's
-//! `openai-harmony` 0.0.8: <https://github.com/openai/harmony>.
+//! A conversation is a list of messages. A message is a header and content, delimited by marks, which are special
+//! tokens. The model reasons on the channel `analysis`, calls tools on `commentary`, and answers on `final`.
+//! [`Harmony::render`] converts messages to tokens. [`Parser`] converts the tokens that a model writes to messages, one
+//! token at a time. Both give the same results as OpenAI's `openai-harmony` 0.0.8: <https://github.com/openai/harmony>.
 
 mod header;
 mod message;
@@ -24,46 +24,46 @@ pub use tool_schema::typescript;
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
 
-/// Stands before the format of constrained content, in a header.
+/// The mark before the format of constrained content, in a header.
 pub const CONSTRAIN: &str = "<|constrain|>";
-/// Stands before the channel, in a header.
+/// The mark before the channel, in a header.
 pub const CHANNEL: &str = "<|channel|>";
 
-/// The special tokens between which messages stand.
+/// The special tokens that delimit messages and their parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
-    /// `<|start|>`: a header begins.
+    /// `<|start|>`: starts a header.
     pub start: u32,
-    /// `<|message|>`: content begins.
+    /// `<|message|>`: starts the content.
     pub message: u32,
-    /// `<|end|>`: a message ends, and the next may follow.
+    /// `<|end|>`: ends a message, after which another one may follow.
     pub end: u32,
-    /// `<|return|>`: a message ends, and with it the model's turn.
+    /// `<|return|>`: ends a message and the model's turn.
     pub done: u32,
-    /// `<|call|>`: a message ends that calls a tool.
+    /// `<|call|>`: ends a message that calls a tool.
     pub call: u32,
-    /// `<|channel|>`
+    /// `<|channel|>`: comes before the channel.
     pub channel: u32,
-    /// `<|constrain|>`
+    /// `<|constrain|>`: comes before the format of constrained content.
     pub constrain: u32,
 }
 
 impl Marks {
-    /// Their names, in the order of the fields.
+    /// The names of the marks, in the order of the fields.
     pub const NAMES: [&str; 7] = ["<|start|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>", CHANNEL, CONSTRAIN];
 
-    /// Whether a message ends here.
+    /// Returns whether this token ends a message.
     pub fn ends_message(&self, id: u32) -> bool {
         [self.end, self.done, self.call].contains(&id)
     }
 
-    /// Whether the model's turn ends here: it has answered, or waits for a tool.
+    /// Returns whether this token ends the model's turn, because the model has answered or waits for a tool.
     pub fn ends_turn(&self, id: u32) -> bool {
         [self.done, self.call].contains(&id)
     }
 }
 
-/// A tokenizer that has the marks.
+/// A tokenizer that has the marks. It renders and parses conversations.
 #[derive(Debug, Clone, Copy)]
 pub struct Harmony<'t> {
     tokenizer: &'t Tokenizer,
@@ -71,10 +71,10 @@ pub struct Harmony<'t> {
 }
 
 impl<'t> Harmony<'t> {
-    /// Looks for the marks in a tokenizer.
+    /// Looks up the marks in a tokenizer.
     ///
     /// # Errors
-    /// If it lacks one of them.
+    /// If the tokenizer lacks one of them.
     pub fn new(tokenizer: &'t Tokenizer) -> Result<Self> {
         let mark = |name: &str| {
             tokenizer.special_id(name).ok_or_else(|| {
@@ -96,12 +96,12 @@ impl<'t> Harmony<'t> {
         Ok(Self { tokenizer, marks })
     }
 
-    /// The ids of the marks.
+    /// Returns the ids of the marks.
     pub fn marks(&self) -> Marks {
         self.marks
     }
 
-    /// What turns text into tokens and back.
+    /// Returns the tokenizer.
     pub fn tokenizer(&self) -> &'t Tokenizer {
         self.tokenizer
     }

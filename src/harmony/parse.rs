@@ -1,49 +1,49 @@
-//! Tokens as messages, one token at a time.
+//! Parses tokens to messages, one token at a time.
 //!
-//! Three states: outside of a message, in a header, in content. A model can write anything, so nothing here can panic and
-//! nothing is lost in silence: [`Mode::Strict`] ends with what is wrong and at which token, [`Mode::Lenient`] makes the
-//! best of it and keeps a [`Flag`].
+//! The parser has three states: outside of a message, in a header, in content. A model can write anything, so the
+//! parser never panics and never ignores a mistake: [`Mode::Strict`] stops with an error that names the problem and the
+//! token, and [`Mode::Lenient`] continues with a guess and records a [`Flag`].
 
-use super::header::{Understood, Words, understand};
+use super::header::{ParsedHeader, WordsAfterRole, parse_header};
 use super::message::{Message, Role};
 use super::{CONSTRAIN, Harmony, Header};
 use crate::error::{Error, Result};
 use crate::tokenizer::Utf8Stream;
 
-/// What happens when the tokens are not a conversation.
+/// The reaction to tokens that are not a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// An error.
+    /// The parser returns an error.
     Strict,
-    /// A guess, and a flag.
+    /// The parser guesses what was meant and records a [`Flag`].
     Lenient,
 }
 
-/// Something that lenient parsing has made the best of.
+/// A problem that the lenient parser has worked around.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
-    /// At which token, from 0.
+    /// The index of the token, from 0.
     pub token: usize,
-    /// What was wrong.
-    pub what: String,
+    /// A description of the problem.
+    pub problem: String,
 }
 
 impl std::fmt::Display for Flag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "token {}: {}", self.token, self.what)
+        write!(f, "token {}: {}", self.token, self.problem)
     }
 }
 
 enum State {
     /// Between messages.
     Outside,
-    /// Since `<|start|>`, or since the prompt's end.
+    /// After `<|start|>`, or after a prompt that has begun the message.
     Header { ids: Vec<u32>, role: Option<Role> },
-    /// Since `<|message|>`.
+    /// After `<|message|>`.
     Content { header: Header, text: String, bytes: Utf8Stream },
 }
 
-/// Reads a conversation as it is written.
+/// Parses a conversation while it is written.
 pub struct Parser<'t> {
     harmony: Harmony<'t>,
     mode: Mode,
@@ -55,25 +55,25 @@ pub struct Parser<'t> {
 
 // ANCHOR: parser
 impl<'t> Parser<'t> {
-    /// A parser before the first token. With a `role`, the first message's header is already begun, as a prompt for
-    /// completion does; without, `<|start|>` comes first.
+    /// Makes a parser. With a `role`, the header of the first message has already been begun, as in a prompt for
+    /// completion; otherwise the first token must be `<|start|>`.
     pub fn new(harmony: Harmony<'t>, role: Option<Role>, mode: Mode) -> Self {
         let state = role.map_or(State::Outside, |role| State::Header { ids: Vec::new(), role: Some(role) });
         Self { harmony, mode, state, messages: Vec::new(), flags: Vec::new(), seen: 0 }
     }
 
-    /// Takes the next token. Returns the content that it completes: whole characters, possibly none.
+    /// Reads the next token. Returns the content that it completes, in whole characters; the string may be empty.
     ///
     /// # Errors
-    /// In strict mode, tokens that are not a conversation; the parser is then outside of a message.
+    /// In strict mode, if the tokens are not a conversation. The parser is then outside of a message.
     pub fn push(&mut self, id: u32) -> Result<String> {
         let marks = self.harmony.marks();
         let delta = match std::mem::replace(&mut self.state, State::Outside) {
             State::Outside if id == marks.start => self.begin_header(),
             State::Outside if marks.ends_message(id) => {
-                self.wrong("a message ends where none was begun").map(|()| String::new())
+                self.report("a message ends where none was begun").map(|()| String::new())
             }
-            State::Outside => self.wrong("<|start|> is missing").and_then(|()| {
+            State::Outside => self.report("<|start|> is missing").and_then(|()| {
                 self.begin_header()?;
                 self.in_header(id, Vec::new(), None)
             }),
@@ -84,7 +84,7 @@ impl<'t> Parser<'t> {
         delta
     }
 
-    /// No more tokens will come. Unfinished content becomes a message, as when a budget of tokens is spent.
+    /// Ends the input. Unfinished content becomes a message, because a model may run out of tokens.
     ///
     /// # Errors
     /// In strict mode, if a header is unfinished.
@@ -92,7 +92,7 @@ impl<'t> Parser<'t> {
         match std::mem::replace(&mut self.state, State::Outside) {
             State::Outside => Ok(()),
             State::Header { ids, role } => {
-                self.wrong("the tokens end in the header of a message")?;
+                self.report("the tokens end in the header of a message")?;
                 self.message_without_mark(&ids, role)
             }
             State::Content { header, text, bytes } => {
@@ -104,24 +104,24 @@ impl<'t> Parser<'t> {
 }
 // ANCHOR_END: parser
 
-/// What has been read.
+/// Accessors for the results.
 impl Parser<'_> {
-    /// The messages that are complete.
+    /// Returns the messages that are complete.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// The messages, at the end.
+    /// Returns the messages.
     pub fn into_messages(self) -> Vec<Message> {
         self.messages
     }
 
-    /// What lenient parsing has made the best of.
+    /// Returns the problems that the lenient parser has worked around.
     pub fn flags(&self) -> &[Flag] {
         &self.flags
     }
 
-    /// The header of the message whose content is being read.
+    /// Returns the header of the message whose content is being read.
     pub fn header(&self) -> Option<&Header> {
         match &self.state {
             State::Content { header, .. } => Some(header),
@@ -129,7 +129,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The content so far of the message that is being read.
+    /// Returns the content so far of the message that is being read.
     pub fn content(&self) -> &str {
         match &self.state {
             State::Content { text, .. } => text,
@@ -139,9 +139,9 @@ impl Parser<'_> {
 }
 
 impl Parser<'_> {
-    /// An error, or a flag.
-    fn wrong(&mut self, what: impl Into<String>) -> Result<()> {
-        let flag = Flag { token: self.seen, what: what.into() };
+    /// Reports a problem: as an error in strict mode, as a flag in lenient mode.
+    fn report(&mut self, problem: impl Into<String>) -> Result<()> {
+        let flag = Flag { token: self.seen, problem: problem.into() };
         match self.mode {
             Mode::Strict => Err(Error::argument(flag.to_string())),
             Mode::Lenient => {
@@ -160,19 +160,19 @@ impl Parser<'_> {
         let marks = self.harmony.marks();
         if id == marks.message {
             let text = self.header_text(&ids)?;
-            let Understood { header, wrong, .. } = understand(&text, role, Words::Header);
-            for what in wrong {
-                self.wrong(what)?;
+            let ParsedHeader { header, problems, .. } = parse_header(&text, role, WordsAfterRole::Header);
+            for problem in problems {
+                self.report(problem)?;
             }
             if text.contains(CONSTRAIN) && !ids.contains(&marks.constrain) && self.mode == Mode::Lenient {
-                self.wrong(format!("{CONSTRAIN} as plain text"))?;
+                self.report(format!("{CONSTRAIN} as plain text"))?;
             }
             self.state = State::Content { header, text: String::new(), bytes: Utf8Stream::new() };
         } else if marks.ends_message(id) {
-            self.wrong("a message ends in its header: <|message|> is missing")?;
+            self.report("a message ends in its header: <|message|> is missing")?;
             self.message_without_mark(&ids, role)?;
         } else if id == marks.start {
-            self.wrong("<|start|> in a header: the message before it has no <|message|> and no end")?;
+            self.report("<|start|> in a header: the message before it has no <|message|> and no end")?;
             self.message_without_mark(&ids, role)?;
             return self.begin_header();
         } else {
@@ -189,9 +189,9 @@ impl Parser<'_> {
         }
         let delta = match self.harmony.tokenizer().token_bytes(id) {
             Some(token) => bytes.push(token),
-            // As the reference has it, also in strict mode.
+            // The reference implementation accepts this too, even in strict mode.
             None => {
-                self.flags.push(Flag { token: self.seen, what: format!("id {id} is not in the vocabulary") });
+                self.flags.push(Flag { token: self.seen, problem: format!("id {id} is not in the vocabulary") });
                 std::mem::take(&mut bytes).finish() + "\u{FFFD}"
             }
         };
@@ -200,33 +200,33 @@ impl Parser<'_> {
         Ok(delta)
     }
 
-    /// The text of a header's tokens, which has to be UTF-8.
+    /// Decodes the tokens of a header, which must be UTF-8.
     fn header_text(&mut self, ids: &[u32]) -> Result<String> {
         let known: Vec<u32> =
             ids.iter().copied().filter(|&id| self.harmony.tokenizer().token_bytes(id).is_some()).collect();
         if known.len() < ids.len() {
-            self.wrong("the header has ids that are not in the vocabulary")?;
+            self.report("the header has ids that are not in the vocabulary")?;
         }
         match String::from_utf8(self.harmony.tokenizer().decode_bytes(&known)?) {
             Ok(text) => Ok(text),
             Err(error) => {
-                self.wrong("the header is not UTF-8")?;
+                self.report("the header is not UTF-8")?;
                 Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
             }
         }
     }
 
-    /// A header that was never followed by content: its words are the content.
+    /// Ends a message whose header was not followed by content. The words of the header become the content.
     fn message_without_mark(&mut self, ids: &[u32], role: Option<Role>) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }
         let text = self.header_text(ids)?;
-        let Understood { header, rest, wrong } = understand(&text, role, Words::Content);
-        for what in wrong {
-            self.wrong(what)?;
+        let ParsedHeader { header, leftover, problems } = parse_header(&text, role, WordsAfterRole::Content);
+        for problem in problems {
+            self.report(problem)?;
         }
-        self.end_message(header, rest, Utf8Stream::new());
+        self.end_message(header, leftover, Utf8Stream::new());
         Ok(())
     }
 

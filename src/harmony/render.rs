@@ -1,40 +1,42 @@
-//! A conversation as tokens.
+//! Renders a conversation as tokens.
 //!
 //! ```text
 //! <|start|>ROLE to=RECIPIENT<|channel|>CHANNEL TYPE<|message|>CONTENT<|end|>
 //! ```
 //!
-//! Everything but the marks is text, and text never becomes a mark, whatever it spells: that is all that keeps a user, a
-//! tool or a web page from speaking as somebody else. Each part is encoded by itself, as the reference does, so that
-//! the tokens are the same and not only the text.
+//! Everything except the marks is text, and text never becomes a mark, even if it spells the name of one. Only this
+//! keeps a user, a tool or a web page from writing messages of another role. Each part is encoded separately, as in the
+//! reference implementation, so that the tokens are identical and not only the text.
 //! <https://github.com/openai/harmony> `src/encoding.rs`; the format: <https://cookbook.openai.com/articles/openai-harmony>
 
 use super::message::{Content, Message, Role};
 use super::{Harmony, system};
 use crate::error::{Error, Result};
 
-/// What the tokens are for.
+/// The purpose of the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Nothing but the messages.
+    /// To render the messages alone.
     Raw,
-    /// The next message of this role is to be written: its header is begun.
+    /// To let a model write the next message: the header of a message of this role is begun.
     Completion(Role),
-    /// To learn from: a final answer at the end is closed with `<|return|>`, which is what the model should say there.
+    /// To train a model: a final answer at the end is closed with `<|return|>`, which is the token that the model
+    /// should write there.
     Training,
 }
 
 impl Harmony<'_> {
     // ANCHOR: render
-    /// The tokens of a conversation. With `drop_analysis`, what the assistant thought before its first final answer is
-    /// left out, unless it is still at work: then it needs its thoughts, for instance until a tool has answered.
+    /// Renders a conversation. With `drop_analysis`, the reasoning before the first final answer is left out, unless
+    /// the last message of the assistant is not a final answer: then the model still needs its reasoning, for example
+    /// until a tool has answered.
     ///
     /// # Errors
-    /// A tool without a name; system content in a message that is not of the system; the same of a developer.
+    /// If a tool message has no name, or if system or developer content is in a message of another role.
     pub fn render(&self, messages: &[Message], purpose: Purpose, drop_analysis: bool) -> Result<Vec<u32>> {
         let function_tools = messages.iter().any(defines_functions);
         let mut ids = Vec::new();
-        for message in kept(messages, drop_analysis) {
+        for message in rendered_messages(messages, drop_analysis) {
             self.render_message(message, function_tools, &mut ids)?;
         }
         match (purpose, messages.last()) {
@@ -52,10 +54,11 @@ impl Harmony<'_> {
     // ANCHOR_END: render
 
     // ANCHOR: render_message
-    /// The tokens of one message. `function_tools`: whether the conversation defines any, which the system message says.
+    /// Appends the tokens of one message. `function_tools` tells whether the conversation defines function tools, which
+    /// the system message mentions.
     ///
     /// # Errors
-    /// As [`Harmony::render`].
+    /// The same as those of [`Harmony::render`].
     pub fn render_message(&self, message: &Message, function_tools: bool, ids: &mut Vec<u32>) -> Result<()> {
         let text = |text: &str, ids: &mut Vec<u32>| ids.extend(self.tokenizer.encode(text));
         ids.push(self.marks.start);
@@ -95,8 +98,8 @@ impl Harmony<'_> {
     // ANCHOR_END: render_message
 }
 
-/// The messages that are rendered. See [`Harmony::render`].
-fn kept(messages: &[Message], drop_analysis: bool) -> impl Iterator<Item = &Message> {
+/// Returns the messages that are rendered; see [`Harmony::render`].
+fn rendered_messages(messages: &[Message], drop_analysis: bool) -> impl Iterator<Item = &Message> {
     let last_of_assistant = messages.iter().rfind(|message| message.role == Role::Assistant);
     let answered = last_of_assistant.is_some_and(|message| message.is_on("final"));
     let first_final = messages.iter().position(|message| message.is_on("final")).unwrap_or(0);
@@ -104,6 +107,7 @@ fn kept(messages: &[Message], drop_analysis: bool) -> impl Iterator<Item = &Mess
     messages.iter().enumerate().filter(move |(i, message)| *i >= dropped || !message.is_on("analysis")).map(|(_, m)| m)
 }
 
+/// Returns whether a message defines function tools.
 fn defines_functions(message: &Message) -> bool {
     message.content.iter().any(|content| match content {
         Content::DeveloperContent(developer) => {
@@ -114,11 +118,12 @@ fn defines_functions(message: &Message) -> bool {
     })
 }
 
+/// Returns the text of a part of a message of `role`.
 fn content_text(content: &Content, role: Role, function_tools: bool) -> Result<String> {
-    let only = |expected: Role, what: &str, text: String| match role == expected {
+    let only = |expected: Role, name: &str, text: String| match role == expected {
         true => Ok(text),
         false => Err(Error::argument(format!(
-            "{what} in a message of the role {}; only {} messages have it",
+            "{name} in a message of the role {}; only {} messages have it",
             role.name(),
             expected.name()
         ))),

@@ -1,11 +1,11 @@
-//! The text of system and developer messages, word for word as gpt-oss was trained on it.
+//! The text of system and developer messages, exactly as gpt-oss was trained on it.
 
 use super::message::{DeveloperContent, SystemContent, Tool, ToolNamespace};
 use super::tool_schema::typescript;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Sections with an empty line between them.
+/// Returns the text of a system message: sections separated by an empty line.
 pub(super) fn system_text(content: &SystemContent, function_tools: bool) -> String {
     let identity = [
         content.model_identity.clone(),
@@ -32,7 +32,7 @@ pub(super) fn system_text(content: &SystemContent, function_tools: bool) -> Stri
     join(sections)
 }
 
-/// Instructions, and tools.
+/// Returns the text of a developer message: instructions, then tools.
 pub(super) fn developer_text(content: &DeveloperContent) -> String {
     let instructions = content.instructions.as_ref().map(|text| format!("# Instructions\n\n{text}"));
     join([instructions, tools_text(content.tools.as_ref())])
@@ -42,7 +42,7 @@ fn join<const N: usize>(sections: [Option<String>; N]) -> String {
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
 }
 
-/// All namespaces, each with its functions as types of TypeScript.
+/// Describes all namespaces, with their functions as TypeScript types.
 fn tools_text(tools: Option<&BTreeMap<String, ToolNamespace>>) -> Option<String> {
     let tools = tools.filter(|tools| !tools.is_empty())?;
     let sections = std::iter::once("# Tools".to_string()).chain(tools.values().map(namespace_text));
@@ -69,71 +69,69 @@ fn namespace_text(namespace: &ToolNamespace) -> String {
     lines.join("\n")
 }
 
-/// The built-in browser as gpt-oss knows it.
+/// Returns the built-in browser in the form that gpt-oss was trained with.
 pub fn browser_tool() -> ToolNamespace {
+    let description = "Tool for browsing.\n\
+         The `cursor` appears in brackets before each browsing display: `[{cursor}]`.\n\
+         Cite information from the tool using the following format:\n\
+         `【{cursor}†L{line_start}(-L{line_end})?】`, for example: `【6†L9-L11】` or `【8†L3】`.\n\
+         Do not quote more than 10 words directly from the tool output.\n\
+         sources=web (default: web)";
+    ToolNamespace { name: "browser".into(), description: Some(description.into()), tools: browser_functions() }
+}
+
+fn browser_functions() -> Vec<Tool> {
     let tool = |name: &str, description: &str, parameters| Tool {
         name: name.into(),
         description: description.into(),
         parameters: Some(parameters),
     };
     let (text, number) = (json!({"type": "string"}), json!({"type": "number", "default": -1}));
-    ToolNamespace {
-        name: "browser".into(),
-        description: Some(
-            "Tool for browsing.\n\
-             The `cursor` appears in brackets before each browsing display: `[{cursor}]`.\n\
-             Cite information from the tool using the following format:\n\
-             `【{cursor}†L{line_start}(-L{line_end})?】`, for example: `【6†L9-L11】` or `【8†L3】`.\n\
-             Do not quote more than 10 words directly from the tool output.\n\
-             sources=web (default: web)"
-                .into(),
+    vec![
+        tool(
+            "search",
+            "Searches for information related to `query` and displays `topn` results.",
+            json!({
+                "type": "object",
+                "properties": {"query": text, "topn": {"type": "number", "default": 10}, "source": text},
+                "required": ["query"]
+            }),
         ),
-        tools: vec![
-            tool(
-                "search",
-                "Searches for information related to `query` and displays `topn` results.",
-                json!({
-                    "type": "object",
-                    "properties": {"query": text, "topn": {"type": "number", "default": 10}, "source": text},
-                    "required": ["query"]
-                }),
-            ),
-            tool(
-                "open",
-                "Opens the link `id` from the page indicated by `cursor` starting at line number `loc`, showing \
-                 `num_lines` lines.\n\
-                 Valid link ids are displayed with the formatting: `【{id}†.*】`.\n\
-                 If `cursor` is not provided, the most recent page is implied.\n\
-                 If `id` is a string, it is treated as a fully qualified URL associated with `source`.\n\
-                 If `loc` is not provided, the viewport will be positioned at the beginning of the document or \
-                 centered on the most relevant passage, if available.\n\
-                 Use this function without `id` to scroll to a new location of an opened page.",
-                json!({
-                    "type": "object",
-                    "properties": {
-                        "id": {"type": ["number", "string"], "default": -1},
-                        "cursor": number,
-                        "loc": number,
-                        "num_lines": number,
-                        "view_source": {"type": "boolean", "default": false},
-                        "source": text
-                    }
-                }),
-            ),
-            tool(
-                "find",
-                "Finds exact matches of `pattern` in the current page, or the page given by `cursor`.",
-                json!({
-                    "type": "object",
-                    "properties": {"pattern": text, "cursor": number},
-                    "required": ["pattern"]
-                }),
-            ),
-        ],
-    }
+        tool(
+            "open",
+            "Opens the link `id` from the page indicated by `cursor` starting at line number `loc`, showing \
+             `num_lines` lines.\n\
+             Valid link ids are displayed with the formatting: `【{id}†.*】`.\n\
+             If `cursor` is not provided, the most recent page is implied.\n\
+             If `id` is a string, it is treated as a fully qualified URL associated with `source`.\n\
+             If `loc` is not provided, the viewport will be positioned at the beginning of the document or \
+             centered on the most relevant passage, if available.\n\
+             Use this function without `id` to scroll to a new location of an opened page.",
+            json!({
+                "type": "object",
+                "properties": {
+                    "id": {"type": ["number", "string"], "default": -1},
+                    "cursor": number,
+                    "loc": number,
+                    "num_lines": number,
+                    "view_source": {"type": "boolean", "default": false},
+                    "source": text
+                }
+            }),
+        ),
+        tool(
+            "find",
+            "Finds exact matches of `pattern` in the current page, or the page given by `cursor`.",
+            json!({
+                "type": "object",
+                "properties": {"pattern": text, "cursor": number},
+                "required": ["pattern"]
+            }),
+        ),
+    ]
 }
 
-/// The built-in Python as gpt-oss knows it. It takes a program, not JSON.
+/// Returns the built-in Python in the form that gpt-oss was trained with. It takes a program instead of JSON.
 pub fn python_tool() -> ToolNamespace {
     ToolNamespace {
         name: "python".into(),

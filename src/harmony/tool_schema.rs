@@ -1,11 +1,11 @@
-//! A JSON Schema as a type of TypeScript: how gpt-oss reads what a function takes.
+//! Converts a JSON Schema to a TypeScript type, which is the form in which gpt-oss reads the parameters of a function.
 //!
-//! The text is that of openai-harmony to the letter, its oddities included, since the model was trained on it: comments
-//! in place of descriptions, a `?` behind what may be left out, `number` for integers.
+//! The text equals that of openai-harmony exactly, including its oddities, because the model was trained on it:
+//! descriptions become comments, optional properties have a `?`, and integers are `number`.
 
 use serde_json::Value;
 
-/// The type, of which lines after the first begin with `indent`.
+/// Returns the type. All lines after the first begin with `indent`.
 pub fn typescript(schema: &Value, indent: &str) -> String {
     if let Some(variants) = list(schema, "oneOf") {
         let lines = variants.iter().map(|variant| {
@@ -35,7 +35,7 @@ pub fn typescript(schema: &Value, indent: &str) -> String {
     }
 }
 
-/// `["integer", "string"]`
+/// Converts a list of types, such as `["integer", "string"]`.
 fn union(types: &[Value]) -> String {
     let names = types.iter().filter_map(Value::as_str).map(|name| if name == "integer" { "number" } else { name });
     let names: Vec<&str> = names.collect();
@@ -74,7 +74,8 @@ fn property_text(key: &str, property: &Value, indent: &str) -> String {
     }
 }
 
-/// A property with `oneOf`: a line for each variant. What is said of all is not said of the first again.
+/// Converts a property with `oneOf` to one line per variant. A description that is shown above all variants is not
+/// repeated for the first one.
 fn choice(key: &str, property: &Value, variants: &[Value], indent: &str) -> String {
     let of_all = text(property, "description");
     let of_first = variants.first().and_then(|variant| text(variant, "description"));
@@ -91,14 +92,14 @@ fn choice(key: &str, property: &Value, variants: &[Value], indent: &str) -> Stri
     out + indent + ",\n"
 }
 
-/// The type, or null where OpenAPI's `nullable` says so.
+/// Returns the type, or the type and null if OpenAPI's `nullable` is set.
 fn nullable(schema: &Value, indent: &str) -> String {
     let text = typescript(schema, indent);
     let may_be_null = schema.get("nullable").and_then(Value::as_bool).unwrap_or(false);
     if may_be_null && !text.contains("null") { text + " | null" } else { text }
 }
 
-/// Whether a default that is a string stands in quotes.
+/// Whether a default value that is a string is quoted.
 #[derive(Clone, Copy, PartialEq)]
 enum Quotes {
     Always,
@@ -109,7 +110,7 @@ fn default_of(schema: &Value, quotes: Quotes) -> Option<String> {
     let is_enum = list(schema, "enum").is_some_and(|values| !values.is_empty());
     match schema.get("default")? {
         Value::String(text) if is_enum && quotes == Quotes::UnlessEnum => Some(format!("default: {text}")),
-        // Between quotes as it is; of an enum as JSON, which escapes.
+        // A plain string is quoted as it is; the string of an enum is written as JSON, which escapes characters.
         Value::String(text) if !is_enum => Some(format!("default: \"{text}\"")),
         other => Some(format!("default: {other}")),
     }
