@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// The result of an operation that depends on files, arguments or data.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The error that caused another one.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
 /// An error, and where it occurred.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -29,10 +32,17 @@ pub enum Error {
         path: PathBuf,
         /// The field or tensor, what was found, and what was expected.
         message: String,
+        /// The error that caused this one, if there is one. The message includes its text.
+        source: Option<Source>,
     },
-    /// A flag, a prompt, a token id or a combination of settings that cannot be used.
-    #[error("{0}")]
-    Argument(String),
+    /// A flag, a prompt, a token id or a combination of settings cannot be used.
+    #[error("{message}")]
+    Argument {
+        /// What was found, and what was expected.
+        message: String,
+        /// The error that caused this one, if there is one. The message includes its text.
+        source: Option<Source>,
+    },
     /// Training stopped at an infinity or a NaN, before it reached the weights.
     #[error(
         "step {step}: {tensor} is not finite; the last good checkpoint is kept (a smaller --learning-rate usually helps)"
@@ -53,12 +63,33 @@ impl Error {
 
     /// Creates the error for a file with wrong content.
     pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
-        Self::File { path: path.as_ref().to_path_buf(), message: one_line(message.into()) }
+        Self::File { path: path.as_ref().to_path_buf(), message: one_line(message.into()), source: None }
+    }
+
+    /// Creates the error for a file whose content is wrong, as `source` says.
+    pub fn invalid(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
+        let source = source.into();
+        Self::file(path, source.to_string()).caused_by(source)
     }
 
     /// Creates the error for an argument that cannot be used.
     pub fn argument(message: impl Into<String>) -> Self {
-        Self::Argument(message.into())
+        Self::Argument { message: message.into(), source: None }
+    }
+
+    /// Creates the error for an argument that cannot be used, as `source` says.
+    pub fn unusable(source: impl Into<Source>) -> Self {
+        let source = source.into();
+        Self::argument(source.to_string()).caused_by(source)
+    }
+
+    /// Keeps the error that caused this one; see [`std::error::Error::source`].
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Source>) -> Self {
+        if let Self::File { source, .. } | Self::Argument { source, .. } = &mut self {
+            *source = Some(cause.into());
+        }
+        self
     }
 }
 

@@ -59,7 +59,7 @@ impl Tensors {
 fn shards(index: &Path) -> Result<Vec<TensorFile>> {
     let wrong = |message: String| Error::file(index, message);
     let text = std::fs::read_to_string(index).map_err(|e| Error::io(index, "read", e))?;
-    let json: Value = serde_json::from_str(&text).map_err(|e| wrong(format!("not JSON: {e}")))?;
+    let json: Value = serde_json::from_str(&text).map_err(|e| wrong(format!("not JSON: {e}")).caused_by(e))?;
     let map = json.get("weight_map").and_then(Value::as_object);
     let map: &Map<String, Value> = map.ok_or_else(|| wrong("weight_map is missing; expected an object".into()))?;
     let mut files: BTreeMap<&str, TensorFile> = BTreeMap::new();

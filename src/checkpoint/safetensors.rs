@@ -82,11 +82,11 @@ impl TensorFile {
     /// If the header does not describe exactly what follows.
     pub fn from_bytes(path: impl AsRef<Path>, bytes: Bytes) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let wrong = |e: &dyn std::fmt::Display| {
-            Error::file(&path, format!("not a whole safetensors file: {e}; was it cut short?"))
+        let wrong = |e: crate::error::Source| {
+            Error::file(&path, format!("not a whole safetensors file: {e}; was it cut short?")).caused_by(e)
         };
-        let (length, header) = SafeTensors::read_metadata(&bytes).map_err(|e| wrong(&e))?;
-        check_names(&bytes[8..8 + length]).map_err(|e| wrong(&e))?;
+        let (length, header) = SafeTensors::read_metadata(&bytes).map_err(|e| wrong(e.into()))?;
+        check_names(&bytes[8..8 + length]).map_err(|e| wrong(e.into()))?;
         let entry = |(name, info): (String, &::safetensors::tensor::TensorInfo)| {
             let start = 8 + length;
             let bytes = bytes.slice(start + info.data_offsets.0..start + info.data_offsets.1);

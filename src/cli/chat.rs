@@ -107,7 +107,7 @@ const MOST_CALLS: usize = 32;
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
     let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
-    let harmony = Harmony::new(&tokenizer).map_err(|e| Error::file(&arguments.model, e.to_string()))?;
+    let harmony = Harmony::new(&tokenizer).map_err(|e| Error::invalid(&arguments.model, e))?;
     let first = first_messages(&arguments)?;
     #[cfg(feature = "tools")]
     let (tools, first) = tools::toolbox(&arguments, first, &tokenizer, model.config.context)?;
@@ -127,7 +127,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     if let Some(path) = &arguments.schema {
         let guide = Guide::of(&read_schema(path)?, &tokenizer, harmony.marks().done);
-        session.chat.guide = Some(guide.map_err(|e| Error::file(path, e.to_string()))?);
+        session.chat.guide = Some(guide.map_err(|e| Error::invalid(path, e))?);
     }
     session.set_budget();
     session.chat.budget.reply = arguments.max_new_tokens.unwrap_or(usize::MAX);
@@ -169,7 +169,7 @@ fn system_of(model: &Path) -> Result<Option<SystemContent>> {
         return Ok(None);
     }
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
-    serde_json::from_str(&text).map(Some).map_err(|e| Error::file(&path, e.to_string()))
+    serde_json::from_str(&text).map(Some).map_err(|e| Error::invalid(&path, e))
 }
 
 /// Returns the instructions that describe a schema to gpt-oss: <https://cookbook.openai.com/articles/openai-harmony>, "Structured output".
@@ -189,7 +189,7 @@ fn developer(instructions: &str) -> Message {
 fn load(path: &Path) -> Result<Vec<Message>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
     let conversation: Conversation = serde_json::from_str(&text)
-        .map_err(|e| Error::file(path, format!("{e}; expected a conversation, {{\"messages\": […]}}")))?;
+        .map_err(|e| Error::file(path, format!("{e}; expected a conversation, {{\"messages\": […]}}")).caused_by(e))?;
     Ok(conversation.messages)
 }
 
@@ -203,7 +203,7 @@ impl Session<'_> {
                 std::process::exit(130);
             }
         });
-        let terminal = |e: ReadlineError| Error::argument(format!("the terminal cannot be read: {e}"));
+        let terminal = |e: ReadlineError| Error::argument(format!("the terminal cannot be read: {e}")).caused_by(e);
         let mut editor = DefaultEditor::new().map_err(terminal)?;
         if std::io::stdin().is_terminal() {
             say!("effort {}; /help for help, Ctrl-D to leave", self.chat.effort().name());

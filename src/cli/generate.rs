@@ -152,7 +152,7 @@ pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<
     let schema = read_schema(path)?;
     let end = model.stop_tokens(tokenizer).into_iter().find(|&end| (end as usize) < tokenizer.vocab_size());
     let end = end.ok_or_else(|| Error::argument("this model has no token that ends a text"))?;
-    Guide::of(&schema, tokenizer, end).map_err(|e| Error::file(path, e.to_string()))
+    Guide::of(&schema, tokenizer, end).map_err(|e| Error::invalid(path, e))
 }
 
 /// Reads a JSON file.
@@ -161,5 +161,5 @@ pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<
 /// If the file cannot be read or is not JSON.
 pub fn read_schema(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
-    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")))
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")).caused_by(e))
 }

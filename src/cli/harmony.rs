@@ -71,7 +71,7 @@ fn render(arguments: &RenderArguments) -> Result<()> {
     };
     let ids = Harmony::new(&tokenizer)?
         .render(&conversation.messages, purpose, !arguments.keep_analysis)
-        .map_err(|e| Error::file(&arguments.file, e.to_string()))?;
+        .map_err(|e| Error::invalid(&arguments.file, e))?;
     print_json(&json!({"tokens": ids, "text": tokenizer.decode(&ids)?}))
 }
 
@@ -82,7 +82,7 @@ fn parse(arguments: &ParseArguments) -> Result<()> {
     let role = arguments.role.as_deref().and_then(Role::from_name);
     let mut parser = Parser::new(Harmony::new(&tokenizer)?, role, mode);
     let whole = ids.iter().try_for_each(|&id| parser.push(id).map(drop)).and_then(|()| parser.finish());
-    whole.map_err(|e| Error::file(&arguments.file, e.to_string()))?;
+    whole.map_err(|e| Error::invalid(&arguments.file, e))?;
     for flag in parser.flags() {
         say!("{}: {flag}", arguments.file.display());
     }
@@ -98,7 +98,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Res
         true => standard_input()?,
         false => std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?,
     };
-    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected {expected}")))
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected {expected}")).caused_by(e))
 }
 
 fn open_tokenizer(path: Option<&Path>) -> Result<Tokenizer> {

@@ -89,7 +89,7 @@ pub struct UnavailableIsa {
 
 impl From<UnavailableIsa> for Error {
     fn from(error: UnavailableIsa) -> Self {
-        Error::argument(error.to_string())
+        Error::unusable(error)
     }
 }
 

@@ -25,7 +25,7 @@ pub enum SchemaError {
 
 impl From<SchemaError> for Error {
     fn from(error: SchemaError) -> Self {
-        Error::argument(error.to_string())
+        Error::unusable(error)
     }
 }
 

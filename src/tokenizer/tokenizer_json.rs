@@ -66,8 +66,9 @@ impl Tokenizer {
     /// # Errors
     /// If the text is not JSON, or not a byte-level BPE tokenizer with the pieces of o200k.
     pub fn from_json(text: &str, path: impl AsRef<Path>) -> Result<Self> {
-        let file: Value = serde_json::from_str(text)
-            .map_err(|error| Error::file(&path, format!("not JSON: {error}; is the file complete?")))?;
+        let file: Value = serde_json::from_str(text).map_err(|error| {
+            Error::file(&path, format!("not JSON: {error}; is the file complete?")).caused_by(error)
+        })?;
         read(&file).map_err(|error| Error::file(&path, error.to_string()))
     }
 

@@ -39,6 +39,6 @@ pub(super) enum VocabularyError {
 
 impl From<VocabularyError> for Error {
     fn from(error: VocabularyError) -> Self {
-        Error::argument(error.to_string())
+        Error::unusable(error)
     }
 }

@@ -206,7 +206,7 @@ impl Python {
             file_size: 256 << 20,
             cpu_seconds: 3_600,
         };
-        let told = serde_json::to_string(&confinement).map_err(|e| Error::argument(e.to_string()))?;
+        let told = serde_json::to_string(&confinement).map_err(|e| Error::unusable(e))?;
         let mut command = match self.settings.bubblewrap && super::bubblewrap::works() {
             true => super::bubblewrap::around(&confinement, &self.settings.helper),
             false => Command::new(&self.settings.helper),

@@ -66,7 +66,7 @@ pub fn read(path: &Path, last: u64) -> Result<Vec<Metrics>> {
             Ok(_) => {}
             // A run that was killed may have left half a line at the end.
             Err(_) if number + 1 == lines.len() => {}
-            Err(e) => return Err(Error::file(path, format!("line {}: {e}", number + 1))),
+            Err(e) => return Err(Error::file(path, format!("line {}: {e}", number + 1)).caused_by(e)),
         }
     }
     Ok(all)

@@ -153,7 +153,7 @@ impl RunDirectory {
     pub fn read_settings(&self) -> Result<RunSettings> {
         let path = self.file("train.json");
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
-        serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))
+        serde_json::from_str(&text).map_err(|e| Error::invalid(&path, e))
     }
 
     // ANCHOR: save
@@ -197,7 +197,7 @@ impl RunDirectory {
         let file = TensorFile::open(&path)?;
         let header = file.metadata().get("ossia").map_or("", String::as_str);
         let header: Header = serde_json::from_str(header)
-            .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")))?;
+            .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")).caused_by(e))?;
         let model = Transformer::new(&config, &mut State { file: &file })?;
         let mut moments = Vec::new();
         for parameter in model.parameters() {

@@ -185,3 +185,13 @@ fn malformed_checkpoints_start_from_good_ones() {
         assert!(run.status.success(), "{name}: {}", String::from_utf8_lossy(&run.stderr));
     }
 }
+
+/// An error keeps the error that caused it, for programs that print the chain.
+#[test]
+fn malformed_files_give_errors_that_keep_their_source() {
+    let broken = Broken::copy("plain");
+    broken.header_text(ONE, |header| header.replacen('{', "[", 1));
+    let error = checkpoint::load(broken.directory.path()).err().unwrap();
+    let source = std::error::Error::source(&error).expect("the error of the safetensors crate");
+    assert!(error.to_string().contains(&source.to_string()), "{error}: {source}");
+}
