@@ -76,7 +76,7 @@ impl Storyteller {
             std::fs::create_dir_all(directory).expect("the directory of STORYTELLER can be made");
             std::fs::write(directory.join(CURVES), curves).expect("the directory of STORYTELLER can be written to");
             std::fs::write(directory.join("tokenizer.json"), tokenizer.to_json()).expect("as above");
-            RunDirectory::new(directory).save(&trainer)?;
+            RunDirectory::new(directory).save(&trainer.state())?;
         }
         Ok(Self { model: trainer.model, tokenizer, loads, optimizer: trainer.optimizer, losses })
     }

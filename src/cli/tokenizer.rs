@@ -6,7 +6,8 @@ use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::files::create_directory;
 use crate::tokenizer::{END_OF_TEXT, Tokenizer, train};
-use crate::train::material::{STORIES, is_builtin};
+use crate::train::material::is_builtin;
+use crate::train::settings::STORIES;
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Training material: from paths to windows of tokens, for training and for evaluation.       Book: data.md
 
 use super::evaluate::EvaluationSet;
-use super::run::RunSettings;
+use super::settings::{BUILTIN, RunSettings};
 use crate::data::{Corpus, Skipped, Windows, story};
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
@@ -9,10 +9,6 @@ use crate::tasks::arithmetic;
 use crate::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use std::path::{Path, PathBuf};
 
-/// The name that stands for the built-in stories instead of a path.
-pub const BUILTIN: &str = "builtin";
-/// The default number of built-in stories.
-pub const STORIES: usize = 20_000;
 /// The seed of stories that no run is trained on.
 pub const UNSEEN_SEED: u64 = u64::MAX;
 /// The number of conversations of the task `arithmetic`, for training and for evaluation.

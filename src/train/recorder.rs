@@ -1,8 +1,7 @@
 //! Recording: writes the files of a run directory while a model trains.       Book: training.md
 
 use super::metrics::Metrics;
-use super::run::RunDirectory;
-use super::trainer::Trainer;
+use super::run::{RunDirectory, State};
 use crate::checkpoint;
 use crate::error::Result;
 use crate::files::append_line;
@@ -34,15 +33,14 @@ impl Recorder {
     }
 
     /// Records an evaluation. Returns the sample.
-    pub(super) fn evaluated(&self, trainer: &Trainer, best: bool) -> Result<Option<String>> {
-        let step = trainer.step_count();
-        let sample = self.sample.as_ref().map(|sample| sample(&trainer.model, step)).transpose()?;
+    pub(super) fn evaluated(&self, model: &Transformer, step: u64, best: bool) -> Result<Option<String>> {
+        let sample = self.sample.as_ref().map(|sample| sample(model, step)).transpose()?;
         if let Some(sample) = &sample {
             append_line(&self.directory.file("samples.txt"), &format!("=== step {step}\n{}\n", sample.trim()))?;
         }
         if best {
             let best = self.directory.file("best");
-            checkpoint::save_weights(&trainer.model, &best)?;
+            checkpoint::save_weights(model, &best)?;
             checkpoint::copy_tokenizer(self.directory.path(), &best)?;
         }
         #[cfg(feature = "plots")]
@@ -50,7 +48,7 @@ impl Recorder {
         Ok(sample)
     }
 
-    pub(super) fn save(&self, trainer: &Trainer) -> Result<()> {
-        self.directory.save(trainer)
+    pub(super) fn save(&self, state: &State) -> Result<()> {
+        self.directory.save(state)
     }
 }

@@ -6,9 +6,7 @@
 //! other state: the order of the windows is a function of the seed and the epoch.
 
 use super::adamw::{AdamW, Hyperparameters, Moments};
-use super::material::{BUILTIN, STORIES};
-use super::settings::Settings;
-use super::trainer::Trainer;
+use super::settings::RunSettings;
 use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
 use crate::data::Cursor;
@@ -27,45 +25,18 @@ pub struct RunDirectory {
     path: PathBuf,
 }
 
-/// The content of `train.json`: how the run was started.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunSettings {
-    /// The name of the architecture.
-    pub preset: String,
-    /// The task, if the run does not train on text: `arithmetic`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<String>,
-    /// The training data: paths, or `builtin`.
-    pub data: Vec<String>,
-    /// The evaluation data; if empty, a part of `data`.
-    pub eval_data: Vec<String>,
-    /// The field of a JSONL line that holds the text.
-    pub field: String,
-    /// The share of documents that are set aside for validation if there is no `eval_data`.
-    pub validation_fraction: f64,
-    /// The number of built-in stories, if `data` is `builtin`.
-    pub stories: usize,
-    /// All other settings.
-    pub settings: Settings,
-    /// The format of `state.safetensors`.
-    pub version: u32,
-}
-
-impl Default for RunSettings {
-    /// Returns the settings of `ossia train` without arguments: the preset nano on built-in stories.
-    fn default() -> Self {
-        Self {
-            preset: "nano".into(),
-            task: None,
-            data: vec![BUILTIN.into()],
-            eval_data: Vec::new(),
-            field: "text".into(),
-            validation_fraction: 0.02,
-            stories: STORIES,
-            settings: Settings::default(),
-            version: 1,
-        }
-    }
+/// The state of a run, to be saved.
+pub struct State<'t> {
+    /// The model.
+    pub model: &'t Transformer,
+    /// The optimizer, with its moments and step count.
+    pub optimizer: &'t AdamW,
+    /// The position in the data.
+    pub cursor: Cursor,
+    /// The lowest validation loss so far.
+    pub best_loss: Option<f64>,
+    /// A fingerprint of the training text.
+    pub fingerprint: u64,
 }
 
 /// The state of a run that was stopped.
@@ -161,16 +132,16 @@ impl RunDirectory {
     ///
     /// # Errors
     /// Those of the operating system; the previous state is still complete.
-    pub fn save(&self, trainer: &Trainer) -> Result<()> {
-        let parameters = trainer.model.parameters();
+    pub fn save(&self, state: &State) -> Result<()> {
+        let parameters = state.model.parameters();
         let trainable = parameters.iter().filter(|parameter| parameter.is_trainable());
         let header = Header {
-            step: trainer.step_count(),
-            cursor: trainer.batches.cursor(),
-            best_loss: trainer.best_loss,
-            fingerprint: trainer.batches.windows().fingerprint(),
+            step: state.optimizer.steps(),
+            cursor: state.cursor,
+            best_loss: state.best_loss,
+            fingerprint: state.fingerprint,
         };
-        let tensors = trainable.zip(trainer.optimizer.moments()).flat_map(|(parameter, moments)| {
+        let tensors = trainable.zip(state.optimizer.moments()).flat_map(|(parameter, moments)| {
             let (name, tensor) = (parameter.name(), parameter.tensor());
             [
                 (name.to_string(), TensorToWrite::f32(tensor.shape(), tensor.data())),
@@ -180,7 +151,7 @@ impl RunDirectory {
         });
         let header = serde_json::to_string(&header).expect("plain numbers");
         write_tensors(&self.state(), tensors, &[("ossia", header)])?;
-        checkpoint::save_weights(&trainer.model, &self.path)
+        checkpoint::save_weights(state.model, &self.path)
     }
     // ANCHOR_END: save
 
@@ -198,7 +169,7 @@ impl RunDirectory {
         let header = file.metadata().get("ossia").map_or("", String::as_str);
         let header: Header = serde_json::from_str(header)
             .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")).caused_by(e))?;
-        let model = Transformer::new(&config, &mut State { file: &file })?;
+        let model = Transformer::new(&config, &mut StateFile { file: &file })?;
         let mut moments = Vec::new();
         for parameter in model.parameters() {
             let read =
@@ -213,11 +184,11 @@ impl RunDirectory {
 }
 
 /// The saved state as a source of parameters, under ossia's own names.
-struct State<'a> {
+struct StateFile<'a> {
     file: &'a TensorFile,
 }
 
-impl Source for State<'_> {
+impl Source for StateFile<'_> {
     fn value(&mut self, request: Request) -> Result<Value> {
         Ok(Tensor::parameter(self.file.tensor(request.name, Some(request.shape))?).into())
     }

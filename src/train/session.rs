@@ -3,7 +3,8 @@
 use super::material::Material;
 use super::metrics;
 use super::recorder::Recorder;
-use super::run::{RunDirectory, RunSettings};
+use super::run::RunDirectory;
+use super::settings::RunSettings;
 use super::trainer::{Monitor, Outcome, Trainer};
 use crate::checkpoint::{self, report};
 use crate::config::ModelConfig;

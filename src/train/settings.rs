@@ -1,4 +1,4 @@
-//! The settings of a run, apart from the model and the data.       Book: training.md
+//! The settings of a run.       Book: training.md
 
 use super::adamw::Hyperparameters;
 use super::schedule::Schedule;
@@ -91,6 +91,52 @@ impl Settings {
         match checks.iter().find(|(_, value, in_range, _)| !in_range || !value.is_finite()) {
             Some((flag, value, _, expected)) => Err(Error::argument(format!("--{flag} {value}: expected {expected}"))),
             None => Ok(()),
+        }
+    }
+}
+
+/// The name that stands for the built-in stories instead of a path.
+pub const BUILTIN: &str = "builtin";
+/// The default number of built-in stories.
+pub const STORIES: usize = 20_000;
+
+/// The content of `train.json`: how the run was started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// The name of the architecture.
+    pub preset: String,
+    /// The task, if the run does not train on text: `arithmetic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// The training data: paths, or `builtin`.
+    pub data: Vec<String>,
+    /// The evaluation data; if empty, a part of `data`.
+    pub eval_data: Vec<String>,
+    /// The field of a JSONL line that holds the text.
+    pub field: String,
+    /// The share of documents that are set aside for validation if there is no `eval_data`.
+    pub validation_fraction: f64,
+    /// The number of built-in stories, if `data` is `builtin`.
+    pub stories: usize,
+    /// All other settings.
+    pub settings: Settings,
+    /// The format of `state.safetensors`.
+    pub version: u32,
+}
+
+impl Default for RunSettings {
+    /// Returns the settings of `ossia train` without arguments: the preset nano on built-in stories.
+    fn default() -> Self {
+        Self {
+            preset: "nano".into(),
+            task: None,
+            data: vec![BUILTIN.into()],
+            eval_data: Vec::new(),
+            field: "text".into(),
+            validation_fraction: 0.02,
+            stories: STORIES,
+            settings: Settings::default(),
+            version: 1,
         }
     }
 }

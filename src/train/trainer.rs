@@ -4,7 +4,7 @@ use super::adamw::AdamW;
 use super::evaluate::{Evaluation, EvaluationSet, evaluate};
 use super::metrics::Metrics;
 use super::recorder::Recorder;
-use super::run::Saved;
+use super::run::{Saved, State};
 use super::settings::Settings;
 use crate::data::{Batches, Windows};
 use crate::error::{Error, Result};
@@ -170,12 +170,12 @@ impl Trainer {
                 if best {
                     self.best_loss = Some(evaluation.loss);
                 }
-                let sample = recorder.map_or(Ok(None), |recorder| recorder.evaluated(self, best))?;
+                let sample = recorder.map_or(Ok(None), |recorder| recorder.evaluated(&self.model, step, best))?;
                 monitor.evaluated(self, &evaluation, best, sample.as_deref());
             }
             let interrupted = !last && monitor.interrupted();
             if let Some(recorder) = recorder.filter(|_| due(self.settings.save_every) || last || interrupted) {
-                recorder.save(self)?;
+                recorder.save(&self.state())?;
             }
             if interrupted {
                 return Ok(Outcome::Interrupted);
@@ -187,6 +187,17 @@ impl Trainer {
         Ok(Outcome::Finished)
     }
     // ANCHOR_END: run
+
+    /// Returns the state from which the run can resume.
+    pub fn state(&self) -> State<'_> {
+        State {
+            model: &self.model,
+            optimizer: &self.optimizer,
+            cursor: self.batches.cursor(),
+            best_loss: self.best_loss,
+            fingerprint: self.batches.windows().fingerprint(),
+        }
+    }
 
     /// Measures the model on the validation text; `None` if there is none.
     pub fn evaluate(&self) -> Option<Evaluation> {
