@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The error that caused another one.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error, and where it occurred.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum Error {
         /// The field or tensor, what was found, and what was expected.
         message: String,
         /// The error that caused this one, if there is one. The message includes its text.
-        source: Option<Source>,
+        source: Option<Cause>,
     },
     /// A flag, a prompt, a token id or a combination of settings cannot be used.
     #[error("{message}")]
@@ -41,7 +41,7 @@ pub enum Error {
         /// What was found, and what was expected.
         message: String,
         /// The error that caused this one, if there is one. The message includes its text.
-        source: Option<Source>,
+        source: Option<Cause>,
     },
     /// Training stopped at an infinity or a NaN, before it reached the weights.
     #[error(
@@ -67,7 +67,7 @@ impl Error {
     }
 
     /// Creates the error for a file whose content is wrong, as `source` says.
-    pub fn invalid(path: impl AsRef<Path>, source: impl Into<Source>) -> Self {
+    pub fn invalid(path: impl AsRef<Path>, source: impl Into<Cause>) -> Self {
         let source = source.into();
         Self::file(path, source.to_string()).caused_by(source)
     }
@@ -78,14 +78,14 @@ impl Error {
     }
 
     /// Creates the error for an argument that cannot be used, as `source` says.
-    pub fn unusable(source: impl Into<Source>) -> Self {
+    pub fn unusable(source: impl Into<Cause>) -> Self {
         let source = source.into();
         Self::argument(source.to_string()).caused_by(source)
     }
 
     /// Keeps the error that caused this one; see [`std::error::Error::source`].
     #[must_use]
-    pub fn caused_by(mut self, cause: impl Into<Source>) -> Self {
+    pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
         if let Self::File { source, .. } | Self::Argument { source, .. } = &mut self {
             *source = Some(cause.into());
         }

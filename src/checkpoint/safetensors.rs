@@ -82,7 +82,7 @@ impl TensorFile {
     /// If the header does not describe exactly what follows.
     pub fn from_bytes(path: impl AsRef<Path>, bytes: Bytes) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let wrong = |e: crate::error::Source| {
+        let wrong = |e: crate::error::Cause| {
             Error::file(&path, format!("not a whole safetensors file: {e}; was it cut short?")).caused_by(e)
         };
         let (length, header) = SafeTensors::read_metadata(&bytes).map_err(|e| wrong(e.into()))?;

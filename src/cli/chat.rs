@@ -5,7 +5,7 @@ mod show;
 #[cfg(feature = "tools")]
 mod tools;
 
-use self::commands::Next;
+use self::commands::AfterCommand;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
 use super::generate::{SamplingArguments, read_schema};
@@ -217,13 +217,13 @@ impl Session<'_> {
             };
             _ = editor.add_history_entry(&line); // of this session only; a line that is not kept is no loss
             let done = match line.trim() {
-                "" => Ok(Next::Talk),
+                "" => Ok(AfterCommand::Talk),
                 command if command.starts_with('/') => self.command(command),
-                _ => self.say(&line).map(|()| Next::Talk),
+                _ => self.say(&line).map(|()| AfterCommand::Talk),
             };
             match done {
-                Ok(Next::Talk) => {}
-                Ok(Next::Leave) => return Ok(()),
+                Ok(AfterCommand::Talk) => {}
+                Ok(AfterCommand::Leave) => return Ok(()),
                 Err(error) => say!("{error}"),
             }
         }

@@ -5,9 +5,11 @@ use super::{print, report_skipped, task, thousands};
 use crate::checkpoint::{self, Arithmetic};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
+use crate::model::Transformer;
 use crate::tasks::stories;
+use crate::tokenizer::Tokenizer;
 use crate::train::material::{UNSEEN_SEED, check_stories, is_builtin, stories as builtin_stories};
-use crate::train::{EvaluationSet, deviation, evaluate};
+use crate::train::{Deviation, EvaluationSet, deviation, evaluate};
 use std::path::PathBuf;
 
 /// Measure how well a model predicts a text
@@ -89,24 +91,34 @@ pub fn run(arguments: Arguments) -> Result<()> {
     ))?;
     if arithmetic != Arithmetic::default() {
         let exact = checkpoint::load(&arguments.model)?;
-        let deviation = deviation(&exact, &model, &set, batch_size);
-        print(&format!(
-            "{:.4} nats/token when computed exactly: {:+.5}; {:.2e} nats/token of divergence, \
-             the same first choice for {:.2} % of tokens\n",
-            deviation.exact_loss,
-            deviation.excess_loss,
-            deviation.divergence,
-            100.0 * deviation.same_choice
-        ))?;
+        print_deviation(deviation(&exact, &model, &set, batch_size))?;
     }
     if let Some(floor) = result.entropy_floor {
         print(&format!("{floor:.4} nats/token is the entropy floor: {:.4} above it\n", result.loss - floor))?;
-        for temperature in [0.7, 1.0] {
-            let told = stories::tell(&model, &tokenizer, arguments.tell, temperature)?;
-            print(&format!("{}\n", stories::summary(&told, temperature)))?;
-            for line in stories::departures(&told, arguments.departures) {
-                print(&format!("{line}\n"))?;
-            }
+        print_stories(&model, &tokenizer, &arguments)?;
+    }
+    Ok(())
+}
+
+/// Prints how far the predictions are from the exact ones.
+fn print_deviation(deviation: Deviation) -> Result<()> {
+    print(&format!(
+        "{:.4} nats/token when computed exactly: {:+.5}; {:.2e} nats/token of divergence, \
+         the same first choice for {:.2} % of tokens\n",
+        deviation.exact_loss,
+        deviation.excess_loss,
+        deviation.divergence,
+        100.0 * deviation.same_choice
+    ))
+}
+
+/// Lets the model tell stories, and prints how many of them follow the grammar and where others leave it.
+fn print_stories(model: &Transformer, tokenizer: &Tokenizer, arguments: &Arguments) -> Result<()> {
+    for temperature in [0.7, 1.0] {
+        let told = stories::tell(model, tokenizer, arguments.tell, temperature)?;
+        print(&format!("{}\n", stories::summary(&told, temperature)))?;
+        for line in stories::departures(&told, arguments.departures) {
+            print(&format!("{line}\n"))?;
         }
     }
     Ok(())

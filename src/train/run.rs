@@ -40,7 +40,7 @@ pub struct State<'t> {
 }
 
 /// The state of a run that was stopped.
-pub struct Saved {
+pub struct SavedRun {
     /// The model.
     pub model: Transformer,
     /// The optimizer, with its moments and step count.
@@ -159,7 +159,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// If there is no state, or it is damaged, or it does not fit `config.json`.
-    pub fn resume(&self, hyperparameters: Hyperparameters) -> Result<Saved> {
+    pub fn resume(&self, hyperparameters: Hyperparameters) -> Result<SavedRun> {
         let path = self.state();
         if !path.exists() {
             return Err(Error::file(&self.path, "holds no run to --resume (state.safetensors is missing)"));
@@ -179,7 +179,7 @@ impl RunDirectory {
         }
         let optimizer = AdamW::resume(hyperparameters, header.step, moments);
         let Header { cursor, best_loss, fingerprint, .. } = header;
-        Ok(Saved { model, optimizer, cursor, best_loss, fingerprint })
+        Ok(SavedRun { model, optimizer, cursor, best_loss, fingerprint })
     }
 }
 

@@ -4,7 +4,7 @@ use super::adamw::AdamW;
 use super::evaluate::{Evaluation, EvaluationSet, evaluate};
 use super::metrics::Metrics;
 use super::recorder::Recorder;
-use super::run::{Saved, State};
+use super::run::{SavedRun, State};
 use super::settings::Settings;
 use crate::data::{Batches, Windows};
 use crate::error::{Error, Result};
@@ -91,12 +91,12 @@ impl Trainer {
     /// # Errors
     /// If the saved position is not in the windows.
     pub fn resume(
-        saved: Saved,
+        saved: SavedRun,
         settings: Settings,
         windows: Windows,
         evaluation: Option<EvaluationSet>,
     ) -> Result<Self> {
-        let Saved { model, optimizer, cursor, best_loss, .. } = saved;
+        let SavedRun { model, optimizer, cursor, best_loss, .. } = saved;
         let batches = Batches::from_cursor(windows, settings.batch_size, settings.seed, cursor)?;
         Ok(Self { model, settings, optimizer, batches, evaluation, best_loss })
     }

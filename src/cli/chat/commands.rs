@@ -8,7 +8,7 @@ use crate::harmony::{Content, Conversation, Effort, Message, Role};
 use std::path::Path;
 
 /// The next step after a command.
-pub enum Next {
+pub enum AfterCommand {
     Talk,
     Leave,
 }
@@ -35,12 +35,12 @@ impl Session<'_> {
     ///
     /// # Errors
     /// If it is not a command, or fails; the conversation does not change then.
-    pub fn command(&mut self, line: &str) -> Result<Next> {
+    pub fn command(&mut self, line: &str) -> Result<AfterCommand> {
         let (command, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let argument = argument.trim();
         match (command, argument) {
             ("/help", _) => print(HELP)?,
-            ("/quit" | "/exit", _) => return Ok(Next::Leave),
+            ("/quit" | "/exit", _) => return Ok(AfterCommand::Leave),
             ("/effort", "") => self.show.note(&format!("effort {}", self.chat.effort().name())),
             ("/effort", name) => {
                 let found = effort(name);
@@ -76,19 +76,22 @@ impl Session<'_> {
                 self.save(Path::new(path))?;
                 self.show.note(&format!("saved to {path}"));
             }
-            ("/load", path) => {
-                let messages = load(Path::new(path))?;
-                let before = std::mem::replace(&mut self.chat.messages, messages);
-                if let Err(error) = self.make_room() {
-                    self.chat.messages = before;
-                    return Err(error);
-                }
-                self.set_effort(self.chat.effort());
-                self.show.note(&format!("{} messages, effort {}", self.chat.messages.len(), self.chat.effort().name()));
-            }
+            ("/load", path) => self.load(Path::new(path))?,
             _ => return Err(Error::argument(format!("there is no {command}; /help lists what there is"))),
         }
-        Ok(Next::Talk)
+        Ok(AfterCommand::Talk)
+    }
+
+    /// Replaces the conversation by one from a file, if it fits in the context.
+    fn load(&mut self, path: &Path) -> Result<()> {
+        let before = std::mem::replace(&mut self.chat.messages, load(path)?);
+        if let Err(error) = self.make_room() {
+            self.chat.messages = before;
+            return Err(error);
+        }
+        self.set_effort(self.chat.effort());
+        self.show.note(&format!("{} messages, effort {}", self.chat.messages.len(), self.chat.effort().name()));
+        Ok(())
     }
 
     /// Writes the conversation to a file. It may replace an older conversation, but no other file.

@@ -158,7 +158,7 @@ fn forward_tile(
     }
 }
 
-/// What the way back needs of the way there. Rows are B·T.
+/// The inputs and results of the forward pass that the backward pass needs. Rows are B·T.
 pub struct Saved<'a> {
     /// (B·T, N·D)
     pub q: &'a [f32],
