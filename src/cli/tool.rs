@@ -6,7 +6,7 @@ pub use self::browser::BrowserArguments;
 use super::{print, standard_input};
 use crate::error::{Error, Result};
 use crate::tools::apply_patch::Workspace;
-use crate::tools::python::{Python, Settings};
+use crate::tools::python::{Python, PythonSettings};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl PythonArguments {
         let helper = std::env::current_exe().map_err(|e| Error::io("ossia", "find", e))?;
         let timeout = Duration::from_secs(self.tool_timeout);
         let unsandboxed = self.dangerously_unsandboxed;
-        Python::new(Settings { work: self.root.clone(), unsandboxed, timeout, ..Settings::new(helper) })
+        Python::new(PythonSettings { work: self.root.clone(), unsandboxed, timeout, ..PythonSettings::new(helper) })
     }
 }
 

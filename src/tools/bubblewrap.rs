@@ -1,8 +1,8 @@
 //! Bubblewrap as the outer layer of the sandbox: <https://github.com/containers/bubblewrap>.
 //!
-//! Landlock and seccomp forbid; in namespaces of their own, what is forbidden is not there: no other processes, no
-//! network, and of the file system only what may be read. Not every machine lets a user make namespaces, so this layer
-//! comes on top of the others and never in their place.
+//! Landlock and seccomp forbid accesses. In separate namespaces, the forbidden things do not even exist: there are no
+//! other processes, no network, and only the readable part of the file system. Not every machine lets a user create
+//! namespaces, so this layer is used in addition to the others and never instead of them.
 
 use super::sandbox::Confinement;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 const NAMESPACES: [&str; 4] = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop"];
 
-/// Whether it is installed, and may make namespaces. Asked once.
+/// Returns whether bubblewrap is installed and may create namespaces. The result is cached.
 pub fn works() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     *WORKS.get_or_init(|| {
@@ -22,11 +22,11 @@ pub fn works() -> bool {
     })
 }
 
-/// A command that shows `helper` what a confinement may see, and then becomes it.
+/// Makes a command that runs `helper` in namespaces where only the paths of the confinement are visible.
 pub fn around(confinement: &Confinement, helper: &Path) -> Command {
     let mut command = Command::new("bwrap");
     command.args(NAMESPACES).arg("ALL");
-    // Where programs expect their loader; on most systems links into /usr.
+    // Programs expect their loader in these directories, which are links into /usr on most systems.
     for name in ["/lib", "/lib32", "/lib64"] {
         if let Ok(target) = std::fs::read_link(name) {
             command.arg("--symlink").arg(target).arg(name);
@@ -36,7 +36,7 @@ pub fn around(confinement: &Confinement, helper: &Path) -> Command {
     let seen = confinement.read.iter().chain(&confinement.execute).map(|path| path.as_path());
     for path in seen.chain([helper, loader]).filter(|path| path.exists()) {
         command.arg("--ro-bind").arg(path).arg(path);
-        // A link is shown as what it leads to; others may name that by its own path.
+        // A link is mounted as its target, whose own path other files may use too.
         if let Ok(real) = path.canonicalize()
             && real != path
         {

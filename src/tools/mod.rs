@@ -1,8 +1,8 @@
-//! Tools that a model calls by recipient, and what they answer.       Book: tools.md
+//! Tools that a model calls as recipients of its messages.       Book: tools.md
 //!
-//! What a model writes is not to be trusted, whatever it was asked: it may have read a page that asked for something
-//! else. So a program runs where it can reach nothing, a patch changes files of one directory alone, and pages come from
-//! the public internet.
+//! Calls are not trusted, whatever the user asked for, because the model may have read a page that asks for something
+//! else. So a program runs in a sandbox, a patch changes files of a single directory only, and pages come from the
+//! public internet.
 
 pub mod apply_patch;
 pub mod browser;
@@ -21,22 +21,22 @@ use serde_json::json;
 /// The tools that a model may call.
 #[derive(Default)]
 pub struct Toolbox<'t> {
-    /// Runs programs.
+    /// Runs Python programs.
     pub python: Option<Python>,
-    /// Where files may be changed.
+    /// The directory in which the model may change files.
     pub workspace: Option<Workspace>,
-    /// Searches and reads.
+    /// Searches and opens pages.
     pub browser: Option<Browser<'t>>,
 }
 
 impl Toolbox<'_> {
-    /// What stands in the system message.
+    /// Returns the tools that are described in the system message.
     pub fn namespaces(&self) -> Vec<ToolNamespace> {
         let browser = self.browser.iter().map(Browser::namespace);
         browser.chain(self.python.iter().map(|_| python_tool())).collect()
     }
 
-    /// What stands in the developer message: instructions, and functions.
+    /// Returns the instructions and the functions for the developer message.
     pub fn functions(&self) -> Option<(&'static str, ToolNamespace)> {
         self.workspace.as_ref()?;
         let tool = Tool {
@@ -49,7 +49,8 @@ impl Toolbox<'_> {
     }
 
     // ANCHOR: answer
-    /// What a tool answers to a call, on the channel of the call; `None` if it is for no tool of these.
+    /// Calls a tool and returns its result, on the channel of the call. Returns `None` if the call is not for one of
+    /// these tools.
     pub fn answer(&mut self, call: &Message) -> Option<Message> {
         let name = call.recipient.as_deref()?;
         let text = match name {

@@ -1,4 +1,4 @@
-//! Python for a model: a session that stays, in a sandbox.
+//! Runs Python programs for a model, in a session that keeps its state, inside a sandbox.
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -9,29 +9,31 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Where programs run, and how far.
+/// The settings of a Python session.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// The interpreter: a path, or a name to be looked for.
+pub struct PythonSettings {
+    /// The interpreter: a path, or a name that is searched for in `PATH`.
     pub interpreter: PathBuf,
-    /// The program that enters the sandbox and becomes the interpreter: ossia itself.
+    /// The program that enters the sandbox and becomes the interpreter, which is ossia itself.
     pub helper: PathBuf,
-    /// The directory in which programs may read and write. `None` for one of their own that is removed in the end.
+    /// The directory in which programs may read and write. With `None`, the session makes its own and removes it at the
+    /// end.
     pub work: Option<PathBuf>,
-    /// Run without any sandbox.
+    /// Whether to run without any sandbox.
     pub unsandboxed: bool,
-    /// Put bubblewrap around the sandbox, where it is installed and works: then what is outside is not even seen.
+    /// Whether to run the sandbox inside bubblewrap if that is installed and works, so that programs cannot even see
+    /// other files.
     pub bubblewrap: bool,
-    /// How long a program may take.
+    /// The longest time that a program may take.
     pub timeout: Duration,
-    /// Bytes of its output that are kept.
+    /// The number of bytes of output that are kept.
     pub output: usize,
-    /// Bytes of memory.
+    /// The largest memory, in bytes.
     pub memory: u64,
 }
 
-impl Settings {
-    /// `python3`, two minutes, 32 KiB of output, 4 GiB of memory.
+impl PythonSettings {
+    /// Returns the default settings: `python3`, two minutes, 32 KiB of output, 4 GiB of memory.
     pub fn new(helper: PathBuf) -> Self {
         Self {
             interpreter: "python3".into(),
@@ -46,46 +48,48 @@ impl Settings {
     }
 }
 
-/// The argument that makes a helper enter the sandbox; what it is told follows as JSON.
+/// The argument that makes ossia enter the sandbox. The next argument is the
+/// [`Confinement`](super::sandbox::Confinement) as JSON.
 pub const ENTER: &str = "enter-sandbox";
 
-/// How long an interpreter may take to start.
+/// The longest time that an interpreter may take to start.
 const START: Duration = Duration::from_secs(60);
 
 /// A session of Python.
 pub struct Python {
-    settings: Settings,
+    settings: PythonSettings,
     work: PathBuf,
-    _own: Option<tempfile::TempDir>, // removed with the session
-    running: Option<Running>,
+    _own: Option<tempfile::TempDir>, // the directory of the session, which is removed with it
+    interpreter: Option<Interpreter>,
 }
 
-/// An interpreter that runs.
-struct Running {
+/// A running interpreter.
+struct Interpreter {
     child: Child,
     programs: Sender<String>,
     output: Receiver<Vec<u8>>,
     count: u64,
 }
 
-impl Drop for Running {
+impl Drop for Interpreter {
     fn drop(&mut self) {
-        // It is alone: in the sandbox a process can make no other.
+        // There are no other processes to end, because a process in the sandbox cannot create any.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// What an interpreter says of itself.
+/// The paths that an interpreter needs.
 #[derive(Deserialize)]
-struct About {
+struct InterpreterInfo {
     executable: PathBuf,
     read: Vec<PathBuf>,
     loaders: Vec<PathBuf>,
 }
 
-/// Asked before there is a sandbox; the program is ours.
-const ABOUT: &str = r#"
+/// A program that prints [`InterpreterInfo`] as JSON. It runs outside of the sandbox, which is safe because it is part
+/// of ossia.
+const INFO_PROGRAM: &str = r#"
 import json, math, os, sys, sysconfig
 maps = {line.split(None, 5)[5].strip() for line in open("/proc/self/maps") if "/" in line}
 libraries = {os.path.dirname(path) for path in maps if ".so" in os.path.basename(path)}
@@ -99,8 +103,8 @@ impl Python {
     /// Starts a session.
     ///
     /// # Errors
-    /// If there is no interpreter, or no sandbox.
-    pub fn new(settings: Settings) -> Result<Self> {
+    /// If there is no interpreter or no sandbox.
+    pub fn new(settings: PythonSettings) -> Result<Self> {
         let own = match &settings.work {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(|e| Error::io("the work directory", "make", e))?),
@@ -111,45 +115,48 @@ impl Python {
             (None, None) => PathBuf::new(),
         };
         let work = work.canonicalize().map_err(|e| Error::io(&work, "open", e))?;
-        let mut python = Self { settings, work, _own: own, running: None };
-        python.running = Some(python.start()?);
+        let mut python = Self { settings, work, _own: own, interpreter: None };
+        python.interpreter = Some(python.start()?);
         Ok(python)
     }
 
-    /// Runs a program. What it wrote, and what went wrong, in words for the model.
+    /// Runs a program and returns its output, including errors, as text for the model.
     pub fn run(&mut self, program: &str) -> String {
-        if self.running.is_none() {
+        if self.interpreter.is_none() {
             match self.start() {
-                Ok(running) => self.running = Some(running),
+                Ok(running) => self.interpreter = Some(running),
                 Err(error) => return format!("[{error}]"),
             }
         }
         let (timeout, most) = (self.settings.timeout, self.settings.output);
-        let Some(running) = &mut self.running else { return String::new() };
-        let (text, end) = running.run(program, timeout, most);
-        let note = match end {
-            End::Done if text.is_empty() => "[no output; print shows something]".into(),
-            End::Done => return text,
-            End::Timeout => format!("[stopped after {timeout:?}; the session was started anew, its names are gone]"),
-            End::Gone => "[the interpreter ended; the session was started anew, its names are gone]".into(),
+        let Some(running) = &mut self.interpreter else { return String::new() };
+        let (text, outcome) = running.run(program, timeout, most);
+        let note = match outcome {
+            Outcome::Finished if text.is_empty() => "[no output; print shows something]".into(),
+            Outcome::Finished => return text,
+            Outcome::TimedOut => {
+                format!("[stopped after {timeout:?}; the session was started anew, its names are gone]")
+            }
+            Outcome::Exited => "[the interpreter ended; the session was started anew, its names are gone]".into(),
         };
-        if !matches!(end, End::Done) {
-            self.running = None;
+        if !matches!(outcome, Outcome::Finished) {
+            self.interpreter = None;
         }
         let line = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         format!("{text}{line}{note}")
     }
 
-    fn start(&self) -> Result<Running> {
-        let about = self.about()?;
+    /// Starts an interpreter that waits for programs.
+    fn start(&self) -> Result<Interpreter> {
+        let info = self.info()?;
         let worker = ["-I", "-B", "-u", "-X", "utf8", "-c", include_str!("worker.py")].map(String::from);
         let mut command = match self.settings.unsandboxed {
             true => {
-                let mut command = Command::new(&about.executable);
+                let mut command = Command::new(&info.executable);
                 command.args(worker);
                 command
             }
-            false => self.confined(&about, worker.into())?,
+            false => self.confined(&info, worker.into())?,
         };
         command.current_dir(&self.work).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_clear().env("HOME", &self.work).env("TMPDIR", &self.work).env("LANG", "C.UTF-8");
@@ -159,7 +166,7 @@ impl Python {
         let (Some(mut to), Some(mut from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::argument("the interpreter has no pipes"));
         };
-        let (send, output) = sync_channel(16); // who writes faster than is read waits
+        let (send, output) = sync_channel(16); // bounded, so that a program cannot write faster than we read
         std::thread::spawn(move || {
             let mut chunk = [0; 8 << 10];
             while let Ok(n @ 1..) = from.read(&mut chunk) {
@@ -168,92 +175,97 @@ impl Python {
                 }
             }
         });
-        // An interpreter that does not read must not keep us from looking at the clock.
+        // A separate thread writes, so that an interpreter that does not read cannot delay the timeout.
         let (programs, sent) = channel::<String>();
         std::thread::spawn(move || while sent.recv().is_ok_and(|program| to.write_all(program.as_bytes()).is_ok()) {});
-        let mut running = Running { child, programs, output, count: 0 };
+        let mut running = Interpreter { child, programs, output, count: 0 };
         match running.until(b"ready\n", START, 1 << 10).1 {
-            End::Done => Ok(running),
+            Outcome::Finished => Ok(running),
             _ => {
-                let mut said = String::new();
+                let mut stderr = String::new();
                 _ = running.child.kill();
                 if let Some(errors) = &mut running.child.stderr {
-                    _ = errors.take(4 << 10).read_to_string(&mut said);
+                    _ = errors.take(4 << 10).read_to_string(&mut stderr);
                 }
-                let line = said.lines().last().unwrap_or("it ended at once").trim_start_matches("error: ").to_string();
+                let line =
+                    stderr.lines().last().unwrap_or("it ended at once").trim_start_matches("error: ").to_string();
                 Err(Error::argument(format!("python does not start: {line}")))
             }
         }
     }
 
-    /// Asks the interpreter where it lives.
-    fn about(&self) -> Result<About> {
+    /// Runs the interpreter to find the paths that it needs.
+    fn info(&self) -> Result<InterpreterInfo> {
         let interpreter = &self.settings.interpreter;
-        let output = Command::new(interpreter).args(["-I", "-c", ABOUT]).stdin(Stdio::null()).output();
+        let output = Command::new(interpreter).args(["-I", "-c", INFO_PROGRAM]).stdin(Stdio::null()).output();
         let output = output.map_err(|e| Error::io(interpreter, "run", e))?;
         serde_json::from_slice(&output.stdout).map_err(|_| Error::file(interpreter, "is no Python 3 that works"))
     }
 
     #[cfg(target_os = "linux")]
-    fn confined(&self, about: &About, arguments: Vec<String>) -> Result<Command> {
+    fn confined(&self, info: &InterpreterInfo, arguments: Vec<String>) -> Result<Command> {
         let confinement = super::sandbox::Confinement {
-            program: about.executable.clone(),
+            program: info.executable.clone(),
             arguments,
-            execute: about.loaders.iter().chain([&about.executable]).cloned().collect(),
-            read: about.read.clone(),
+            execute: info.loaders.iter().chain([&info.executable]).cloned().collect(),
+            read: info.read.clone(),
             work: self.work.clone(),
             memory: self.settings.memory,
             file_size: 256 << 20,
             cpu_seconds: 3_600,
         };
-        let told = serde_json::to_string(&confinement).map_err(|e| Error::unusable(e))?;
+        let json = serde_json::to_string(&confinement).map_err(Error::unusable)?;
         let mut command = match self.settings.bubblewrap && super::bubblewrap::works() {
             true => super::bubblewrap::around(&confinement, &self.settings.helper),
             false => Command::new(&self.settings.helper),
         };
-        command.arg(ENTER).arg(told);
+        command.arg(ENTER).arg(json);
         Ok(command)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn confined(&self, _: &About, _: Vec<String>) -> Result<Command> {
+    fn confined(&self, _: &InterpreterInfo, _: Vec<String>) -> Result<Command> {
         Err(Error::argument("there is a sandbox on Linux only; --dangerously-unsandboxed runs without one"))
     }
 }
 
-/// How a program ended.
-enum End {
-    Done,
-    Timeout,
-    Gone,
+/// The way in which a program ended.
+enum Outcome {
+    /// The program has finished.
+    Finished,
+    /// The program took too long.
+    TimedOut,
+    /// The interpreter has exited.
+    Exited,
 }
 
-impl Running {
-    fn run(&mut self, program: &str, timeout: Duration, most: usize) -> (String, End) {
+impl Interpreter {
+    /// Runs a program and returns its output.
+    fn run(&mut self, program: &str, timeout: Duration, most: usize) -> (String, Outcome) {
         self.count += 1;
-        // A program could find the mark and write it; then its own output is cut, and that of the next begins with it.
+        // If a program finds the mark and writes it, it only cuts its own output short.
         let mark = format!("\0{:016x}{:08x}\0", RandomState::new().hash_one(self.count), self.count);
         match self.programs.send(format!("{} {mark}\n{program}", program.len())) {
             Ok(()) => self.until(mark.as_bytes(), timeout, most),
-            Err(_) => (String::new(), End::Gone),
+            Err(_) => (String::new(), Outcome::Exited),
         }
     }
 
-    /// Reads up to a mark. Of more than `most` bytes the rest is dropped, and counted.
-    fn until(&mut self, mark: &[u8], timeout: Duration, most: usize) -> (String, End) {
+    /// Reads the output up to a mark. If there are more than `most` bytes, the rest is dropped and counted.
+    fn until(&mut self, mark: &[u8], timeout: Duration, most: usize) -> (String, Outcome) {
         let (mut kept, mut dropped, mut tail) = (Vec::new(), 0usize, Vec::new());
         let deadline = Instant::now() + timeout;
-        let end = loop {
+        let outcome = loop {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => break End::Timeout,
-                Err(RecvTimeoutError::Disconnected) => break End::Gone,
+                Err(RecvTimeoutError::Timeout) => break Outcome::TimedOut,
+                Err(RecvTimeoutError::Disconnected) => break Outcome::Exited,
                 Ok(chunk) => tail.extend(chunk),
             }
             if tail.ends_with(mark) {
                 tail.truncate(tail.len() - mark.len());
-                break End::Done;
+                break Outcome::Finished;
             }
-            // All but what may be the beginning of the mark.
+            // Keeps back only the bytes that may be the beginning of the mark.
             let sure = tail.len().saturating_sub(mark.len());
             take(&mut kept, &mut dropped, tail.drain(..sure), most);
         };
@@ -262,10 +274,11 @@ impl Running {
         if dropped > 0 {
             text += &format!("\n[{dropped} more bytes of output are left out]");
         }
-        (text, end)
+        (text, outcome)
     }
 }
 
+/// Appends bytes to `kept` up to `most`, and counts the rest.
 fn take(kept: &mut Vec<u8>, dropped: &mut usize, bytes: impl ExactSizeIterator<Item = u8>, most: usize) {
     let room = most - kept.len();
     *dropped += bytes.len().saturating_sub(room);

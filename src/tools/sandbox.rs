@@ -1,10 +1,10 @@
-//! A process that can reach its work directory and nothing else.
+//! A sandbox for a process that can use its work directory and nothing else.
 //!
-//! It is entered by a process that then becomes the program: limits on what it may use (`setrlimit`), on the files it may
-//! open (Landlock, <https://docs.kernel.org/userspace-api/landlock.html>), and on what it may ask the kernel for (seccomp,
-//! <https://docs.kernel.org/userspace-api/seccomp_filter.html>). Of system calls only those are allowed that a program needs
-//! which computes and uses files: there are no sockets, no other processes, no signals to them, and no way to get more
-//! rights. What is not enforced in full is an error, and then nothing runs.
+//! A process enters the sandbox and then becomes the program. It limits its resources (`setrlimit`), the files that it
+//! may open (Landlock, <https://docs.kernel.org/userspace-api/landlock.html>), and the system calls that it may make
+//! (seccomp, <https://docs.kernel.org/userspace-api/seccomp_filter.html>). Only those system calls are allowed that a
+//! program needs for computations and files: it cannot create sockets or other processes, send signals to other
+//! processes, or gain privileges. If a restriction cannot be enforced completely, that is an error, and nothing runs.
 
 use crate::error::{Error, Result};
 use landlock::{
@@ -20,33 +20,33 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a process may do.
+/// The rights of a process in the sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Confinement {
-    /// What it becomes, and its arguments.
+    /// The program.
     pub program: PathBuf,
     /// The arguments.
     pub arguments: Vec<String>,
-    /// Files that it may execute.
+    /// The files that the process may execute.
     pub execute: Vec<PathBuf>,
-    /// Files, and directories with all below them, that it may read.
+    /// The files, and the directories with everything below them, that the process may read.
     pub read: Vec<PathBuf>,
-    /// The directory where it may read, write, make and remove files.
+    /// The directory in which the process may read, write, create and remove files.
     pub work: PathBuf,
-    /// Bytes of memory.
+    /// The largest memory, in bytes.
     pub memory: u64,
-    /// Bytes of a file.
+    /// The largest size of a file, in bytes.
     pub file_size: u64,
-    /// Seconds of computation in its whole life.
+    /// The largest total CPU time, in seconds.
     pub cpu_seconds: u64,
 }
 
 impl Confinement {
     // ANCHOR: enter
-    /// Gives up all other rights and becomes the program. Returns only if it could not.
+    /// Gives up all other rights and becomes the program. The function returns only if it fails.
     ///
     /// # Errors
-    /// What the kernel lacks, or refuses.
+    /// If the kernel lacks a feature or refuses a restriction.
     pub fn enter(&self) -> Result<std::convert::Infallible> {
         let failed = |what: &str, e: &dyn std::fmt::Display| {
             Err(Error::argument(format!("no sandbox: {what}: {e}; --dangerously-unsandboxed runs without one")))
@@ -65,6 +65,7 @@ impl Confinement {
     }
     // ANCHOR_END: enter
 
+    /// Limits memory, CPU time, files and core dumps.
     fn limit(&self) -> std::io::Result<()> {
         use rlimit::Resource;
         let limits = [
@@ -78,26 +79,28 @@ impl Confinement {
     }
 
     // ANCHOR: close_files
+    /// Restricts the file system to the paths of the confinement.
     fn close_files(&self) -> std::result::Result<(), Box<dyn std::error::Error>> {
-        // The third version knows truncation, without which files outside could be emptied.
+        // ABI version 3 includes truncation, without which the process could empty files outside.
         let all = AccessFs::from_all(ABI::V3);
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
-        let no_place =
+        let unneeded =
             AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSock | AccessFs::MakeFifo;
         let rules = Ruleset::default()
             .set_compatibility(CompatLevel::HardRequirement)
             .handle_access(all)?
-            // seccomp forbids sockets and signals; where the kernel knows these, they are forbidden twice.
+            // seccomp already forbids sockets and signals. If the kernel supports these rules, they forbid them a
+            // second time.
             .set_compatibility(CompatLevel::BestEffort)
             .handle_access(AccessNet::from_all(ABI::V4))?
             .scope(Scope::from_all(ABI::V6))?
             .create()?;
         let allow = |path: &Path, access: BitFlags<AccessFs>| -> std::result::Result<_, Box<dyn std::error::Error>> {
-            // Of rights to a directory, a file takes those that files have.
+            // A rule for a file may contain only the rights that apply to files.
             let access = if path.is_dir() { access } else { access & AccessFs::from_file(ABI::V3) };
             Ok(PathBeneath::new(PathFd::new(path)?, access))
         };
-        let mut rules = rules.add_rule(allow(&self.work, all & !no_place)?)?;
+        let mut rules = rules.add_rule(allow(&self.work, all & !unneeded)?)?;
         for path in &self.execute {
             rules = rules.add_rule(allow(path, AccessFs::Execute | AccessFs::ReadFile)?)?;
         }
@@ -114,23 +117,24 @@ impl Confinement {
     // ANCHOR_END: close_files
 }
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+/// The rules for each allowed system call. A call without rules is allowed with any arguments.
+type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Two filters, of which a call has to pass both: the first tells the C library that there is no `clone3`, so that it
-/// makes threads by `clone`, whose flags a filter can see; the second allows what is listed.
+/// Returns two filters, both of which a call must pass. The first one reports `clone3` as missing, so that the C
+/// library creates threads with `clone`, whose flags a filter can inspect. The second one allows the listed calls.
 fn filters() -> std::result::Result<[BpfProgram; 2], Box<dyn std::error::Error>> {
     let arch: TargetArch = std::env::consts::ARCH.try_into()?;
-    let compile = |rules: Rules, others, these| -> std::result::Result<BpfProgram, Box<dyn std::error::Error>> {
+    let compile = |rules: SyscallRules, others, these| -> std::result::Result<BpfProgram, Box<dyn std::error::Error>> {
         Ok(SeccompFilter::new(rules, others, these, arch)?.try_into()?)
     };
     let missing = SeccompAction::Errno(libc::ENOSYS as u32);
     let denied = SeccompAction::Errno(libc::EPERM as u32);
-    let clone3 = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    let clone3 = SyscallRules::from([(libc::SYS_clone3, Vec::new())]);
     Ok([compile(clone3, SeccompAction::Allow, missing)?, compile(allowed()?, denied, SeccompAction::Allow)?])
 }
 
-/// An argument of a system call, and what it has to be.
-fn only(
+/// Returns a rule that an argument of a system call must satisfy.
+fn require(
     argument: u8,
     operator: SeccompCmpOp,
     value: u64,
@@ -139,27 +143,28 @@ fn only(
 }
 
 // ANCHOR: allowed
-/// The calls of a program that computes and uses files.
-fn allowed() -> std::result::Result<Rules, Box<dyn std::error::Error>> {
-    let mut rules: Rules = ALLOWED.iter().chain(OLDER).map(|&call| (call, Vec::new())).collect();
-    let own = u64::from(std::process::id()); // which stays the same when this process becomes the program
+/// Returns the system calls that a program needs for computations and files.
+fn allowed() -> std::result::Result<SyscallRules, Box<dyn std::error::Error>> {
+    let mut rules: SyscallRules = ALLOWED.iter().chain(OLDER).map(|&call| (call, Vec::new())).collect();
+    let own = u64::from(std::process::id()); // the id does not change when this process becomes the program
     let thread = libc::CLONE_THREAD as u64;
-    rules.insert(libc::SYS_clone, vec![only(0, SeccompCmpOp::MaskedEq(thread), thread)?]);
-    rules.insert(libc::SYS_tgkill, vec![only(0, SeccompCmpOp::Eq, own)?]);
-    // Limits may be read, not set: to root a limit is none.
-    let no_new = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
-    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![no_new])?]);
+    rules.insert(libc::SYS_clone, vec![require(0, SeccompCmpOp::MaskedEq(thread), thread)?]);
+    rules.insert(libc::SYS_tgkill, vec![require(0, SeccompCmpOp::Eq, own)?]);
+    // Limits may be read but not set, because root could raise them.
+    let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![no_new_limit])?]);
     let names = [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA].map(|option| option as u64);
     let names =
-        names.into_iter().map(|option| only(0, SeccompCmpOp::Eq, option)).collect::<std::result::Result<_, _>>()?;
+        names.into_iter().map(|option| require(0, SeccompCmpOp::Eq, option)).collect::<std::result::Result<_, _>>()?;
     rules.insert(libc::SYS_prctl, names);
     let terminal = [libc::TCGETS, libc::TIOCGWINSZ, libc::FIOCLEX, libc::FIONCLEX, libc::FIONREAD, libc::FIONBIO];
-    let terminal = terminal.into_iter().map(|request| only(1, SeccompCmpOp::Eq, request));
+    let terminal = terminal.into_iter().map(|request| require(1, SeccompCmpOp::Eq, request));
     rules.insert(libc::SYS_ioctl, terminal.collect::<std::result::Result<_, _>>()?);
     Ok(rules)
 }
 // ANCHOR_END: allowed
 
+/// System calls that are allowed with any arguments, sorted by purpose.
 #[rustfmt::skip]
 const ALLOWED: &[i64] = &[
     // files
@@ -178,21 +183,21 @@ const ALLOWED: &[i64] = &[
     // memory
     libc::SYS_mmap, libc::SYS_munmap, libc::SYS_mprotect, libc::SYS_mremap, libc::SYS_madvise, libc::SYS_brk,
     libc::SYS_membarrier, libc::SYS_msync, libc::SYS_mincore,
-    // signals to itself, threads, the end; clone3 only so far as the other filter lets it
+    // signals to itself, threads, exit; clone3 is allowed here but reported as missing by the first filter
     libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_rt_sigtimedwait,
     libc::SYS_sigaltstack, libc::SYS_setitimer, libc::SYS_getitimer, libc::SYS_set_robust_list, libc::SYS_get_robust_list,
     libc::SYS_set_tid_address, libc::SYS_rseq, libc::SYS_clone3, libc::SYS_sched_yield, libc::SYS_sched_getaffinity,
     libc::SYS_exit, libc::SYS_exit_group,
-    // Landlock decides what can be executed: the interpreter.
+    // execution, which Landlock limits to the interpreter
     libc::SYS_execve,
-    // facts
+    // information
     libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_gettimeofday, libc::SYS_getrandom, libc::SYS_getpid,
     libc::SYS_getppid, libc::SYS_gettid, libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid,
     libc::SYS_getgroups, libc::SYS_getpgid, libc::SYS_getsid, libc::SYS_getresuid, libc::SYS_getresgid, libc::SYS_uname,
     libc::SYS_sysinfo, libc::SYS_getrusage, libc::SYS_times, libc::SYS_getcpu, libc::SYS_getpriority,
 ];
 
-/// Calls that newer processors no longer have.
+/// Older system calls that newer architectures do not have.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const OLDER: &[i64] = &[

@@ -1,4 +1,4 @@
-//! OpenAI's patch format: what is to be done to which file.
+//! Parses OpenAI's patch format.
 //!
 //! ```text
 //! *** Begin Patch
@@ -15,60 +15,62 @@
 //! *** End Patch
 //! ```
 //!
-//! Nothing is found by line number: a hunk stands where its context does, behind the lines that its `@@` name.
+//! There are no line numbers. A hunk applies where its context lines are found, after the lines that its `@@` name.
 
-/// What is done to a file.
+use super::error::PatchError;
+
+/// A change of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It is made.
+    /// Creates a file.
     Add {
-        /// Where.
+        /// The path of the file.
         path: String,
-        /// With what in it.
+        /// The content of the file.
         text: String,
     },
-    /// It is removed.
+    /// Removes a file.
     Delete {
-        /// Which.
+        /// The path of the file.
         path: String,
     },
-    /// Some of its lines are replaced.
+    /// Replaces lines of a file.
     Update {
-        /// Which.
+        /// The path of the file.
         path: String,
-        /// Its new name, if it gets one.
+        /// The new path, if the file is moved.
         to: Option<String>,
-        /// What is replaced, from top to bottom.
+        /// The replaced parts, from top to bottom.
         hunks: Vec<Hunk>,
     },
 }
 
-/// Lines that stand together.
+/// A contiguous block of lines, some of which are added or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hunk {
-    /// Lines behind which it stands, one behind the other.
+    /// Lines that the file must contain before the hunk, in this order.
     pub anchors: Vec<String>,
-    /// Its lines, with what becomes of them.
-    pub lines: Vec<(Fate, String)>,
-    /// Whether the file ends with it.
+    /// The lines of the hunk, with their kinds.
+    pub lines: Vec<(LineKind, String)>,
+    /// Whether the hunk is at the end of the file.
     pub at_end: bool,
 }
 
-/// What becomes of a line.
+/// The kind of a line in a hunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It stays as it is.
-    Stays,
-    /// It goes.
-    Goes,
-    /// It comes.
-    Comes,
+pub enum LineKind {
+    /// A line that does not change.
+    Context,
+    /// A line that is removed.
+    Removed,
+    /// A line that is added.
+    Added,
 }
 
 impl Hunk {
-    /// The lines that must be there.
+    /// Returns the lines that the file must contain: all except the added ones.
     pub fn before(&self) -> Vec<&str> {
-        self.lines.iter().filter(|(fate, _)| *fate != Fate::Comes).map(|(_, line)| line.as_str()).collect()
+        self.lines.iter().filter(|(kind, _)| *kind != LineKind::Added).map(|(_, line)| line.as_str()).collect()
     }
 }
 
@@ -81,18 +83,18 @@ const MOVE: &str = "*** Move to: ";
 const END_OF_FILE: &str = "*** End of File";
 
 // ANCHOR: parse
-/// Reads a patch.
+/// Parses a patch.
 ///
 /// # Errors
-/// The number of the line that is not part of a patch, and what should stand there.
-pub fn parse(patch: &str) -> Result<Vec<Change>, String> {
+/// If a line does not follow the format. The error contains its number and what was expected.
+pub fn parse(patch: &str) -> Result<Vec<Change>, PatchError> {
     let mut lines = Lines { rest: patch.trim().lines().map(|line| line.trim_end_matches('\r')).collect(), at: 0 };
     if lines.take() != Some(BEGIN) {
-        return Err(format!("line 1: expected {BEGIN}"));
+        return Err(PatchError::UnexpectedLine { line: 1, expected: BEGIN });
     }
     let mut changes = Vec::new();
     loop {
-        let Some(line) = lines.take() else { return lines.wrong(END) };
+        let Some(line) = lines.take() else { return lines.unexpected(END) };
         if line == END {
             break;
         }
@@ -103,17 +105,18 @@ pub fn parse(patch: &str) -> Result<Vec<Change>, String> {
         } else if let Some(path) = line.strip_prefix(UPDATE) {
             updated(&mut lines, path)?
         } else {
-            return lines.wrong("*** Add File: , *** Delete File: , *** Update File: or *** End Patch");
+            return lines.unexpected("*** Add File: , *** Delete File: , *** Update File: or *** End Patch");
         });
     }
     match (lines.peek(), changes.is_empty()) {
-        (Some(_), _) => Err(format!("line {}: there is more behind {END}", lines.at + 1)),
-        (None, true) => Err("the patch changes nothing".into()),
+        (Some(_), _) => Err(PatchError::TextAfterEnd(lines.at + 1)),
+        (None, true) => Err(PatchError::Empty),
         (None, false) => Ok(changes),
     }
 }
 // ANCHOR_END: parse
 
+/// The lines of a patch, and the index of the next one.
 struct Lines<'a> {
     rest: Vec<&'a str>,
     at: usize,
@@ -130,19 +133,19 @@ impl<'a> Lines<'a> {
         line
     }
 
-    /// The line taken last is not what should stand there.
-    fn wrong<T>(&self, expected: &str) -> Result<T, String> {
-        Err(format!("line {}: expected {expected}", self.at.max(1)))
+    /// Returns the error that the line taken last is not one of the expected lines.
+    fn unexpected<T>(&self, expected: &'static str) -> Result<T, PatchError> {
+        Err(PatchError::UnexpectedLine { line: self.at.max(1), expected })
     }
 
-    /// Whether a new file, or the end, comes next.
+    /// Returns whether the header of another file, or the end of the patch, comes next.
     fn is_at_header(&self) -> bool {
         self.peek()
             .is_none_or(|line| [END, ADD, DELETE, UPDATE].iter().any(|header| line.starts_with(header.trim_end())))
     }
 }
 
-fn added(lines: &mut Lines, path: &str) -> Result<Change, String> {
+fn added(lines: &mut Lines, path: &str) -> Result<Change, PatchError> {
     let mut text = String::new();
     while !lines.is_at_header() {
         match lines.take().and_then(|line| line.strip_prefix('+')) {
@@ -150,13 +153,13 @@ fn added(lines: &mut Lines, path: &str) -> Result<Change, String> {
                 text += line;
                 text.push('\n');
             }
-            None => return lines.wrong("a line of the new file, behind a +"),
+            None => return lines.unexpected("a line of the new file, behind a +"),
         }
     }
     Ok(Change::Add { path: path.trim().into(), text })
 }
 
-fn updated(lines: &mut Lines, path: &str) -> Result<Change, String> {
+fn updated(lines: &mut Lines, path: &str) -> Result<Change, PatchError> {
     let to = lines.peek().and_then(|line| line.strip_prefix(MOVE)).map(|to| to.trim().to_string());
     if to.is_some() {
         lines.take();
@@ -166,12 +169,12 @@ fn updated(lines: &mut Lines, path: &str) -> Result<Change, String> {
         hunks.push(hunk(lines)?);
     }
     match hunks.is_empty() && to.is_none() {
-        true => lines.wrong("@@ and the lines to be changed"),
+        true => lines.unexpected("@@ and the lines to be changed"),
         false => Ok(Change::Update { path: path.trim().into(), to, hunks }),
     }
 }
 
-fn hunk(lines: &mut Lines) -> Result<Hunk, String> {
+fn hunk(lines: &mut Lines) -> Result<Hunk, PatchError> {
     let mut hunk = Hunk::default();
     while let Some(anchor) = lines.peek().and_then(|line| line.strip_prefix("@@")) {
         lines.take();
@@ -186,17 +189,17 @@ fn hunk(lines: &mut Lines) -> Result<Hunk, String> {
             hunk.at_end = true;
             break;
         }
-        let (fate, text) = match line.split_at_checked(1) {
-            Some((" ", text)) => (Fate::Stays, text),
-            Some(("-", text)) => (Fate::Goes, text),
-            Some(("+", text)) => (Fate::Comes, text),
-            None => (Fate::Stays, ""), // models leave the space of an empty line out
-            Some(_) => return lines.wrong("a line that begins with a space, - or +, or @@"),
+        let (kind, text) = match line.split_at_checked(1) {
+            Some((" ", text)) => (LineKind::Context, text),
+            Some(("-", text)) => (LineKind::Removed, text),
+            Some(("+", text)) => (LineKind::Added, text),
+            None => (LineKind::Context, ""), // models omit the space of an empty line
+            Some(_) => return lines.unexpected("a line that begins with a space, - or +, or @@"),
         };
-        hunk.lines.push((fate, text.into()));
+        hunk.lines.push((kind, text.into()));
     }
     match hunk.lines.is_empty() {
-        true => lines.wrong("lines to be changed"),
+        true => lines.unexpected("lines to be changed"),
         false => Ok(hunk),
     }
 }

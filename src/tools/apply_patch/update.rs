@@ -1,13 +1,14 @@
-//! Finding where hunks belong in a file.
+//! Applies the hunks of a patch to the text of a file.
 
-use super::parse::{Fate, Hunk};
+use super::error::HunkError;
+use super::parse::{Hunk, LineKind};
 
 // ANCHOR: update
-/// The text after the hunks, each of which is looked for behind the one before.
+/// Returns the text after the hunks. Each hunk is searched for after the one before it.
 ///
 /// # Errors
-/// The first line of a hunk that is not there, in words.
-pub fn update(text: &str, hunks: &[Hunk]) -> Result<String, String> {
+/// If the lines of a hunk are not in the text.
+pub fn update(text: &str, hunks: &[Hunk]) -> Result<String, HunkError> {
     let ends = text.is_empty() || text.ends_with('\n');
     let mut lines: Vec<&str> = text.split('\n').collect();
     if ends {
@@ -16,17 +17,17 @@ pub fn update(text: &str, hunks: &[Hunk]) -> Result<String, String> {
     let is_dos = lines.first().is_some_and(|line| line.ends_with('\r'));
     let (mut out, mut from) = (Vec::new(), 0);
     for hunk in hunks {
-        let at = place(&lines, hunk, from)?;
+        let at = position(&lines, hunk, from)?;
         out.extend(lines[from..at].iter().map(|line| line.to_string()));
         from = at;
-        for (fate, line) in &hunk.lines {
-            match fate {
-                Fate::Comes => out.push(if is_dos { format!("{line}\r") } else { line.clone() }),
-                // The file's own line, which may differ in its spaces.
-                Fate::Stays => out.push(lines[from].to_string()),
-                Fate::Goes => {}
+        for (kind, line) in &hunk.lines {
+            match kind {
+                LineKind::Added => out.push(if is_dos { format!("{line}\r") } else { line.clone() }),
+                // The line of the file is kept, which may differ in white space.
+                LineKind::Context => out.push(lines[from].to_string()),
+                LineKind::Removed => {}
             }
-            from += usize::from(*fate != Fate::Comes);
+            from += usize::from(*kind != LineKind::Added);
         }
     }
     out.extend(lines[from..].iter().map(|line| line.to_string()));
@@ -35,23 +36,23 @@ pub fn update(text: &str, hunks: &[Hunk]) -> Result<String, String> {
 }
 // ANCHOR_END: update
 
-/// The number of the line at which a hunk begins.
-fn place(lines: &[&str], hunk: &Hunk, from: usize) -> Result<usize, String> {
+/// Returns the index of the line at which a hunk begins.
+fn position(lines: &[&str], hunk: &Hunk, from: usize) -> Result<usize, HunkError> {
     let mut from = from;
     for anchor in &hunk.anchors {
-        let found = find(lines, &[anchor], from, false);
-        from = found.ok_or_else(|| format!("there is no line {anchor:?} behind line {from}"))? + 1;
+        let missing = || HunkError::MissingAnchor { anchor: anchor.clone(), after: from };
+        from = find(lines, &[anchor], from, false).ok_or_else(missing)? + 1;
     }
     let before = hunk.before();
     if before.is_empty() {
-        // Nothing says where but the anchor; without one the lines go to the end.
+        // Only the anchors tell where to add the lines. If there are none, the lines go to the end.
         return Ok(if hunk.anchors.is_empty() || hunk.at_end { lines.len() } else { from });
     }
-    let found = find(lines, &before, from, hunk.at_end);
-    found.ok_or_else(|| format!("the lines that begin with {:?} are not there behind line {from}", before[0]))
+    let missing = || HunkError::MissingLines { first: before[0].to_string(), after: from };
+    find(lines, &before, from, hunk.at_end).ok_or_else(missing)
 }
 
-/// Where `wanted` stands: as it is, or with other spaces at the ends of lines, or on both sides.
+/// Finds the lines `wanted`: exactly, or with other white space at the ends of lines, or also at the beginnings.
 fn find(lines: &[&str], wanted: &[&str], from: usize, at_end: bool) -> Option<usize> {
     let last = lines.len().checked_sub(wanted.len())?;
     let first = if at_end { last.max(from) } else { from };

@@ -1,14 +1,15 @@
-//! A search service on the web, for whoever has a key.
+//! A search service on the web, for users who have a key.
 
+use super::document::Hit;
 use super::http::Limits;
-use super::{Hit, Search};
+use super::source::{Search, SourceError};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use ureq::Agent;
 use url::Url;
 
-/// Asks a service: by GET, or by POST if there is a body. What it answers is JSON, where each result is an object with a
-/// `url`, and what describes it, wherever it stands: so do the services of Brave, Exa, SearXNG, Tavily and You.com.
+/// A search service. It is queried by GET, or by POST if there is a body. The response must be JSON and contain objects
+/// with a `url` and a title, at any depth; the services of Brave, Exa, SearXNG, Tavily and You.com respond in this way.
 #[derive(Debug)]
 pub struct Endpoint {
     url: String,
@@ -18,20 +19,22 @@ pub struct Endpoint {
     agent: Agent,
 }
 
-/// The names under which services give a result's title, and what describes it.
+/// The keys that services use for the title of a result.
 const TITLES: [&str; 2] = ["title", "name"];
+/// The keys that services use for the summary of a result.
 const SUMMARIES: [&str; 6] = ["summary", "snippet", "snippets", "description", "content", "text"];
 
-/// Characters of a description.
+/// The largest number of characters of a summary.
 const LONGEST: usize = 500;
 
 impl Endpoint {
-    /// `url` and `body` may hold `{query}` and `{count}`, which are written as each needs them, in the body with
-    /// quotation marks; headers are `name: value`, where `{key}` stands for the key. It may be on this machine: it is the
-    /// user's choice, not the model's.
+    /// Makes a search service. `url` and `body` may contain `{query}` and `{count}`. In the URL the query is
+    /// percent-encoded; in the body it becomes a JSON string with quotation marks. Headers have the form `name: value`,
+    /// in which `{key}` is replaced by the key. The service may be on this machine, because the user chooses it and not
+    /// the model.
     ///
     /// # Errors
-    /// If the URL is none, or a header.
+    /// If the URL or a header is malformed, or if a part that is referred to is missing.
     pub fn new(url: &str, body: Option<&str>, headers: &[String], key: Option<&str>) -> Result<Self> {
         let limits = Limits { allowed: |_| true, redirects: 0, ..Limits::default() };
         if !Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
@@ -59,7 +62,7 @@ impl Search for Endpoint {
         "web"
     }
 
-    fn search(&self, query: &str, most: usize) -> std::result::Result<Vec<Hit>, String> {
+    fn search(&self, query: &str, most: usize) -> std::result::Result<Vec<Hit>, SourceError> {
         let encoded: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let url = fill(&self.url, &encoded, most);
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -71,26 +74,26 @@ impl Search for Endpoint {
                 request.send(fill(body, &Value::from(query).to_string(), most))
             }
         };
-        let response = response.map_err(|e| e.to_string())?;
+        let response = response?;
         if !response.status().is_success() {
-            return Err(format!("the service answers {}", response.status()));
+            return Err(SourceError::Status { sender: "service", status: response.status() });
         }
         let text = self.limits.read(response.into_body())?;
-        let answer: Value = serde_json::from_str(&text).map_err(|_| "the service does not answer in JSON")?;
+        let answer: Value = serde_json::from_str(&text)?;
         let mut hits = Vec::new();
         collect(&answer, most, &mut hits);
         Ok(hits)
     }
 }
 
-/// At once, so that a query that says `{count}` stays as it is.
+/// Replaces both placeholders in one pass, so that a `{count}` in the query itself is not replaced.
 fn fill(template: &str, query: &str, count: usize) -> String {
     let count = count.to_string();
     let parts: Vec<String> = template.split("{query}").map(|part| part.replace("{count}", &count)).collect();
     parts.join(query)
 }
 
-/// The results in what a service answers, in their order.
+/// Collects the results in a response, in their order.
 fn collect(json: &Value, most: usize, hits: &mut Vec<Hit>) {
     match json {
         _ if hits.len() == most => {}
@@ -106,7 +109,7 @@ fn collect(json: &Value, most: usize, hits: &mut Vec<Hit>) {
     }
 }
 
-/// The first text that is said under one of these names.
+/// Returns the first text under one of these keys.
 fn first(json: &Value, names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| match json.get(name)? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),

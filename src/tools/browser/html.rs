@@ -1,22 +1,32 @@
-//! The source of a page as text: in a single pass, so that no page, however it is nested, takes long to read.
+//! Converts HTML to text in a single pass, so that the time is linear even for deeply nested pages.
 //!
-//! [html5ever](https://github.com/servo/html5ever) finds the tags and decodes the characters; here is only how a
-//! heading, an item, a link or an image is written.
+//! [html5ever](https://github.com/servo/html5ever) finds the tags and decodes the characters. This module decides how
+//! headings, items, links and images are written.
 
-use super::index;
-use super::page::{Links, Page, line, text_only};
+use super::document::SCHEME;
+use super::links::{Link, Links, line, text_only};
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer};
 use std::cell::RefCell;
 use url::Url;
 
-/// Deeper lists and quotations are not set in any further.
+/// The deepest indentation of lists and quotations.
 const DEEPEST: usize = 8;
 
-/// The page whose source this is.
-pub fn page(source: &str, url: &str) -> Page {
-    let reader = Reader { base: Url::parse(url).ok(), breaks: 1, ..Reader::default() };
+/// The text of an HTML page.
+pub struct Html {
+    /// The title, in one line; it may be empty.
+    pub title: String,
+    /// The text, with links as `【id†text†domain】`.
+    pub text: String,
+    /// The links by id.
+    pub links: Vec<Link>,
+}
+
+/// Converts HTML to text. `url` is the base of relative links.
+pub fn read(source: &str, url: &str) -> Html {
+    let reader = HtmlReader { base: Url::parse(url).ok(), breaks: 1, ..HtmlReader::default() };
     let tokenizer = Tokenizer::new(Sink(RefCell::new(reader)), Default::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from(source));
@@ -25,38 +35,33 @@ pub fn page(source: &str, url: &str) -> Page {
     let mut reader = tokenizer.sink.0.into_inner();
     reader.close_link();
     reader.text.truncate(reader.text.trim_end().len());
-    Page {
-        title: line(&reader.title.unwrap_or_default()),
-        text: reader.text,
-        links: reader.links.into_list(),
-        ..Page::default()
-    }
+    Html { title: line(&reader.title.unwrap_or_default()), text: reader.text, links: reader.links.into_list() }
 }
 
-struct Sink(RefCell<Reader>);
+struct Sink(RefCell<HtmlReader>);
 
-/// The text so far, and where in the page it is.
+/// The text so far, and the state of the elements that are open.
 #[derive(Default)]
-struct Reader {
+struct HtmlReader {
     base: Option<Url>,
     text: String,
     links: Links,
     title: Option<String>,
     in_title: bool,
-    /// What is not shown, and how often it is open: `svg` in `svg`.
+    /// The element whose content is hidden, and its depth, because an `svg` may contain another `svg`.
     hidden: Option<(String, usize)>,
-    /// Line ends, and a space, before what comes next.
+    /// The number of line breaks before the next word, and whether a space comes before it.
     breaks: usize,
     space: bool,
-    /// What the next line begins with: the mark of a heading or an item.
+    /// The prefix of the next line: the mark of a heading or an item.
     mark: String,
-    /// Of lists that are open, the number of the last item; `None` if they have no numbers.
+    /// The number of the last item of each open list; `None` if the list is not numbered.
     lists: Vec<Option<u64>>,
     quotes: usize,
     verbatim: usize,
     cells: usize,
     images: usize,
-    /// Where the link leads that is open, and where its text begins once it has.
+    /// The URL of the open link, and the position in the text at which its content begins.
     link: Option<(String, Option<usize>)>,
 }
 
@@ -87,7 +92,7 @@ impl TokenSink for Sink {
     }
 }
 
-impl Reader {
+impl HtmlReader {
     fn tag(&mut self, tag: &Tag) {
         let (name, starts) = (&*tag.name, tag.kind == TagKind::StartTag);
         if let Some((hidden, open)) = &mut self.hidden {
@@ -114,7 +119,7 @@ impl Reader {
         }
     }
 
-    /// What stands on lines of its own.
+    /// Handles elements that start on a new line.
     fn block(&mut self, name: &str, starts: bool) {
         let deeper = |depth: usize| if starts { depth + 1 } else { depth.saturating_sub(1) };
         match name {
@@ -164,7 +169,7 @@ impl Reader {
         }
     }
 
-    /// Puts down what is no space, after the line ends or the space that stand before it.
+    /// Appends text that is not white space, after the pending line breaks or the pending space.
     fn word(&mut self, text: &str) {
         let in_link = matches!(self.link, Some((_, Some(_))));
         if self.breaks > 0 && !in_link {
@@ -219,7 +224,7 @@ impl Reader {
         self.close_link();
         let Some(target) = attribute(tag, "href").filter(|target| starts && !target.starts_with('#')) else { return };
         let url = Url::options().base_url(self.base.as_ref()).parse(target).ok();
-        let page = url.filter(|url| matches!(url.scheme(), "http" | "https" | index::SCHEME));
+        let page = url.filter(|url| matches!(url.scheme(), "http" | "https" | SCHEME));
         self.link = page.map(|url| (url.into(), None));
     }
 

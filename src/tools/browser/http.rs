@@ -1,10 +1,12 @@
-//! Pages of the web.
+//! Fetches pages of the web.
 //!
-//! A model may be told by a page which address to open next. So whoever resolves a name looks at what it resolves to,
-//! for the first request and for every redirect, and connects there and nowhere else: addresses that are not of the
-//! public internet are refused, however they are written.
+//! A page may tell a model which address to open next. So the resolver checks every address that a name resolves to,
+//! for the first request and for every redirect, and the connection goes to exactly these addresses. Addresses outside
+//! of the public internet are refused, in whatever form they are written.
 
-use super::{Document, Fetch, Page};
+use super::document::Document;
+use super::page::Page;
+use super::source::{Fetch, SourceError};
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -15,28 +17,28 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
-/// How far the web is reached.
+/// Limits of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For a page, from the name to the last byte.
+    /// The longest time for a page, from resolving the name to the last byte.
     pub timeout: Duration,
-    /// Bytes of a page that are read; what is longer is cut.
+    /// The largest number of bytes that are read; longer pages are cut.
     pub bytes: u64,
-    /// Redirects of a page.
+    /// The largest number of redirects.
     pub redirects: u32,
-    /// Which addresses may be connected to.
+    /// Returns whether an address may be connected to.
     pub allowed: fn(IpAddr) -> bool,
 }
 
 impl Default for Limits {
-    /// 20 seconds, 2 MiB, 5 redirects, the public internet.
+    /// Returns the default limits: 20 seconds, 2 MiB, 5 redirects, the public internet.
     fn default() -> Self {
         Self { timeout: Duration::from_secs(20), bytes: 2 << 20, redirects: 5, allowed: is_public }
     }
 }
 
 impl Limits {
-    /// What makes requests within these limits.
+    /// Makes an HTTP client with these limits.
     pub fn agent(&self) -> Agent {
         let config = Config::builder()
             .timeout_global(Some(self.timeout))
@@ -44,24 +46,24 @@ impl Limits {
             .max_redirects_will_error(true)
             .http_status_as_error(false)
             .user_agent(concat!("ossia/", env!("CARGO_PKG_VERSION")))
-            .proxy(None) // a proxy would resolve names itself
+            .proxy(None) // because a proxy would resolve names itself
             .tls_config(TlsConfig::default())
             .build();
         Agent::with_parts(
             config,
             DefaultConnector::default(),
-            Only { allowed: self.allowed, names: Default::default() },
+            GuardedResolver { allowed: self.allowed, names: Default::default() },
         )
     }
 
-    /// What a server answers, as text: at most so many bytes.
+    /// Reads the body of a response as text, up to the limit.
     ///
     /// # Errors
-    /// What the connection says.
-    pub fn read(&self, body: Body) -> Result<String, String> {
+    /// If the connection fails.
+    pub fn read(&self, body: Body) -> Result<String, SourceError> {
         let mut bytes = Vec::new();
         let text = body.into_with_config().limit(u64::MAX).reader();
-        text.take(self.bytes + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        text.take(self.bytes + 1).read_to_end(&mut bytes)?;
         let cut = bytes.len() as u64 > self.bytes;
         bytes.truncate(self.bytes as usize);
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -76,45 +78,42 @@ pub struct Http {
 }
 
 impl Http {
-    /// Within limits.
+    /// Makes a client with these limits.
     pub fn new(limits: Limits) -> Self {
         Self { limits, agent: limits.agent() }
     }
 }
 
 impl Fetch for Http {
-    fn fetch(&self, url: &str, source: bool) -> Result<Page, String> {
-        let response = self.agent.get(url).header("accept", "text/html, text/*;q=0.9, application/json;q=0.8").call();
-        let response = response.map_err(|e| match e {
-            ureq::Error::Other(why) => why.to_string(), // ours
-            other => other.to_string(),
-        })?;
+    fn fetch(&self, url: &str, source: bool) -> Result<Page, SourceError> {
+        let response =
+            self.agent.get(url).header("accept", "text/html, text/*;q=0.9, application/json;q=0.8").call()?;
         if !response.status().is_success() {
-            return Err(format!("the server answers {}", response.status()));
+            return Err(SourceError::Status { sender: "server", status: response.status() });
         }
         let url = ureq::ResponseExt::get_uri(&response).to_string();
         let kind = response.body().mime_type().unwrap_or("text/html").to_ascii_lowercase();
         let html = matches!(&*kind, "text/html" | "application/xhtml+xml");
         let text = kind.starts_with("text/") || kind.ends_with("json") || kind.ends_with("xml");
         if !html && !text {
-            return Err(format!("it is {kind}, which is not text"));
+            return Err(SourceError::NotText(kind));
         }
         let text = self.limits.read(response.into_body())?;
         Ok(Page::of(&Document { url, title: None, text, html }, source))
     }
 }
 
-/// Resolves names to addresses that are allowed, or not at all.
+/// A resolver that returns only allowed addresses.
 #[derive(Debug)]
-struct Only {
+struct GuardedResolver {
     allowed: fn(IpAddr) -> bool,
     names: DefaultResolver,
 }
 
-impl Resolver for Only {
+impl Resolver for GuardedResolver {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let addresses = self.names.resolve(uri, config, timeout)?;
-        // One that is refused refuses the name: who answers with both has something in mind.
+        // One refused address refuses the whole name, because a server with both kinds of addresses is suspicious.
         match addresses.iter().map(SocketAddr::ip).find(|&address| !(self.allowed)(address)) {
             None => Ok(addresses),
             Some(address) => {
@@ -126,7 +125,7 @@ impl Resolver for Only {
     }
 }
 
-/// Whether an address is one of the public internet: by the registries of special addresses of
+/// Returns whether an address belongs to the public internet, according to the registries of special addresses of
 /// [IPv4](https://www.iana.org/assignments/iana-ipv4-special-registry) and
 /// [IPv6](https://www.iana.org/assignments/iana-ipv6-special-registry).
 pub fn is_public(address: IpAddr) -> bool {

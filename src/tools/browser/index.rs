@@ -1,8 +1,12 @@
-//! The documents of a directory, and where in them a word stands.
+//! The documents of a directory, with a full-text search.
 //!
-//! [SQLite's FTS5](https://www.sqlite.org/fts5.html), in memory, ranks by BM25 over the stems of words.
+//! The search is [SQLite's FTS5](https://www.sqlite.org/fts5.html), in memory, which ranks by BM25 over the stems of
+//! words.
 
-use super::{Document, Fetch, Hit, Page, Search};
+use super::document::{Document, Hit, SCHEME};
+use super::html;
+use super::page::Page;
+use super::source::{Fetch, Search, SourceError};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, params};
 use serde_json::Value;
@@ -13,19 +17,17 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use url::Url;
 
-/// What the URL of a document begins with: `document:///path`, and `#line` if it is a line of JSON.
-pub const SCHEME: &str = "document";
-
-/// The names under which a line of JSON may give its title.
+/// The keys that may hold the title in a line of JSON.
 const TITLES: [&str; 3] = ["title", "name", "id"];
 
-/// Bytes of a file.
+/// The largest file, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Words of a query that count.
+/// The largest number of words in a query; further words are ignored.
 const MOST_WORDS: usize = 64;
 
-/// Documents that can be searched and opened, and nothing else can. A clone is the same index.
+/// A set of documents that can be searched and opened. Nothing else can be opened through it. Clones share the same
+/// index.
 #[derive(Clone)]
 pub struct Index(Rc<Inner>);
 
@@ -37,8 +39,9 @@ struct Inner {
 }
 
 impl Index {
-    /// Reads all `.txt`, `.md`, `.html` and `.jsonl` files below a directory, as of now. A line of JSON is a document: its
-    /// `text`, and its `title`, `name` or `id` if it has one. Links are not followed.
+    /// Reads all `.txt`, `.md`, `.html` and `.jsonl` files below a directory. Later changes of the files have no
+    /// effect. A line of a `.jsonl` file is a document: its `text`, with its `title`, `name` or `id` as the title.
+    /// Symbolic links are not followed.
     ///
     /// # Errors
     /// If a file cannot be read or is too long, or if there is no document.
@@ -55,26 +58,26 @@ impl Index {
         Ok(Self(Rc::new(Inner { database, documents, by_url, left_out: left_out.get() })))
     }
 
-    /// How many documents there are.
+    /// Returns the number of documents.
     pub fn len(&self) -> usize {
         self.0.documents.len()
     }
 
-    /// Never.
+    /// Returns whether the index is empty, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.0.documents.is_empty()
     }
 
-    /// How many files and lines of JSON are no documents.
+    /// Returns how many files and lines of JSON were skipped, because they are not documents.
     pub fn left_out(&self) -> usize {
         self.0.left_out
     }
 }
 
 impl Fetch for Index {
-    fn fetch(&self, url: &str, source: bool) -> std::result::Result<Page, String> {
+    fn fetch(&self, url: &str, source: bool) -> std::result::Result<Page, SourceError> {
         let found = self.0.by_url.get(url).and_then(|&i| self.0.documents.get(i));
-        found.map(|document| Page::of(document, source)).ok_or_else(|| "there is no such document".into())
+        found.map(|document| Page::of(document, source)).ok_or(SourceError::NoSuchDocument)
     }
 }
 
@@ -83,28 +86,26 @@ impl Search for Index {
         "documents"
     }
 
-    fn search(&self, query: &str, most: usize) -> std::result::Result<Vec<Hit>, String> {
+    fn search(&self, query: &str, most: usize) -> std::result::Result<Vec<Hit>, SourceError> {
         let words = query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         let words: Vec<String> = words.take(MOST_WORDS).map(|word| format!("\"{word}\"")).collect();
         if words.is_empty() {
-            return Err("the query has no word".into());
+            return Err(SourceError::EmptyQuery);
         }
-        let failed = |e: rusqlite::Error| e.to_string();
-        let mut select = self.0.database.prepare_cached(SELECT).map_err(failed)?;
+        let mut select = self.0.database.prepare_cached(SELECT)?;
         let rows = select.query_map(params![words.join(" OR "), most as i64], |row| {
             Ok((row.get::<_, i64>(0)? as usize, row.get::<_, String>(1)?))
-        });
+        })?;
         let hit = |(i, summary): (usize, String)| {
             let document = self.0.documents.get(i)?;
             Some(Hit { url: document.url.clone(), title: document.title.clone().unwrap_or_default(), summary })
         };
-        rows.and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-            .map(|rows| rows.into_iter().filter_map(hit).collect())
-            .map_err(failed)
+        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(rows.into_iter().filter_map(hit).collect())
     }
 }
 
-/// A word in a title counts for five.
+/// The query of a search. A match in the title has five times the weight of one in the text.
 const SELECT: &str = "SELECT rowid, snippet(documents, 1, '', '', '…', 32) FROM documents WHERE documents MATCH ?1 \
                       ORDER BY bm25(documents, 5.0, 1.0), rowid LIMIT ?2";
 
@@ -115,8 +116,8 @@ fn store(documents: &[Document]) -> rusqlite::Result<Connection> {
     {
         let mut insert = all.prepare("INSERT INTO documents(rowid, title, body) VALUES (?1, ?2, ?3)")?;
         for (i, document) in documents.iter().enumerate() {
-            let page = document.html.then(|| super::html::page(&document.text, &document.url));
-            let text = page.as_ref().map_or(&document.text, |page| &page.text);
+            let html = document.html.then(|| html::read(&document.text, &document.url));
+            let text = html.as_ref().map_or(&document.text, |html| &html.text);
             insert.execute(params![i as i64, document.title, text])?;
         }
     }
@@ -124,7 +125,7 @@ fn store(documents: &[Document]) -> rusqlite::Result<Connection> {
     Ok(database)
 }
 
-/// All files below a directory, in the order of their names.
+/// Returns all files below a directory, sorted by name.
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let mut entries = entries.map_err(|e| Error::io(directory, "read", e))?;
@@ -170,10 +171,10 @@ fn read_file(directory: &Path, path: &Path, documents: &mut Vec<Document>, left_
             }
         }
         extension => {
-            let html = extension.starts_with("htm");
-            let title = if html { super::html::page(&text, &url).title } else { String::new() };
+            let is_html = extension.starts_with("htm");
+            let title = if is_html { html::read(&text, &url).title } else { String::new() };
             let title = if title.is_empty() { name(&url) } else { title };
-            documents.push(Document { url, title: Some(title), text, html });
+            documents.push(Document { url, title: Some(title), text, html: is_html });
         }
     }
     Ok(())
@@ -185,15 +186,15 @@ fn url_of(path: &Path) -> String {
         url += "/";
         url.extend(percent_encoding::utf8_percent_encode(&part.to_string_lossy(), PART));
     }
-    // As a link to it is written.
+    // Parsing normalizes the URL in the same way as that of a link.
     Url::parse(&url).map_or(url, String::from)
 }
 
-/// What may not stand as it is in a part of a path.
+/// The characters that must be escaped in a segment of a path.
 const PART: &percent_encoding::AsciiSet =
     &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?');
 
-/// The last part of a URL.
+/// Returns the last segment of a URL, decoded.
 fn name(url: &str) -> String {
     let last = url.rsplit('/').next().unwrap_or(url);
     percent_encoding::percent_decode_str(last).decode_utf8_lossy().into_owned()

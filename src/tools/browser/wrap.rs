@@ -1,12 +1,12 @@
-//! Lines of at most 80 characters, broken where Python's
-//! [`textwrap`](https://docs.python.org/3/library/textwrap.html) breaks them: the numbers of lines depend on it.
+//! Wraps text to lines of at most 80 characters, at the same positions as Python's
+//! [`textwrap`](https://docs.python.org/3/library/textwrap.html), because the line numbers depend on it.
 
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// Characters of a line.
+/// The largest number of characters in a line.
 const WIDTH: usize = 80;
 
-/// The lines of a text; no character is lost but tabs, which become spaces.
+/// Returns the lines of a text. All characters are kept, except that tabs become spaces.
 pub fn wrap(text: &str) -> Vec<String> {
     text.split('\n').flat_map(wrap_line).collect()
 }
@@ -27,7 +27,8 @@ fn wrap_line(line: &str) -> Vec<String> {
                 continue;
             }
             if piece.len() > WIDTH {
-                // Longer than any line: what fits is put on this one, up to a hyphen if there is one.
+                // A piece that is longer than a line is cut: after a hyphen that fits on this line, or else where the
+                // line is full.
                 let hyphen = piece[..room].iter().rposition(|&c| c == '-');
                 let hyphen = hyphen.filter(|&h| piece[..h].iter().any(|&c| c != '-'));
                 let cut = hyphen.map_or(room, |h| h + 1);
@@ -59,7 +60,7 @@ fn expand_tabs(line: &str) -> Vec<char> {
     expanded
 }
 
-/// What stays together: space, words, parts of words up to a hyphen, dashes.
+/// Splits a line into pieces that are not broken: white space, words, parts of words up to a hyphen, dashes.
 fn pieces(line: &[char]) -> Vec<&[char]> {
     let (mut pieces, mut start) = (Vec::new(), 0);
     while start < line.len() {
@@ -86,7 +87,7 @@ fn pieces(line: &[char]) -> Vec<&[char]> {
     pieces
 }
 
-/// Whether a line may end after the hyphen that stands here: letters on both sides, two of them.
+/// Returns whether a line may be broken after a hyphen at this position: if there are two letters on both sides.
 fn breaks_after_hyphen(line: &[char], at: usize) -> bool {
     let letter = |index: Option<usize>| index.and_then(|i| line.get(i)).is_some_and(|&c| is_letter(c));
     let hyphen = |index: Option<usize>| index.and_then(|i| line.get(i)) == Some(&'-');
@@ -96,7 +97,7 @@ fn breaks_after_hyphen(line: &[char], at: usize) -> bool {
     hyphen(Some(at)) && left && right
 }
 
-/// Whether two or more hyphens stand here, after a word and before one.
+/// Returns whether there is a dash of two or more hyphens at this position, after a word and before one.
 fn is_dash(line: &[char], at: usize) -> bool {
     let dashes = line[at..].iter().take_while(|&&c| c == '-').count();
     let before = at.checked_sub(1).map(|i| line[i]);
@@ -108,12 +109,12 @@ fn is_space(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\x0b' | '\x0c' | '\r' | ' ')
 }
 
-/// Python's `\w` without `\d`.
+/// Returns whether Python's `\w` matches and `\d` does not.
 fn is_letter(c: char) -> bool {
     is_word(c) && get_general_category(c) != GeneralCategory::DecimalNumber
 }
 
-/// Python's `\w`.
+/// Returns whether Python's `\w` matches.
 fn is_word(c: char) -> bool {
     use GeneralCategory::*;
     let category = get_general_category(c);

@@ -5,14 +5,14 @@ mod web;
 
 use ossia::harmony::{Message, Role};
 use ossia::tokenizer::o200k_harmony;
-use ossia::tools::browser::{Browser, Fetch, Hit, Link, Page, Search};
+use ossia::tools::browser::{Browser, Fetch, Hit, Link, Page, Search, SourceError};
 use serde_json::Value;
 
 /// The pages and the searches of the reference's run.
 struct Made(Value);
 
 impl Fetch for Made {
-    fn fetch(&self, url: &str, _: bool) -> Result<Page, String> {
+    fn fetch(&self, url: &str, _: bool) -> Result<Page, SourceError> {
         let pages = self.0["pages"].as_array().unwrap();
         let page = pages.iter().find(|page| page["url"] == url).ok_or("no such page")?;
         let text = |name: &str| page[name].as_str().unwrap().to_string();
@@ -27,7 +27,7 @@ impl Search for Made {
         "web"
     }
 
-    fn search(&self, query: &str, _: usize) -> Result<Vec<Hit>, String> {
+    fn search(&self, query: &str, _: usize) -> Result<Vec<Hit>, SourceError> {
         let hits = self.0["hits"][query].as_array().ok_or("no such search")?;
         let hit = |hit: &Value| {
             let text = |name: &str| hit[name].as_str().unwrap().to_string();

@@ -1,7 +1,7 @@
 //! Attempts to get out of the sandbox. Each is a program; those that get what they want print ESCAPED.
 
 use super::python::{session, session_with, settings};
-use ossia::tools::python::{Python, Settings};
+use ossia::tools::python::{Python, PythonSettings};
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
@@ -160,7 +160,7 @@ fn tools_python_cannot_escape() {
 /// The inner layers hold by themselves, where there is no bubblewrap.
 #[test]
 fn tools_python_cannot_escape_without_bubblewrap() {
-    session_with(Settings { bubblewrap: false, ..settings() }).into_iter().for_each(cannot_escape);
+    session_with(PythonSettings { bubblewrap: false, ..settings() }).into_iter().for_each(cannot_escape);
 }
 
 fn cannot_escape(mut python: Python) {
@@ -215,7 +215,7 @@ fn cannot_escape(mut python: Python) {
 fn tools_python_without_the_sandbox_reads_what_it_likes() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("secret"), SECRET).unwrap();
-    let Some(mut python) = session_with(Settings { unsandboxed: true, ..settings() }) else { return };
+    let Some(mut python) = session_with(PythonSettings { unsandboxed: true, ..settings() }) else { return };
     let read = format!("print(open({:?}).read())", outside.path().join("secret"));
     assert_eq!(python.run(&read), format!("{SECRET}\n"));
     assert_eq!(python.run("import os; os.system('true')"), "0\n");
@@ -236,7 +236,7 @@ fn tools_python_stays_in_the_sandbox_when_it_starts_itself() {
 #[test]
 fn tools_python_leaves_nothing_behind() {
     // Without bubblewrap, in which a process has another number.
-    let Some(mut python) = session_with(Settings { bubblewrap: false, ..settings() }) else { return };
+    let Some(mut python) = session_with(PythonSettings { bubblewrap: false, ..settings() }) else { return };
     let told = python.run("import os\nopen('file', 'w').close()\nprint(os.getpid(), os.getcwd())");
     let (pid, directory) = told.trim().split_once(' ').unwrap();
     assert!(Path::new(&format!("/proc/{pid}")).exists() && Path::new(directory).join("file").exists());

@@ -6,16 +6,16 @@ use ossia::generate::StopReason;
 use ossia::harmony::{Effort, Harmony, Message, Purpose, Role};
 use ossia::tasks::arithmetic;
 use ossia::tools::Toolbox;
-use ossia::tools::python::{Python, Settings};
+use ossia::tools::python::{Python, PythonSettings};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-pub fn settings() -> Settings {
-    Settings::new(env!("CARGO_BIN_EXE_ossia").into())
+pub fn settings() -> PythonSettings {
+    PythonSettings::new(env!("CARGO_BIN_EXE_ossia").into())
 }
 
 /// A session, or a word on why this machine has none: the test then ends.
-pub fn session_with(settings: Settings) -> Option<Python> {
+pub fn session_with(settings: PythonSettings) -> Option<Python> {
     let error = match Python::new(settings) {
         Ok(python) => return Some(python),
         Err(error) => error.to_string(),
@@ -60,7 +60,7 @@ fn tools_python_is_a_session() {
 
 #[test]
 fn tools_python_is_stopped_when_it_takes_too_long() {
-    let Some(mut python) = session_with(Settings { timeout: Duration::from_millis(1_500), ..settings() }) else {
+    let Some(mut python) = session_with(PythonSettings { timeout: Duration::from_millis(1_500), ..settings() }) else {
         return;
     };
     let start = Instant::now();
@@ -72,7 +72,7 @@ fn tools_python_is_stopped_when_it_takes_too_long() {
 
 #[test]
 fn tools_python_keeps_a_bounded_output() {
-    let Some(mut python) = session_with(Settings { output: 1_000, ..settings() }) else { return };
+    let Some(mut python) = session_with(PythonSettings { output: 1_000, ..settings() }) else { return };
     let answer = python.run("print('a' * 999)\nfor i in range(200): print('b' * 100_000)");
     assert!(answer.starts_with(&"a".repeat(999)));
     assert!(answer.ends_with("[20000200 more bytes of output are left out]"), "{}", &answer[999..]);
@@ -81,7 +81,7 @@ fn tools_python_keeps_a_bounded_output() {
 
 #[test]
 fn tools_python_is_bounded_in_memory_and_files() {
-    let Some(mut python) = session_with(Settings { memory: 512 << 20, ..settings() }) else { return };
+    let Some(mut python) = session_with(PythonSettings { memory: 512 << 20, ..settings() }) else { return };
     assert!(python.run("x = bytearray(600 << 20)").contains("MemoryError"));
     assert!(python.run("open('large', 'wb').truncate(300 << 20)").contains("OSError"));
     assert_eq!(python.run("1"), "1\n");
@@ -100,7 +100,9 @@ fn tools_python_that_ends_is_started_anew() {
 /// A program that takes the place of what reads programs, and does not read: the next is longer than a pipe holds.
 #[test]
 fn tools_python_is_stopped_before_it_reads() {
-    let Some(mut python) = session_with(Settings { timeout: Duration::from_secs(2), ..settings() }) else { return };
+    let Some(mut python) = session_with(PythonSettings { timeout: Duration::from_secs(2), ..settings() }) else {
+        return;
+    };
     let program = "import os, __main__\nreads = __main__.programs.fileno()\nunread = os.dup(reads)\n\
         empty, kept = os.pipe()\nos.dup2(empty, reads)";
     assert_eq!(python.run(program), "3\n");
@@ -111,16 +113,16 @@ fn tools_python_is_stopped_before_it_reads() {
 
 #[test]
 fn tools_python_without_an_interpreter_is_refused() {
-    let message = |settings: Settings| Python::new(settings).err().unwrap().to_string();
-    let missing = message(Settings { interpreter: "no-such-python".into(), ..settings() });
+    let message = |settings: PythonSettings| Python::new(settings).err().unwrap().to_string();
+    let missing = message(PythonSettings { interpreter: "no-such-python".into(), ..settings() });
     assert!(missing.contains("no-such-python") && missing.lines().count() == 1, "{missing}");
-    assert!(message(Settings { interpreter: "true".into(), ..settings() }).contains("is no Python 3"));
-    assert!(message(Settings { work: Some("/no/such/place".into()), ..settings() }).contains("/no/such/place"));
+    assert!(message(PythonSettings { interpreter: "true".into(), ..settings() }).contains("is no Python 3"));
+    assert!(message(PythonSettings { work: Some("/no/such/place".into()), ..settings() }).contains("/no/such/place"));
     if session().is_none() {
         return;
     }
     // A helper that does not make a sandbox gives no session either.
-    assert!(message(Settings { helper: "true".into(), ..settings() }).contains("python does not start"));
+    assert!(message(PythonSettings { helper: "true".into(), ..settings() }).contains("python does not start"));
 }
 
 #[test]

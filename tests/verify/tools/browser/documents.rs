@@ -8,7 +8,7 @@ use ossia::harmony::{Harmony, Message, Purpose, Role, SystemContent};
 use ossia::tokenizer::o200k_harmony;
 use ossia::tools::Toolbox;
 use ossia::tools::browser::index::Index;
-use ossia::tools::browser::{Browser, Document, Fetch, Page, Search, Sources};
+use ossia::tools::browser::{Browser, Document, Fetch, Page, Search, SourceError, Sources};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -157,7 +157,10 @@ fn tools_browser_searches_documents() {
         "\u{1F600}",
         &"w ".repeat(9_999),
     ] {
-        _ = index.search(query, 5).map(|hits| hits.len()).map_err(|error| assert_eq!(error, "the query has no word"));
+        _ = index
+            .search(query, 5)
+            .map(|hits| hits.len())
+            .map_err(|error| assert_eq!(error.to_string(), "the query has no word"));
     }
     let mut browser = browse(index);
     let found = browser.call("search", &json!({"query": "moon", "topn": 3}));
@@ -238,7 +241,7 @@ fn tools_browser_answers_any_call() {
 fn tools_browser_forgets_the_oldest_pages() {
     struct Long;
     impl Fetch for Long {
-        fn fetch(&self, url: &str, _: bool) -> Result<Page, String> {
+        fn fetch(&self, url: &str, _: bool) -> Result<Page, SourceError> {
             Ok(Page { url: url.into(), text: "a line of a long page\n".repeat(1 << 20), ..Page::default() })
         }
     }

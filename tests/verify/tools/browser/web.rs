@@ -155,7 +155,7 @@ fn tools_browser_says_why_a_page_cannot_be_had() {
         ("/nothing", ""),
         ("/noise", ""),
     ] {
-        let error = web.fetch(&server.url(path), false).unwrap_err();
+        let error = web.fetch(&server.url(path), false).unwrap_err().to_string();
         assert!(error.contains(why) && error.lines().count() == 1, "{path}: {error}");
     }
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -163,7 +163,7 @@ fn tools_browser_says_why_a_page_cannot_be_had() {
     for url in
         ["", "http://", "http:///x", "http://[::1", "http://a b/", "ftp://127.0.0.1/", "file:///etc/passwd", "gopher:x"]
     {
-        let error = web.fetch(url, false).unwrap_err();
+        let error = web.fetch(url, false).unwrap_err().to_string();
         assert_eq!(error.lines().count(), 1, "{url}: {error}");
     }
 }
@@ -199,7 +199,7 @@ fn tools_browser_stays_on_the_public_internet() {
         "[fe80::1]",
         "[fd00::1]",
     ] {
-        let error = public.fetch(&format!("http://{host}:{port}/story"), false).unwrap_err();
+        let error = public.fetch(&format!("http://{host}:{port}/story"), false).unwrap_err().to_string();
         assert_eq!(error.lines().count(), 1, "{host}: {error}");
         let literal = host.starts_with(|c: char| c.is_ascii_digit())
             && host.matches('.').count() == 3
@@ -209,10 +209,13 @@ fn tools_browser_stays_on_the_public_internet() {
     assert_eq!(server.count(), 0, "{:?}", server.requests);
     let web = Http::new(local());
     for path in ["/inside", "/metadata"] {
-        let error = web.fetch(&server.url(path), false).unwrap_err();
+        let error = web.fetch(&server.url(path), false).unwrap_err().to_string();
         assert!(error.contains("not of the public internet"), "{path}: {error}");
     }
-    assert!(web.fetch(&server.url("/file"), false).unwrap_err().contains("404"), "no file, but a path of the server");
+    assert!(
+        web.fetch(&server.url("/file"), false).unwrap_err().to_string().contains("404"),
+        "no file, but a path of the server"
+    );
     assert_eq!(server.count(), 4, "{:?}: what redirects was asked, where it leads was not", server.requests);
 }
 
@@ -323,7 +326,7 @@ fn tools_browser_asks_a_search_service() {
     for (path, why) in
         [("/text?{query}", "does not answer in JSON"), ("/else?{query}", "401"), ("/moved?{query}", "302")]
     {
-        let error = get(path).search("x", 5).unwrap_err();
+        let error = get(path).search("x", 5).unwrap_err().to_string();
         assert!(error.contains(why), "{path}: {error}");
     }
     let headers = ["X-Api-Key: {key}".to_string(), "x-more:1".to_string()];
