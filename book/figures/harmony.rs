@@ -2,7 +2,7 @@
 
 use super::paper::{BLUE, Drawing, FAINT, INK, ORANGE, Paper, text};
 use super::storyteller::Lazy;
-use ossia::harmony::{Effort, Harmony, Message, Purpose, Role, SystemContent};
+use ossia::harmony::{Effort, Harmony, Message, MessageRole, Purpose, SystemContent};
 use ossia::tokenizer::o200k_harmony;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -18,10 +18,10 @@ pub fn tokens(paper: Paper, _: &Lazy) -> Drawing {
         reasoning_effort: Some(Effort::Low),
         ..SystemContent::default()
     };
-    let assistant = |text: &str| Message::new(Role::Assistant, text);
+    let assistant = |text: &str| Message::new(MessageRole::Assistant, text);
     let messages = [
-        Message::new(Role::System, system),
-        Message::new(Role::User, "Is 7 prime?"),
+        Message::new(MessageRole::System, system),
+        Message::new(MessageRole::User, "Is 7 prime?"),
         assistant("Nothing divides it.").on("analysis"),
         assistant("Yes.").on("final"),
     ];

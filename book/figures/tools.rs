@@ -2,7 +2,7 @@
 
 use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
 use super::storyteller::Lazy;
-use ossia::harmony::{Harmony, Message, Purpose, Role};
+use ossia::harmony::{Harmony, Message, MessageRole, Purpose};
 use ossia::tokenizer::o200k_harmony;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -11,9 +11,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 pub fn exchange(paper: Paper, _: &Lazy) -> Drawing {
     let tokenizer = o200k_harmony();
     let harmony = Harmony::new(tokenizer)?;
-    let assistant = |text: &str| Message::new(Role::Assistant, text);
+    let assistant = |text: &str| Message::new(MessageRole::Assistant, text);
     let messages = [
-        Message::new(Role::User, "What is 347 * 285?"),
+        Message::new(MessageRole::User, "What is 347 * 285?"),
         assistant("print(347*285)").on("analysis").to("python").of_type("code"),
         Message::from_tool("python", "98895\n").on("analysis"),
         assistant("98895").on("final"),

@@ -16,7 +16,7 @@ use turn::Turn;
 
 use crate::error::{Error, Result};
 use crate::generate::{Generation, Generator, Guided, Sampling, StopReason, Writer};
-use crate::harmony::{Content, Effort, Flag, Harmony, Header, Message, Purpose, Role, SystemContent};
+use crate::harmony::{Content, Effort, Flag, Harmony, Header, Message, MessageRole, Purpose, SystemContent};
 use crate::model::Transformer;
 use crate::schema::Guide;
 
@@ -95,7 +95,7 @@ impl<'m> Chat<'m> {
     /// If the conversation cannot be rendered, or does not fit in the context with the shortest answer that the schema
     /// allows. No message is added then.
     pub fn reply(&mut self, watch: &mut dyn FnMut(Event) -> bool) -> Result<Reply> {
-        let prompt = self.harmony.render(&self.messages, Purpose::Completion(Role::Assistant), true)?;
+        let prompt = self.harmony.render(&self.messages, Purpose::Completion(MessageRole::Assistant), true)?;
         let room = (self.writer.context() + 1).saturating_sub(prompt.len());
         let budget = self.budget.within(room);
         let reserve = self.reserve(room.min(budget.reply))?;
@@ -143,7 +143,7 @@ impl<'m> Chat<'m> {
 
     /// Drops the oldest question with everything said about it, but never the last question. Returns whether one was dropped.
     pub fn drop_oldest_turn(&mut self) -> bool {
-        let mut asked = self.messages.iter().enumerate().filter(|(_, message)| message.role == Role::User);
+        let mut asked = self.messages.iter().enumerate().filter(|(_, message)| message.role == MessageRole::User);
         let (Some((oldest, _)), Some((next, _))) = (asked.next(), asked.next()) else { return false };
         self.messages.drain(oldest..next);
         true
@@ -155,7 +155,7 @@ impl<'m> Chat<'m> {
     /// If the conversation cannot be rendered.
     pub fn size(&self) -> Result<(usize, usize)> {
         Ok((
-            self.harmony.render(&self.messages, Purpose::Completion(Role::Assistant), true)?.len(),
+            self.harmony.render(&self.messages, Purpose::Completion(MessageRole::Assistant), true)?.len(),
             self.writer.context(),
         ))
     }

@@ -3,7 +3,7 @@
 use super::{Budget, Event};
 use crate::error::Result;
 use crate::generate::{Control, Guided, Next, StopReason, Writer};
-use crate::harmony::{Flag, Harmony, Header, Message, Mode, Parser, Role};
+use crate::harmony::{Flag, Harmony, Header, Message, MessageRole, Mode, Parser};
 
 /// The longest header that a model may write. The longest useful one names a tool and a format.
 const LONGEST_HEADER: usize = 64;
@@ -45,7 +45,7 @@ impl<'c> Turn<'c> {
         (guided, reserve): (Option<Guided<'c>>, usize),
         watch: &'c mut dyn FnMut(Event) -> bool,
     ) -> Self {
-        let parser = Parser::new(harmony, Some(Role::Assistant), Mode::Lenient);
+        let parser = Parser::new(harmony, Some(MessageRole::Assistant), Mode::Lenient);
         let (tokens, analysis, written, header, given) = (0, 0, 0, 0, 0);
         Self { harmony, parser, stop, budget, guided, reserve, watch, tokens, analysis, written, header, given }
     }

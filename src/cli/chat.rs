@@ -13,7 +13,7 @@ use crate::chat::{Chat, Reply};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::generate::StopReason;
-use crate::harmony::{Content, Conversation, DeveloperContent, Effort, Harmony, Message, Role, SystemContent};
+use crate::harmony::{Content, Conversation, DeveloperContent, Effort, Harmony, Message, MessageRole, SystemContent};
 use crate::schema::Guide;
 use crate::tasks::arithmetic;
 use rustyline::DefaultEditor;
@@ -151,7 +151,7 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
         system.reasoning_effort = Some(effort);
     }
     system.conversation_start_date = arguments.date.clone().or(system.conversation_start_date);
-    let mut messages = vec![Message::new(Role::System, system)];
+    let mut messages = vec![Message::new(MessageRole::System, system)];
     // A model with its own system message was not trained with schemas in the prompt.
     let schema = arguments.schema.as_deref().filter(|_| !is_own).map(read_schema).transpose()?;
     let instructions = [arguments.system.clone(), schema.as_ref().map(response_format)];
@@ -180,7 +180,7 @@ fn response_format(schema: &Value) -> String {
 
 fn developer(instructions: &str) -> Message {
     Message::new(
-        Role::Developer,
+        MessageRole::Developer,
         Content::DeveloperContent(DeveloperContent { instructions: Some(instructions.into()), tools: None }),
     )
 }
@@ -234,7 +234,7 @@ impl Session<'_> {
         let before = self.chat.messages.len();
         self.chat.messages.push(match self.waiting_call() {
             Some(call) => Message::answering(call, text),
-            None => Message::new(Role::User, text),
+            None => Message::new(MessageRole::User, text),
         });
         let replied = self.make_room().and_then(|()| self.replies());
         if replied.is_err() && self.chat.messages.len() == before + 1 {
@@ -245,7 +245,7 @@ impl Session<'_> {
 
     /// Returns the tool call for which the model waits.
     fn waiting_call(&self) -> Option<&Message> {
-        self.chat.messages.last().filter(|last| last.role == Role::Assistant && last.recipient.is_some())
+        self.chat.messages.last().filter(|last| last.role == MessageRole::Assistant && last.recipient.is_some())
     }
 
     /// Lets the model reply, and its tools answer, until the turn is over.

@@ -3,7 +3,7 @@
 use super::{print, standard_input};
 use crate::checkpoint::TOKENIZER;
 use crate::error::{Error, Result};
-use crate::harmony::{Conversation, Harmony, Mode, Parser, Purpose, Role};
+use crate::harmony::{Conversation, Harmony, MessageRole, Mode, Parser, Purpose};
 use crate::tokenizer::Tokenizer;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ fn render(arguments: &RenderArguments) -> Result<()> {
     let tokenizer = open_tokenizer(arguments.tokenizer.as_deref())?;
     let conversation: Conversation = read_json(&arguments.file, "a conversation, {\"messages\": […]}")?;
     let purpose = match arguments.purpose {
-        For::Completion => Purpose::Completion(Role::Assistant),
+        For::Completion => Purpose::Completion(MessageRole::Assistant),
         For::Training => Purpose::Training,
         For::Raw => Purpose::Raw,
     };
@@ -79,7 +79,7 @@ fn parse(arguments: &ParseArguments) -> Result<()> {
     let tokenizer = open_tokenizer(arguments.tokenizer.as_deref())?;
     let ids: Vec<u32> = read_json(&arguments.file, "a list of token ids, [200006, …]")?;
     let mode = if arguments.lenient { Mode::Lenient } else { Mode::Strict };
-    let role = arguments.role.as_deref().and_then(Role::from_name);
+    let role = arguments.role.as_deref().and_then(MessageRole::from_name);
     let mut parser = Parser::new(Harmony::new(&tokenizer)?, role, mode);
     let whole = ids.iter().try_for_each(|&id| parser.push(id).map(drop)).and_then(|()| parser.finish());
     whole.map_err(|e| Error::invalid(&arguments.file, e))?;

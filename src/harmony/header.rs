@@ -1,13 +1,13 @@
 //! Parses the header of a message, which is between `<|start|>` and `<|message|>`.
 
-use super::message::Role;
+use super::message::MessageRole;
 use super::{CHANNEL, CONSTRAIN};
 
 /// The parts of a message's header.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// The author of the message.
-    pub role: Role,
+    pub role: MessageRole,
     /// The name of the tool, if the author is a tool.
     pub name: Option<String>,
     /// The channel.
@@ -37,7 +37,7 @@ pub(super) enum WordsAfterRole {
 // ANCHOR: header
 /// Parses a header: `ROLE to=RECIPIENT<|channel|>CHANNEL TYPE`. If the prompt has already begun the message, `role` is
 /// known, and the text may or may not repeat it. The recipient may also be after the channel, and without `to=`.
-pub(super) fn parse_header(text: &str, role: Option<Role>, words: WordsAfterRole) -> ParsedHeader {
+pub(super) fn parse_header(text: &str, role: Option<MessageRole>, words: WordsAfterRole) -> ParsedHeader {
     let mut problems = Vec::new();
     let (text, channel) = take_channel(text, &mut problems);
     // "to=python<|constrain|>json" is two words.
@@ -96,27 +96,27 @@ fn take_channel(text: &str, problems: &mut Vec<String>) -> (String, Option<Strin
 }
 
 /// Removes the role, or the name of a tool, from the start of a header that the model has begun itself.
-fn take_role(rest: &mut &str, problems: &mut Vec<String>) -> (Role, Option<String>) {
+fn take_role(rest: &mut &str, problems: &mut Vec<String>) -> (MessageRole, Option<String>) {
     let word = rest.split_ascii_whitespace().next().unwrap_or("");
-    match Role::from_name(word) {
+    match MessageRole::from_name(word) {
         Some(role) => {
             take_word(rest, |_| true);
-            (role, (role == Role::Tool).then(|| word.to_string()))
+            (role, (role == MessageRole::Tool).then(|| word.to_string()))
         }
         None if word.starts_with("to=") || rest.split_ascii_whitespace().count() > 1 => {
             let name = word.to_string();
             take_word(rest, |_| true);
-            take_word(rest, |word| word == Role::Tool.name());
-            (Role::Tool, Some(name))
+            take_word(rest, |word| word == MessageRole::Tool.name());
+            (MessageRole::Tool, Some(name))
         }
         None if word.is_empty() => {
             problems.push("no role".to_string());
-            (Role::Assistant, None)
+            (MessageRole::Assistant, None)
         }
         None => {
             problems.push(format!("unknown role {word:?}"));
             take_word(rest, |_| true);
-            (Role::Assistant, None)
+            (MessageRole::Assistant, None)
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// system, developer, user, assistant, tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum MessageRole {
     /// The system: states the model's identity, effort, channels and built-in tools.
     System,
     /// The developer: gives the instructions that are usually called the system prompt, and defines function tools.
@@ -23,18 +23,19 @@ pub enum Role {
     Tool,
 }
 
-impl Role {
+impl MessageRole {
     /// All roles.
-    pub const ALL: [Role; 5] = [Role::System, Role::Developer, Role::User, Role::Assistant, Role::Tool];
+    pub const ALL: [MessageRole; 5] =
+        [MessageRole::System, MessageRole::Developer, MessageRole::User, MessageRole::Assistant, MessageRole::Tool];
 
     /// Returns the name of the role in a header.
     pub fn name(self) -> &'static str {
         match self {
-            Role::System => "system",
-            Role::Developer => "developer",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-            Role::Tool => "tool",
+            MessageRole::System => "system",
+            MessageRole::Developer => "developer",
+            MessageRole::User => "user",
+            MessageRole::Assistant => "assistant",
+            MessageRole::Tool => "tool",
         }
     }
 
@@ -48,7 +49,7 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// The author.
-    pub role: Role,
+    pub role: MessageRole,
     /// The name of a tool, such as `functions.get_weather`, or of one of several authors with the same role.
     #[serde(default)]
     pub name: Option<String>,
@@ -68,13 +69,13 @@ pub struct Message {
 
 impl Message {
     /// Makes a message to everyone, without a channel.
-    pub fn new(role: Role, content: impl Into<Content>) -> Self {
+    pub fn new(role: MessageRole, content: impl Into<Content>) -> Self {
         Self { role, name: None, content: vec![content.into()], channel: None, recipient: None, content_type: None }
     }
 
     /// Makes a result of the tool `name` for the assistant.
     pub fn from_tool(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..Self::new(Role::Tool, text.into()) }.to("assistant")
+        Self { name: Some(name.into()), ..Self::new(MessageRole::Tool, text.into()) }.to("assistant")
     }
 
     /// Makes a result of the tool that `call` calls, on the channel of the call.

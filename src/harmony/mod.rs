@@ -14,7 +14,8 @@ mod tool_schema;
 
 pub use header::Header;
 pub use message::{
-    ChannelConfig, Content, Conversation, DeveloperContent, Effort, Message, Role, SystemContent, Tool, ToolNamespace,
+    ChannelConfig, Content, Conversation, DeveloperContent, Effort, Message, MessageRole, SystemContent, Tool,
+    ToolNamespace,
 };
 pub use parse::{Flag, Mode, Parser};
 pub use render::Purpose;

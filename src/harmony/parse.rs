@@ -5,7 +5,7 @@
 //! token, and [`Mode::Lenient`] continues with a guess and records a [`Flag`].
 
 use super::header::{ParsedHeader, WordsAfterRole, parse_header};
-use super::message::{Message, Role};
+use super::message::{Message, MessageRole};
 use super::{CONSTRAIN, Harmony, Header};
 use crate::error::{Error, Result};
 use crate::tokenizer::Utf8Stream;
@@ -38,7 +38,7 @@ enum State {
     /// Between messages.
     Outside,
     /// After `<|start|>`, or after a prompt that has begun the message.
-    Header { ids: Vec<u32>, role: Option<Role> },
+    Header { ids: Vec<u32>, role: Option<MessageRole> },
     /// After `<|message|>`.
     Content { header: Header, text: String, bytes: Utf8Stream },
 }
@@ -57,7 +57,7 @@ pub struct Parser<'t> {
 impl<'t> Parser<'t> {
     /// Makes a parser. With a `role`, the header of the first message has already been begun, as in a prompt for
     /// completion; otherwise the first token must be `<|start|>`.
-    pub fn new(harmony: Harmony<'t>, role: Option<Role>, mode: Mode) -> Self {
+    pub fn new(harmony: Harmony<'t>, role: Option<MessageRole>, mode: Mode) -> Self {
         let state = role.map_or(State::Outside, |role| State::Header { ids: Vec::new(), role: Some(role) });
         Self { harmony, mode, state, messages: Vec::new(), flags: Vec::new(), seen: 0 }
     }
@@ -156,7 +156,7 @@ impl Parser<'_> {
         Ok(String::new())
     }
 
-    fn in_header(&mut self, id: u32, mut ids: Vec<u32>, role: Option<Role>) -> Result<String> {
+    fn in_header(&mut self, id: u32, mut ids: Vec<u32>, role: Option<MessageRole>) -> Result<String> {
         let marks = self.harmony.marks();
         if id == marks.message {
             let text = self.header_text(&ids)?;
@@ -217,7 +217,7 @@ impl Parser<'_> {
     }
 
     /// Ends a message whose header was not followed by content. The words of the header become the content.
-    fn message_without_mark(&mut self, ids: &[u32], role: Option<Role>) -> Result<()> {
+    fn message_without_mark(&mut self, ids: &[u32], role: Option<MessageRole>) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }

@@ -9,7 +9,7 @@
 //! reference implementation, so that the tokens are identical and not only the text.
 //! <https://github.com/openai/harmony> `src/encoding.rs`; the format: <https://cookbook.openai.com/articles/openai-harmony>
 
-use super::message::{Content, Message, Role};
+use super::message::{Content, Message, MessageRole};
 use super::{Harmony, system};
 use crate::error::{Error, Result};
 
@@ -19,7 +19,7 @@ pub enum Purpose {
     /// To render the messages alone.
     Raw,
     /// To let a model write the next message: the header of a message of this role is begun.
-    Completion(Role),
+    Completion(MessageRole),
     /// To train a model: a final answer at the end is closed with `<|return|>`, which is the token that the model
     /// should write there.
     Training,
@@ -44,7 +44,7 @@ impl Harmony<'_> {
                 ids.push(self.marks.start);
                 ids.extend(self.tokenizer.encode(role.name()));
             }
-            (Purpose::Training, Some(last)) if last.role == Role::Assistant && last.is_on("final") => {
+            (Purpose::Training, Some(last)) if last.role == MessageRole::Assistant && last.is_on("final") => {
                 *ids.last_mut().expect("a message has tokens") = self.marks.done;
             }
             _ => {}
@@ -63,8 +63,10 @@ impl Harmony<'_> {
         let text = |text: &str, ids: &mut Vec<u32>| ids.extend(self.tokenizer.encode(text));
         ids.push(self.marks.start);
         match (message.role, &message.name) {
-            (Role::Tool, Some(name)) => text(name, ids),
-            (Role::Tool, None) => return Err(Error::argument("a tool message has no name: say which tool answers")),
+            (MessageRole::Tool, Some(name)) => text(name, ids),
+            (MessageRole::Tool, None) => {
+                return Err(Error::argument("a tool message has no name: say which tool answers"));
+            }
             (role, name) => {
                 text(role.name(), ids);
                 name.iter().for_each(|name| text(&format!(":{name}"), ids));
@@ -91,7 +93,7 @@ impl Harmony<'_> {
         for content in &message.content {
             text(&content_text(content, message.role, function_tools)?, ids);
         }
-        let calls = message.role == Role::Assistant && message.recipient.is_some();
+        let calls = message.role == MessageRole::Assistant && message.recipient.is_some();
         ids.push(if calls { self.marks.call } else { self.marks.end });
         Ok(())
     }
@@ -100,7 +102,7 @@ impl Harmony<'_> {
 
 /// Returns the messages that are rendered; see [`Harmony::render`].
 fn rendered_messages(messages: &[Message], drop_analysis: bool) -> impl Iterator<Item = &Message> {
-    let last_of_assistant = messages.iter().rfind(|message| message.role == Role::Assistant);
+    let last_of_assistant = messages.iter().rfind(|message| message.role == MessageRole::Assistant);
     let answered = last_of_assistant.is_some_and(|message| message.is_on("final"));
     let first_final = messages.iter().position(|message| message.is_on("final")).unwrap_or(0);
     let dropped = if drop_analysis && answered { first_final } else { 0 };
@@ -119,8 +121,8 @@ fn defines_functions(message: &Message) -> bool {
 }
 
 /// Returns the text of a part of a message of `role`.
-fn content_text(content: &Content, role: Role, function_tools: bool) -> Result<String> {
-    let only = |expected: Role, name: &str, text: String| match role == expected {
+fn content_text(content: &Content, role: MessageRole, function_tools: bool) -> Result<String> {
+    let only = |expected: MessageRole, name: &str, text: String| match role == expected {
         true => Ok(text),
         false => Err(Error::argument(format!(
             "{name} in a message of the role {}; only {} messages have it",
@@ -131,10 +133,10 @@ fn content_text(content: &Content, role: Role, function_tools: bool) -> Result<S
     match content {
         Content::Text { text } => Ok(text.clone()),
         Content::SystemContent(content) => {
-            only(Role::System, "system_content", system::system_text(content, function_tools))
+            only(MessageRole::System, "system_content", system::system_text(content, function_tools))
         }
         Content::DeveloperContent(content) => {
-            only(Role::Developer, "developer_content", system::developer_text(content))
+            only(MessageRole::Developer, "developer_content", system::developer_text(content))
         }
     }
 }

@@ -4,7 +4,7 @@ use ossia::chat::{Budget, Chat, Event, Reply};
 use ossia::config::ModelConfig;
 use ossia::error::Result;
 use ossia::generate::{Sampling, StopReason, Writer};
-use ossia::harmony::{Effort, Harmony, Message, Role, SystemContent};
+use ossia::harmony::{Effort, Harmony, Message, MessageRole, SystemContent};
 use ossia::model::Transformer;
 use ossia::schema::Guide;
 use ossia::tasks::arithmetic;
@@ -60,7 +60,7 @@ fn tokenizer() -> Tokenizer {
 
 fn question() -> Vec<Message> {
     let system = SystemContent { reasoning_effort: Some(Effort::High), ..SystemContent::default() };
-    vec![Message::new(Role::System, system), Message::new(Role::User, "1 + 2?")]
+    vec![Message::new(MessageRole::System, system), Message::new(MessageRole::User, "1 + 2?")]
 }
 
 /// The reply to a recorded text, the messages that it became, and what was shown of it.
@@ -91,7 +91,7 @@ fn chat_thinks_and_answers() {
     assert_eq!(reply.reason, StopReason::End);
     assert_eq!(reply.flags, []);
     assert_eq!(reply.analysis, 6, "1 + 2 = 3 and the mark that ends it");
-    let assistant = |text: &str| Message::new(Role::Assistant, text);
+    let assistant = |text: &str| Message::new(MessageRole::Assistant, text);
     assert_eq!(messages, [assistant("1+2=3").on("analysis"), assistant("3").on("final")]);
     assert_eq!(shown, "[analysis 1+2=3][final 3]");
 }
@@ -186,8 +186,8 @@ fn chat_does_not_read_again_what_it_knows() {
     let first = chat.reply(&mut |_| true).unwrap();
     assert_eq!(first.kept, first.prompt - 1, "all but whose turn it is");
     chat.messages.truncate(2);
-    chat.messages.push(Message::new(Role::Assistant, "3").on("final"));
-    chat.messages.push(Message::new(Role::User, "4 + 5?"));
+    chat.messages.push(Message::new(MessageRole::Assistant, "3").on("final"));
+    chat.messages.push(Message::new(MessageRole::User, "4 + 5?"));
     let second = chat.reply(&mut |_| true).unwrap();
     assert_eq!(second.kept, first.prompt);
     assert!(second.prompt > first.prompt);
@@ -199,8 +199,8 @@ fn chat_forgets_the_oldest_question() {
     let harmony = Harmony::new(&tokenizer).unwrap();
     let mut messages = question();
     for text in ["second", "third"] {
-        messages.push(Message::new(Role::Assistant, "3").on("final"));
-        messages.push(Message::new(Role::User, text));
+        messages.push(Message::new(MessageRole::Assistant, "3").on("final"));
+        messages.push(Message::new(MessageRole::User, text));
     }
     let mut chat = Chat::with(Box::new(Script::new(&tokenizer, "")), harmony, messages.clone());
     let size = chat.size().unwrap().0;
@@ -248,7 +248,7 @@ proptest! {
         for _ in 0..2 {
             let reply = chat.reply(&mut |_| true).unwrap();
             prop_assert!(reply.tokens <= length);
-            chat.messages.push(Message::new(Role::User, "and?"));
+            chat.messages.push(Message::new(MessageRole::User, "and?"));
         }
     }
 

@@ -1,7 +1,8 @@
 //! Harmony is what OpenAI's openai-harmony 0.0.8 makes of it, and nothing that a model writes can break it.
 
 use ossia::harmony::{
-    Content, Conversation, DeveloperContent, Flag, Harmony, Marks, Message, Mode, Parser, Purpose, Role, SystemContent,
+    Content, Conversation, DeveloperContent, Flag, Harmony, Marks, Message, MessageRole, Mode, Parser, Purpose,
+    SystemContent,
 };
 use ossia::tokenizer::{Allowed, o200k_harmony};
 use proptest::prelude::*;
@@ -29,7 +30,7 @@ fn ids(text: &str) -> Vec<u32> {
     o200k_harmony().encode_with_special(text, Allowed::All)
 }
 
-fn parse(ids: &[u32], role: Option<Role>, mode: Mode) -> Result<(Vec<Message>, Vec<Flag>), String> {
+fn parse(ids: &[u32], role: Option<MessageRole>, mode: Mode) -> Result<(Vec<Message>, Vec<Flag>), String> {
     let mut parser = Parser::new(harmony(), role, mode);
     for &id in ids {
         let before = parser.content().len();
@@ -57,7 +58,7 @@ fn check_rendering(name: &str) {
     let golden: Rendered = golden(name);
     let conversation: Conversation = serde_json::from_value(golden.conversation.clone()).unwrap();
     assert_eq!(serde_json::to_value(&conversation).unwrap(), golden.conversation, "the same JSON again");
-    let completion = Purpose::Completion(Role::Assistant);
+    let completion = Purpose::Completion(MessageRole::Assistant);
     for (purpose, drop, expected) in [
         (Purpose::Raw, true, golden.raw),
         (Purpose::Raw, false, golden.raw_with_analysis),
@@ -75,7 +76,7 @@ fn check_rendering(name: &str) {
 
 #[derive(Deserialize)]
 struct Case {
-    role: Option<Role>,
+    role: Option<MessageRole>,
     tokens: Vec<u32>,
     strict: Outcome,
     lenient: Outcome,
@@ -174,13 +175,13 @@ fn harmony_marks_are_those_of_gpt_oss() {
 
 #[test]
 fn harmony_parser_says_where_it_is() {
-    let mut parser = Parser::new(harmony(), Some(Role::Assistant), Mode::Strict);
+    let mut parser = Parser::new(harmony(), Some(MessageRole::Assistant), Mode::Strict);
     let mut deltas = Vec::new();
     for id in ids("<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"a\"") {
         deltas.push(parser.push(id).unwrap());
     }
     let header = parser.header().unwrap();
-    assert_eq!(header.role, Role::Assistant);
+    assert_eq!(header.role, MessageRole::Assistant);
     assert_eq!(header.channel.as_deref(), Some("commentary"));
     assert_eq!(header.recipient.as_deref(), Some("functions.f"));
     assert_eq!(header.content_type.as_deref(), Some("<|constrain|>json"));
@@ -194,28 +195,33 @@ fn harmony_parser_says_where_it_is() {
 /// What is wrong, and what lenient parsing makes of it.
 #[test]
 fn harmony_lenient_parsing_recovers_and_flags() {
-    let assistant = |text: &str| Message::new(Role::Assistant, text);
+    let assistant = |text: &str| Message::new(MessageRole::Assistant, text);
     for (text, role, expected, flag) in [
         (
             "<|channel|>analysis<|channel|>final<|message|>4<|return|>",
-            Some(Role::Assistant),
+            Some(MessageRole::Assistant),
             vec![assistant("4").on("analysis")],
             "token 4: a second <|channel|>",
         ),
         (
             "<|channel|>commentary<|channel|>commentary to=functions.f json<|message|>{}<|call|>",
-            Some(Role::Assistant),
+            Some(MessageRole::Assistant),
             vec![assistant("{}").on("commentary").to("functions.f").of_type("json")],
             "a second <|channel|>",
         ),
         (
             "<|channel|>analysis well then we<|message|>think<|end|>",
-            Some(Role::Assistant),
+            Some(MessageRole::Assistant),
             vec![assistant("think").on("analysis").to("then").of_type("we")],
             "words that are neither recipient nor content type: \"well\"",
         ),
-        ("<|channel|>final", Some(Role::Assistant), vec![assistant("").on("final")], "the tokens end in the header"),
-        ("<|channel|><|message|>x<|end|>", Some(Role::Assistant), vec![assistant("x")], "without a channel"),
+        (
+            "<|channel|>final",
+            Some(MessageRole::Assistant),
+            vec![assistant("").on("final")],
+            "the tokens end in the header",
+        ),
+        ("<|channel|><|message|>x<|end|>", Some(MessageRole::Assistant), vec![assistant("x")], "without a channel"),
         (
             "assistant<|channel|>final<|message|>x<|end|>",
             None,
@@ -226,7 +232,7 @@ fn harmony_lenient_parsing_recovers_and_flags() {
         ("<|start|><|message|>x<|end|>", None, vec![assistant("x")], "no role"),
         (
             "<|channel|>analysis I think<|start|>assistant<|channel|>final<|message|>x<|end|>",
-            Some(Role::Assistant),
+            Some(MessageRole::Assistant),
             vec![assistant("I think").on("analysis"), assistant("x").on("final")],
             "<|start|> in a header",
         ),
@@ -236,7 +242,7 @@ fn harmony_lenient_parsing_recovers_and_flags() {
             vec![assistant("so be it").on("final")],
             "<|message|> is missing",
         ),
-        ("<|end|><|start|>user<|message|>x<|end|>", None, vec![Message::new(Role::User, "x")], "none was begun"),
+        ("<|end|><|start|>user<|message|>x<|end|>", None, vec![Message::new(MessageRole::User, "x")], "none was begun"),
     ] {
         let error = parse(&ids(text), role, Mode::Strict).unwrap_err();
         assert!(error.contains(flag), "{text}: {error}");
@@ -251,20 +257,20 @@ fn harmony_constrain_in_plain_text_is_understood_and_flagged() {
     let mut tokens = ids("<|channel|>commentary to=functions.f ");
     tokens.extend(o200k_harmony().encode("<|constrain|>json"));
     tokens.extend(ids("<|message|>{}<|call|>"));
-    let (messages, flags) = parse(&tokens, Some(Role::Assistant), Mode::Lenient).unwrap();
+    let (messages, flags) = parse(&tokens, Some(MessageRole::Assistant), Mode::Lenient).unwrap();
     assert_eq!(messages[0].content_type.as_deref(), Some("<|constrain|>json"));
     assert!(flags[0].to_string().contains("<|constrain|> as plain text"), "{flags:?}");
-    assert_eq!(parse(&tokens, Some(Role::Assistant), Mode::Strict).unwrap().0, messages);
+    assert_eq!(parse(&tokens, Some(MessageRole::Assistant), Mode::Strict).unwrap().0, messages);
 }
 
 #[test]
 fn harmony_refuses_to_render_what_makes_no_sense() {
     let error = |message: Message| harmony().render(&[message], Purpose::Raw, true).unwrap_err().to_string();
-    let nameless = Message::new(Role::Tool, "42");
+    let nameless = Message::new(MessageRole::Tool, "42");
     assert_eq!(error(nameless), "a tool message has no name: say which tool answers");
-    let system = error(Message::new(Role::User, SystemContent::default()));
+    let system = error(Message::new(MessageRole::User, SystemContent::default()));
     assert_eq!(system, "system_content in a message of the role user; only system messages have it");
-    let developer = error(Message::new(Role::System, DeveloperContent::default()));
+    let developer = error(Message::new(MessageRole::System, DeveloperContent::default()));
     assert_eq!(developer, "developer_content in a message of the role system; only developer messages have it");
 }
 
@@ -281,10 +287,10 @@ fn any_message() -> impl Strategy<Value = Message> {
     (0..4_usize, text, channel, any::<bool>()).prop_map(|(kind, text, channel, json)| {
         let on = |message: Message| Message { channel: channel.map(String::from), ..message };
         match kind {
-            0 => Message::new(Role::User, text),
-            1 => on(Message::new(Role::Assistant, text)),
+            0 => Message::new(MessageRole::User, text),
+            1 => on(Message::new(MessageRole::Assistant, text)),
             2 => {
-                let call = on(Message::new(Role::Assistant, text).to("functions.f"));
+                let call = on(Message::new(MessageRole::Assistant, text).to("functions.f"));
                 if json { call.of_type("<|constrain|>json") } else { call }
             }
             _ => on(Message::from_tool("functions.f", text)),
@@ -321,7 +327,7 @@ proptest! {
             }
         }
         tokens.extend(ids("<|return|>"));
-        let (messages, _) = parse(&tokens, Some(Role::Assistant), Mode::Strict).unwrap();
+        let (messages, _) = parse(&tokens, Some(MessageRole::Assistant), Mode::Strict).unwrap();
         prop_assert_eq!(&messages[0].content, &vec![Content::from(text)]);
     }
 
@@ -329,7 +335,7 @@ proptest! {
     #[test]
     fn harmony_survives_any_tokens(
         tokens in prop::collection::vec(prop_oneof![3 => 200_000..200_020_u32, 2 => 0..2_000_u32, 1 => any::<u32>()], 0..60),
-        role in prop_oneof![Just(None), Just(Some(Role::Assistant)), Just(Some(Role::Tool))],
+        role in prop_oneof![Just(None), Just(Some(MessageRole::Assistant)), Just(Some(MessageRole::Tool))],
     ) {
         let strict = parse(&tokens, role, Mode::Strict);
         let (messages, flags) = parse(&tokens, role, Mode::Lenient).unwrap();

@@ -4,7 +4,7 @@ use super::{Session, developer, load};
 use crate::cli::print;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::harmony::{Content, Conversation, Effort, Message, Role};
+use crate::harmony::{Content, Conversation, Effort, Message, MessageRole};
 use std::path::Path;
 
 /// The next step after a command.
@@ -121,7 +121,7 @@ fn set_instructions(messages: &mut Vec<Message>, text: &str) {
             return;
         }
     }
-    let at = messages.iter().take_while(|message| message.role == Role::System).count();
+    let at = messages.iter().take_while(|message| message.role == MessageRole::System).count();
     messages.insert(at, developer(text));
 }
 

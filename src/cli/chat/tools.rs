@@ -3,7 +3,7 @@
 use super::show::printable;
 use super::{Arguments, developer, system_of};
 use crate::error::{Error, Result};
-use crate::harmony::{Content, Message, Role};
+use crate::harmony::{Content, Message, MessageRole};
 use crate::tokenizer::Tokenizer;
 use crate::tools::Toolbox;
 use crate::tools::apply_patch::Workspace;
@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 impl super::Session<'_> {
     /// Shows the addresses of the pages that an answer cites.
     pub fn show_citations(&self) {
-        let answer = self.chat.messages.last().filter(|last| last.role == Role::Assistant && last.recipient.is_none());
+        let answer =
+            self.chat.messages.last().filter(|last| last.role == MessageRole::Assistant && last.recipient.is_none());
         let (Some(answer), Some(browser)) = (answer, &self.tools.browser) else { return };
         for Citation { cursor, lines, title, url } in browser.citations(&answer.text()) {
             self.show.note(&printable(&format!("{cursor}, {lines}: {title} {url}")));
@@ -60,7 +61,7 @@ pub fn toolbox<'t>(
         }
     }
     if let Some((instructions, functions)) = tools.functions() {
-        if !messages.iter().any(|message| message.role == Role::Developer) {
+        if !messages.iter().any(|message| message.role == MessageRole::Developer) {
             messages.push(developer(""));
         }
         for content in messages.iter_mut().flat_map(|message| &mut message.content) {

@@ -2,7 +2,7 @@
 
 use crate::cli::{print, standard_input};
 use crate::error::{Error, Result};
-use crate::harmony::{Message, Role};
+use crate::harmony::{Message, MessageRole};
 use crate::tokenizer::Tokenizer;
 use crate::tools::browser::endpoint::Endpoint;
 use crate::tools::browser::http::{Http, Limits};
@@ -67,7 +67,7 @@ impl BrowserArguments {
         let mut browser = self.start(tokenizer()?)?;
         for line in standard_input()?.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (function, arguments) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            let call = Message::new(Role::Assistant, arguments.trim()).to(format!("browser.{function}"));
+            let call = Message::new(MessageRole::Assistant, arguments.trim()).to(format!("browser.{function}"));
             print(&format!("{}\n", browser.answer(&call)))?;
         }
         Ok(())

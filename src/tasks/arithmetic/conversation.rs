@@ -3,7 +3,7 @@
 use super::{Question, Wording, working};
 use crate::data::MaskedDocument;
 use crate::error::Result;
-use crate::harmony::{Effort, Harmony, Marks, Message, Role, SystemContent, ToolNamespace};
+use crate::harmony::{Effort, Harmony, Marks, Message, MessageRole, SystemContent, ToolNamespace};
 use crate::kernels::parallel;
 use crate::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use rand::rngs::ChaCha8Rng;
@@ -41,7 +41,7 @@ pub fn python() -> ToolNamespace {
 
 /// What the model should do with a question: all its messages, and what Python answers in between.
 fn solution(question: &Question, effort: Effort, python: bool) -> Vec<Message> {
-    let assistant = |text: String| Message::new(Role::Assistant, text);
+    let assistant = |text: String| Message::new(MessageRole::Assistant, text);
     let answer = assistant(question.answer().to_string()).on("final");
     match question {
         Question::Sum(_) => {
@@ -59,7 +59,7 @@ fn solution(question: &Question, effort: Effort, python: bool) -> Vec<Message> {
 
 /// A conversation with one question, up to where the model should begin.
 pub fn conversation(text: String, effort: Effort, python: bool) -> Vec<Message> {
-    vec![Message::new(Role::System, system(effort, python)), Message::new(Role::User, text)]
+    vec![Message::new(MessageRole::System, system(effort, python)), Message::new(MessageRole::User, text)]
 }
 
 /// A tokenizer with harmony's marks. It learns words, and no numbers: a digit stays a token, so that columns can be seen.
@@ -94,16 +94,16 @@ pub fn documents(tokenizer: &Tokenizer, count: usize, seed: u64, held_out: bool)
         let effort = EFFORTS[i % EFFORTS.len()];
         let python = rng.random_range(0..4) == 0;
         let turns = if rng.random_range(0..6) == 0 { 2 } else { 1 };
-        let mut document = Writer { harmony, document: MaskedDocument::default(), previous: Role::System };
-        document.say(&Message::new(Role::System, system(effort, python)), false)?;
+        let mut document = Writer { harmony, document: MaskedDocument::default(), previous: MessageRole::System };
+        document.say(&Message::new(MessageRole::System, system(effort, python)), false)?;
         for turn in 1..=turns {
             let question = question(held_out, python, turns, &mut rng);
             let wording = Wording::random(&mut rng);
-            document.say(&Message::new(Role::User, question.text(wording)), false)?;
+            document.say(&Message::new(MessageRole::User, question.text(wording)), false)?;
             let solution = solution(&question, effort, python);
             let history = turn < turns;
             for message in solution.iter().filter(|message| !(history && message.is_on("analysis"))) {
-                document.say(message, !history && message.role == Role::Assistant)?;
+                document.say(message, !history && message.role == MessageRole::Assistant)?;
             }
         }
         Ok(document.end())
@@ -116,7 +116,7 @@ pub fn documents(tokenizer: &Tokenizer, count: usize, seed: u64, held_out: bool)
 struct Writer<'t> {
     harmony: Harmony<'t>,
     document: MaskedDocument,
-    previous: Role,
+    previous: MessageRole,
 }
 
 impl Writer<'_> {
@@ -127,7 +127,7 @@ impl Writer<'_> {
         self.harmony.render_message(message, false, ids)?;
         mask.resize(ids.len(), learned);
         // The first `<|start|>assistant` of a turn is what the prompt ends with: it is given, not said.
-        if self.previous != Role::Assistant {
+        if self.previous != MessageRole::Assistant {
             let given = 1 + self.harmony.tokenizer().encode(message.role.name()).len();
             mask[before..].iter_mut().take(given).for_each(|learned| *learned = false);
         }

@@ -4,10 +4,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ossia::harmony::{Conversation, Harmony, Message, Mode, Parser, Purpose, Role};
+use ossia::harmony::{Conversation, Harmony, Message, MessageRole, Mode, Parser, Purpose};
 use ossia::tokenizer::o200k_harmony;
 
-fn parse(ids: &[u32], role: Option<Role>, mode: Mode) -> Option<(Vec<Message>, bool)> {
+fn parse(ids: &[u32], role: Option<MessageRole>, mode: Mode) -> Option<(Vec<Message>, bool)> {
     let mut parser = Parser::new(Harmony::new(o200k_harmony()).unwrap(), role, mode);
     for &id in ids {
         parser.push(id).ok()?;
@@ -20,12 +20,12 @@ fn parse(ids: &[u32], role: Option<Role>, mode: Mode) -> Option<(Vec<Message>, b
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(conversation) = serde_json::from_slice::<Conversation>(bytes) {
         let harmony = Harmony::new(o200k_harmony()).unwrap();
-        for purpose in [Purpose::Raw, Purpose::Training, Purpose::Completion(Role::Assistant)] {
+        for purpose in [Purpose::Raw, Purpose::Training, Purpose::Completion(MessageRole::Assistant)] {
             _ = harmony.render(&conversation.messages, purpose, true);
         }
     }
     let Some((first, rest)) = bytes.split_first() else { return };
-    let role = Role::ALL.get(usize::from(*first)).copied();
+    let role = MessageRole::ALL.get(usize::from(*first)).copied();
     let id = |pair: &[u8; 2]| match u16::from_le_bytes(*pair) {
         mark if mark >= 0x8000 => 200_000 + u32::from(mark % 24),
         id => u32::from(id),

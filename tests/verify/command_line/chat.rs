@@ -2,7 +2,7 @@
 
 use super::{refuse, succeed, text, workplace};
 use ossia::config::ModelConfig;
-use ossia::harmony::{Conversation, Role};
+use ossia::harmony::{Conversation, MessageRole};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -86,8 +86,8 @@ fn command_line_chats() {
     let read =
         |name: &str| -> Conversation { serde_json::from_str(&fs::read_to_string(at.join(name)).unwrap()).unwrap() };
     let roles = |name: &str| read(name).messages.iter().map(|message| message.role).collect::<Vec<_>>();
-    assert_eq!(roles("talk.json")[..3], [Role::System, Role::Developer, Role::User]);
-    assert_eq!(roles("none.json"), [Role::System, Role::Developer], "instructions stay");
+    assert_eq!(roles("talk.json")[..3], [MessageRole::System, MessageRole::Developer, MessageRole::User]);
+    assert_eq!(roles("none.json"), [MessageRole::System, MessageRole::Developer], "instructions stay");
     assert_eq!(read("again.json"), read("talk.json"));
     // What was saved is what `ossia harmony` reads, and what the chat goes on with.
     succeed(&["harmony", "render", "talk.json", "--tokenizer", "run"], at);

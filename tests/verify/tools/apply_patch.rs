@@ -1,6 +1,6 @@
 //! Patches: what they change, and what they cannot be made to change.
 
-use ossia::harmony::{Message, Role};
+use ossia::harmony::{Message, MessageRole};
 use ossia::tools::Toolbox;
 use ossia::tools::apply_patch::Workspace;
 use ossia::tools::apply_patch::parse::{Change, parse};
@@ -233,7 +233,7 @@ fn tools_patch_answers_a_call() {
     let (place, workspace) = workspace(&[("a.txt", "one\n")]);
     let mut tools = Toolbox { workspace: Some(workspace), ..Toolbox::default() };
     let mut call = |text: &str| {
-        let call = Message::new(Role::Assistant, text).on("commentary").to("functions.apply_patch");
+        let call = Message::new(MessageRole::Assistant, text).on("commentary").to("functions.apply_patch");
         tools.answer(&call).unwrap()
     };
     let answer = call(&patch("*** Update File: a.txt\n@@\n-one\n+two"));

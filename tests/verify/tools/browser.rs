@@ -3,7 +3,7 @@
 mod documents;
 mod web;
 
-use ossia::harmony::{Message, Role};
+use ossia::harmony::{Message, MessageRole};
 use ossia::tokenizer::o200k_harmony;
 use ossia::tools::browser::{Browser, Fetch, Hit, Link, Page, Search, SourceError};
 use serde_json::Value;
@@ -47,7 +47,7 @@ impl Called<'_> {
 }
 
 fn call(function: &str, arguments: &str) -> Message {
-    Message::new(Role::Assistant, arguments).on("analysis").to(format!("browser.{function}"))
+    Message::new(MessageRole::Assistant, arguments).on("analysis").to(format!("browser.{function}"))
 }
 
 fn reference() -> Value {

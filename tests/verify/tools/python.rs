@@ -3,7 +3,7 @@
 use crate::chat::Script;
 use ossia::chat::Chat;
 use ossia::generate::StopReason;
-use ossia::harmony::{Effort, Harmony, Message, Purpose, Role};
+use ossia::harmony::{Effort, Harmony, Message, MessageRole, Purpose};
 use ossia::tasks::arithmetic;
 use ossia::tools::Toolbox;
 use ossia::tools::python::{Python, PythonSettings};
@@ -129,9 +129,9 @@ fn tools_python_without_an_interpreter_is_refused() {
 fn tools_answer_calls_on_their_channel() {
     let Some(python) = session() else { return };
     let mut tools = Toolbox { python: Some(python), ..Toolbox::default() };
-    let call = Message::new(Role::Assistant, "print(347*285)").on("analysis").to("python").of_type("code");
+    let call = Message::new(MessageRole::Assistant, "print(347*285)").on("analysis").to("python").of_type("code");
     assert_eq!(tools.answer(&call), Some(Message::from_tool("python", "98895\n").on("analysis")));
-    assert_eq!(tools.answer(&Message::new(Role::Assistant, "{}").to("functions.weather")), None);
+    assert_eq!(tools.answer(&Message::new(MessageRole::Assistant, "{}").to("functions.weather")), None);
     assert_eq!(tools.namespaces().len(), 1);
     assert_eq!(Toolbox::default().answer(&call), None);
 }

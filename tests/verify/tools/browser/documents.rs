@@ -4,7 +4,7 @@ use super::Called;
 use crate::chat::Script;
 use ossia::chat::Chat;
 use ossia::generate::StopReason;
-use ossia::harmony::{Harmony, Message, Purpose, Role, SystemContent};
+use ossia::harmony::{Harmony, Message, MessageRole, Purpose, SystemContent};
 use ossia::tokenizer::o200k_harmony;
 use ossia::tools::Toolbox;
 use ossia::tools::browser::index::Index;
@@ -272,7 +272,8 @@ fn tools_browser_in_a_conversation() {
     let mut tools = Toolbox { browser: Some(browse(index).0), ..Toolbox::default() };
     let namespaces = tools.namespaces().into_iter().map(|namespace| (namespace.name.clone(), namespace)).collect();
     let system = SystemContent { tools: Some(namespaces), ..SystemContent::default() };
-    let question = vec![Message::new(Role::System, system), Message::new(Role::User, "What is in the trap?")];
+    let question =
+        vec![Message::new(MessageRole::System, system), Message::new(MessageRole::User, "What is in the trap?")];
     let mut script = Script::new(tokenizer, recorded);
     script.context = 10_000;
     let mut chat = Chat::with(Box::new(script), harmony, question);
