@@ -168,9 +168,11 @@ fn malformed_scales_are_found_when_they_are_used() {
         };
         found(checkpoint::check(&model).unwrap_err());
         found(trace(&model, &[1, 2, 3], false).unwrap_err());
-        // All experts are visited by a prompt of this length.
-        let prompt: Vec<u32> = (0..40).map(|i| i * 7 % 64).collect();
-        found(Generator::new(&model, &prompt, Sampling::default()).err().expect("NaN reaches the logits"));
+        // Some tokens visit the damaged expert, and NaN reaches their logits. The others do not need it.
+        let failed: Vec<_> =
+            (0..64).filter_map(|token| Generator::new(&model, &[token], Sampling::default()).err()).collect();
+        assert!((1..64).contains(&failed.len()), "{} of 64 tokens fail", failed.len());
+        failed.into_iter().for_each(found);
         found(checkpoint::save_weights(&model, &directory.join("copy")).unwrap_err());
     }
 }
