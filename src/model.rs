@@ -1,6 +1,8 @@
-//! The whole model: embedding, L blocks, a norm, and the output projection to the vocabulary.       Book: model.md
+//! The whole model: embedding, L blocks, a norm, and the output projection to the vocabulary.
 //!
 //! Training, prefill, decoding and tracing run the same [`Transformer::forward`].
+//!
+//! Book: [model](../../../book/model.html)
 
 use crate::config::ModelConfig;
 use crate::error::Result;

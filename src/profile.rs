@@ -1,9 +1,11 @@
-//! Profiling: the time, the arithmetic and the memory traffic of each op.       Book: speed.md
+//! Profiling: the time, the arithmetic and the memory traffic of each op.
 //!
 //! The timers are always compiled in. While nobody has called [`start`], a timer costs one flag and the arithmetic of
 //! its arguments. Each op states its cost model once, beside its code: how many floating-point operations the formula
 //! needs, and how many bytes have to be read and written at least, counting each number once. Kernels may do more of
 //! both, never less, so the rates say how far an op is from the limits of the machine.
+//!
+//! Book: [speed](../../../book/speed.html)
 
 use std::fmt;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! A conversation with a model: its messages, and the one text that the model reads.       Book: effort.md
+//! A conversation with a model: its messages, and the one text that the model reads.
 //!
 //! ```text
 //! messages ──render──▶ prompt ──go_to──▶ model ──choose──▶ token ──parse──▶ messages, and so on
@@ -6,6 +6,8 @@
 //!
 //! Each turn renders the whole conversation again. The model computes only the part of the prompt that is new to it: what
 //! follows the longest prefix in its cache or, if old thoughts were dropped, what follows the last prompt.
+//!
+//! Book: [effort](../../../book/effort.html)
 
 mod budget;
 mod turn;

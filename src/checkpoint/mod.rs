@@ -1,6 +1,8 @@
-//! Model directories: loading, saving, and what a model consists of.       Book: weights.md
+//! Model directories: loading, saving, and what a model consists of.
 //!
 //! This is the only module that knows the names of files and the names of tensors in files.
+//!
+//! Book: [weights](../../../book/weights.html)
 
 mod safetensors;
 mod directory;

@@ -1,4 +1,6 @@
-//! Generation by a model: prefill, then one token after another.       Book: kv_cache.md
+//! Generation by a model: prefill, then one token after another.
+//!
+//! Book: [kv_cache](../../../../book/kv_cache.html)
 
 use super::generation::{Generation, Plain, Writer};
 use super::sampler::{Sampler, Sampling};

@@ -1,4 +1,6 @@
-//! Text that follows a schema, and comes to its end in time.       Book: structured_output.md
+//! Text that follows a schema, and comes to its end in time.
+//!
+//! Book: [structured_output](../../../../book/structured_output.html)
 
 use super::generation::{Control, Next, StopReason, Writer};
 use crate::error::{Error, Result};

@@ -1,8 +1,10 @@
-//! Generating text with a model.       Book: sampling.md
+//! Generating text with a model.
 //!
 //! A [`Generator`] runs a prompt through the model and continues it. [`Generation`] is the one loop behind plain text,
 //! text that follows a schema ([`Guided`]) and the replies of a [`chat`](crate::chat). [`TextStream`] turns its tokens
 //! into text as they arrive.
+//!
+//! Book: [sampling](../../../book/sampling.html)
 
 pub mod sampler;
 pub mod generation;

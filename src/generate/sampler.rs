@@ -1,6 +1,8 @@
-//! Sampling: draws one token from V logits.       Book: sampling.md
+//! Sampling: draws one token from V logits.
 //!
 //! The steps are in the order of transformers: repetition penalty, temperature, top-k, top-p, min-p, then a draw.
+//!
+//! Book: [sampling](../../../../book/sampling.html)
 
 use crate::kernels;
 use crate::tokenizer::Tokenizer;

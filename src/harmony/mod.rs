@@ -1,9 +1,11 @@
-//! Harmony: the prompt format of gpt-oss.       Book: harmony.md
+//! Harmony: the prompt format of gpt-oss.
 //!
 //! A conversation is a list of messages. A message is a header and content, delimited by marks, which are special
 //! tokens. The model reasons on the channel `analysis`, calls tools on `commentary`, and answers on `final`.
 //! [`Harmony::render`] converts messages to tokens. [`Parser`] converts the tokens that a model writes to messages, one
 //! token at a time. Both give the same results as OpenAI's `openai-harmony` 0.0.8: <https://github.com/openai/harmony>.
+//!
+//! Book: [harmony](../../../book/harmony.html)
 
 mod header;
 mod message;

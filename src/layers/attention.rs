@@ -1,4 +1,6 @@
-//! Grouped-query attention with rotary positions, sinks, and a sliding window on even layers.       Book: attention.md
+//! Grouped-query attention with rotary positions, sinks, and a sliding window on even layers.
+//!
+//! Book: [attention](../../../../book/attention.html)
 
 use super::{Angles, LayerCache, Linear};
 use crate::config::ModelConfig;

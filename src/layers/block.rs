@@ -1,4 +1,6 @@
-//! Block: attention, then a feed-forward layer, each behind a norm and inside a residual connection.  Book: model.md
+//! Block: attention, then a feed-forward layer, each behind a norm and inside a residual connection.
+//!
+//! Book: [model](../../../../book/model.html)
 
 use super::router::Routing;
 use super::{Angles, Attention, Component, Experts, Layer, LayerCache, Mlp, RmsNorm, Router};

@@ -1,4 +1,6 @@
-//! The experts of one layer: E small SwiGLU networks, A of which process each token.       Book: experts.md
+//! The experts of one layer: E small SwiGLU networks, A of which process each token.
+//!
+//! Book: [experts](../../../../book/experts.html)
 
 use super::router::Routing;
 use crate::config::ModelConfig;

@@ -1,8 +1,10 @@
-//! The KV cache: keys and values of the tokens so far.       Book: kv_cache.md
+//! The KV cache: keys and values of the tokens so far.
 //!
 //! A full layer keeps all positions in one growing run. A sliding layer keeps a ring of W: position p is in slot p mod
 //! W, where it overwrites position p − W, which is not visible to any later query. New tokens attend to the cache and
 //! to themselves, and are added afterwards; so a prefill may be longer than the window.
+//!
+//! Book: [kv_cache](../../../../book/kv_cache.html)
 
 use crate::config::ModelConfig;
 use crate::ops::attention::Keys;

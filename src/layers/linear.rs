@@ -1,4 +1,6 @@
-//! Linear layer with a bias.   y = x·Wᵀ + b       Book: tensor.md
+//! Linear layer with a bias.   y = x·Wᵀ + b
+//!
+//! Book: [tensor](../../../../book/tensor.html)
 
 use crate::error::Result;
 use crate::ops::linear::linear;

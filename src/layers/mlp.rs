@@ -1,4 +1,6 @@
-//! Dense feed-forward layer: one SwiGLU network for every token, in a layer without experts.       Book: swiglu.md
+//! Dense feed-forward layer: one SwiGLU network for every token, in a layer without experts.
+//!
+//! Book: [swiglu](../../../../book/swiglu.html)
 
 use super::Linear;
 use crate::config::ModelConfig;

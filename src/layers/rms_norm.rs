@@ -1,4 +1,6 @@
-//! RMSNorm with a weight.   y = x · r · w       Book: rms_norm.md
+//! RMSNorm with a weight.   y = x · r · w
+//!
+//! Book: [rms_norm](../../../../book/rms_norm.html)
 
 use crate::error::Result;
 use crate::ops::rms_norm::rms_norm;

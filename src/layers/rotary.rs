@@ -1,10 +1,12 @@
-//! Rotary positions: the angles of RoPE, and YaRN.       Book: rotary.md
+//! Rotary positions: the angles of RoPE, and YaRN.
 //!
 //! Pair i of a head is rotated by position·θᵢ with θᵢ = θ^(−2i/D): the first pairs rotate fast, the last ones hardly at
 //! all. YaRN extends a model trained on 4,096 positions to 131,072. Pairs that rotate often within the original context
 //! keep their frequency, pairs that rotate less than once have it divided by 32, and the pairs between are blended. cos
 //! and sin are multiplied by 0.1·ln 32 + 1, which sharpens attention.
 //! Peng et al. 2023, <https://arxiv.org/abs/2309.00071>
+//!
+//! Book: [rotary](../../../../book/rotary.html)
 
 use crate::config::{ModelConfig, Yarn};
 use crate::tensor::{Array, array};

@@ -1,4 +1,6 @@
-//! Router: chooses the experts of each token, and how much each of them counts.       Book: routing.md
+//! Router: chooses the experts of each token, and how much each of them counts.
+//!
+//! Book: [routing](../../../../book/routing.html)
 
 use super::Linear;
 use crate::config::ModelConfig;

@@ -1,9 +1,11 @@
-//! Cross-entropy, fused with the output projection.   loss = mean over t of  ln Σᵥ e^zₜᵥ − zₜ,target       Book: loss.md
+//! Cross-entropy, fused with the output projection.   loss = mean over t of  ln Σᵥ e^zₜᵥ − zₜ,target
 //!
 //! h (T, H), W (V, H), targets (T,) → one number, with the logits z = h·Wᵀ.  With V = 201,088 the logits of one
 //! batch would be gigabytes, so they are computed for one block of tokens at a time. The gradient of a block needs only
 //! the logits of that block, so it is computed in the forward pass, for dloss = 1, and the backward pass only scales it:
 //! dz = (softmax(z) − onehot)/count,  dh = dz·W,  dW = dzᵀ·h.
+//!
+//! Book: [loss](../../../../book/loss.html)
 
 use crate::kernels::{self, par_gemm, parallel};
 use crate::parameter::Value;

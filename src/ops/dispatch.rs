@@ -1,9 +1,11 @@
-//! Dispatch: sends tokens to their experts, and combines what comes back.       Book: experts.md
+//! Dispatch: sends tokens to their experts, and combines what comes back.
 //!
 //! Each of T tokens goes to A experts. [`Dispatch`] lists the T·A visits sorted by expert, so that the tokens of an expert
 //! are contiguous and its work is one matrix product. No token is dropped, and nothing is padded.
 //! [`gather`] copies rows, x (T, H) → (T·A, H); its backward pass adds the A gradients of each token.
 //! [`combine`] sums them, y_t = Σₐ wₜₐ·rowₜₐ; its backward pass: drowₜₐ = wₜₐ·dyₜ, dwₜₐ = ⟨dyₜ, rowₜₐ⟩.
+//!
+//! Book: [experts](../../../../book/experts.html)
 
 use crate::kernels::{axpy, dot, parallel};
 use crate::profile;

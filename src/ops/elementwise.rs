@@ -1,8 +1,10 @@
-//! Elementwise operations: y = f(x), and z = a ∘ b with broadcasting.       Book: tensor.md
+//! Elementwise operations: y = f(x), and z = a ∘ b with broadcasting.
 //!
 //! Shapes broadcast as in NumPy: they are aligned at the last dimension, and a length of 1 is repeated. The gradient with
 //! respect to a repeated number is the sum over its copies. `&a + &b`, `&a - &b`, `&a * &b` and `&a / &b` are [`add`],
 //! [`sub`], [`mul`] and [`div`].
+//!
+//! Book: [tensor](../../../../book/tensor.html)
 
 use crate::kernels::{self, parallel};
 use crate::profile;

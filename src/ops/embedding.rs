@@ -1,6 +1,8 @@
-//! Embedding.   `y = W[id]`       Book: embedding.md
+//! Embedding.   `y = W[id]`
 //!
 //! ids (T,), W (V, H) → y (T, H).  The backward pass adds each row of dy to the row of dW that it was read from.
+//!
+//! Book: [embedding](../../../../book/embedding.html)
 
 use crate::kernels::axpy;
 use crate::parameter::Value;

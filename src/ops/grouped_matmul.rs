@@ -1,9 +1,11 @@
-//! Grouped matrix product, one matrix per expert.   y = x·Wₑ + bₑ  for the rows of expert e       Book: experts.md
+//! Grouped matrix product, one matrix per expert.   y = x·Wₑ + bₑ  for the rows of expert e
 //!
 //! x (R, In) sorted by expert, W (E, In, Out), b (E, Out) → y (R, Out).  `offsets` (E + 1,) says where the rows of each
 //! expert begin. Dense weights are laid out as in the Hugging Face checkpoint, one row per input; stored weights as in
 //! their file, and frozen.
 //! The backward pass, per expert:  dx = dy·Wₑᵀ,  dWₑ = xᵀ·dy,  dbₑ = Σ dy.
+//!
+//! Book: [experts](../../../../book/experts.html)
 
 use super::linear::column_sums;
 use crate::kernels::{gemm, parallel};

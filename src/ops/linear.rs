@@ -1,8 +1,10 @@
-//! Linear layer.   y = x·Wᵀ + b       Book: tensor.md
+//! Linear layer.   y = x·Wᵀ + b
 //!
 //! x (T, H), W (O, H), b (O,) → y (T, O).  A weight has one row per output, as in PyTorch and in every checkpoint. It is
 //! in memory or in a file; a stored weight is frozen.
 //! The backward pass:  dx = dy·W,  dW = dyᵀ·x,  db = Σₜ dyₜ.  The forward pass saves nothing except its inputs.
+//!
+//! Book: [tensor](../../../../book/tensor.html)
 
 use crate::kernels::{axpy, par_gemm, parallel};
 use crate::parameter::Value;

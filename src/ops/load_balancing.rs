@@ -1,4 +1,4 @@
-//! Load-balancing loss.   E · Σₐ Σₑ fₐₑ · Pₑ       Book: routing.md
+//! Load-balancing loss.   E · Σₐ Σₑ fₐₑ · Pₑ
 //!
 //! logits (T, E) of each layer → one number.  fₐₑ is the share of tokens whose choice a is expert e, Pₑ the mean
 //! router probability of e (softmax over all experts); both over the tokens of all layers together. The loss is A if the
@@ -6,6 +6,8 @@
 //! with cₑ = Σₐ fₐₑ,  dlogits = dy·E/T · p∘(c − ⟨p, c⟩).
 //! Fedus et al. 2021, <https://arxiv.org/abs/2101.03961>; the form that transformers uses
 //! (`load_balancing_loss_func`), which sums over the A choices.
+//!
+//! Book: [routing](../../../../book/routing.html)
 
 use crate::tensor::{Tensor, array, slice};
 

@@ -1,9 +1,11 @@
-//! Differentiable operations, one per file, each with a hand-derived backward pass.       Book: tensor.md
+//! Differentiable operations, one per file, each with a hand-derived backward pass.
 //!
 //! A file starts with the maths and the shapes. Then come `forward` and `backward` on plain numbers, and the operation
 //! itself on [`Tensor`](crate::tensor::Tensor)s, which records a node that runs `backward`. The elementary operations
 //! ([`elementwise`], [`reduce`], [`shape`], [`linear`]) are enough to write every other one naively; the tests do so, and
 //! compare.
+//!
+//! Book: [tensor](../../../book/tensor.html)
 
 pub mod elementwise;
 pub mod reduce;

@@ -1,4 +1,6 @@
-//! Many numbers to one: sums, means and maxima, of everything or along one dimension.       Book: tensor.md
+//! Many numbers to one: sums, means and maxima, of everything or along one dimension.
+//!
+//! Book: [tensor](../../../../book/tensor.html)
 
 use crate::tensor::{Tensor, array};
 use ndarray::{Axis, Zip};

@@ -1,7 +1,9 @@
-//! RMSNorm.   y = x · r · w,   r = 1/√(mean(x²) + ε)       Book: rms_norm.md
+//! RMSNorm.   y = x · r · w,   r = 1/√(mean(x²) + ε)
 //!
 //! x (T, H), w (H,) → y (T, H).  Saves r (T,) for the backward pass.
 //! Zhang & Sennrich 2019, <https://arxiv.org/abs/1910.07467>
+//!
+//! Book: [rms_norm](../../../../book/rms_norm.html)
 
 use crate::kernels::{axpy, dot, dot3, parallel, scaled_product};
 use crate::profile;

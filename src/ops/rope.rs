@@ -1,10 +1,12 @@
-//! Rotary position embedding.   (a, b) → (a·cos − b·sin, b·cos + a·sin)       Book: rotary.md
+//! Rotary position embedding.   (a, b) → (a·cos − b·sin, b·cos + a·sin)
 //!
 //! x (B·T, heads·D) → the same shape.  In each head, number i of the first half and number i of the second half are
 //! the two coordinates of a point, which is rotated by the angle position·θᵢ (gpt-oss pairs halves, not neighbours).
 //! cos and sin (positions, D/2) come from [`crate::layers::rotary`], which also implements YaRN.
 //! The inverse of a rotation is its transpose, so the backward pass rotates dy by the opposite angle.
 //! Su et al. 2021, <https://arxiv.org/abs/2104.09864>
+//!
+//! Book: [rotary](../../../../book/rotary.html)
 
 use crate::kernels::parallel;
 use crate::profile;

@@ -1,4 +1,6 @@
-//! Operations that rearrange numbers and compute nothing.       Book: tensor.md
+//! Operations that rearrange numbers and compute nothing.
+//!
+//! Book: [tensor](../../../../book/tensor.html)
 
 use crate::tensor::Tensor;
 use ndarray::{ArrayD, Axis, IxDyn, Slice};

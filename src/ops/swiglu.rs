@@ -1,9 +1,11 @@
-//! Clamped SwiGLU.   y = (u + 1) · g · σ(α·g),   g = min(gate, limit),   u = clamp(up, ±limit)       Book: swiglu.md
+//! Clamped SwiGLU.   y = (u + 1) · g · σ(α·g),   g = min(gate, limit),   u = clamp(up, ±limit)
 //!
 //! In gate_up (T, 2I), gate and up outputs alternate: g₀ u₀ g₁ u₁ … → y (T, I).  gpt-oss: α = 1.702, limit = 7.
 //! The backward pass, with s = σ(αg):  dgate = dy·(u + 1)·s·(1 + αg(1 − s)) where gate < limit,  dup = dy·g·s where
 //! |up| < limit; a clamped number has gradient 0, and so has a number exactly at the limit, as in PyTorch 2.15.
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `swiglu`; Shazeer 2020, <https://arxiv.org/abs/2002.05202>
+//!
+//! Book: [swiglu](../../../../book/swiglu.html)
 
 use crate::kernels::{self, parallel};
 use crate::profile;

@@ -1,9 +1,11 @@
-//! The k largest router logits of a token, and the softmax over just those.       Book: routing.md
+//! The k largest router logits of a token, and the softmax over just those.
 //!
 //! logits (T, E) → indices (T, A) and weights (T, A).  Indices are in descending order of their logits; of equal logits the
 //! lower index wins. (PyTorch promises no order: version 2.15 takes 6, 5, 4 of eight equal logits.)
 //! The backward pass is that of a softmax, w∘(dw − Σ w·dw), for the chosen logits; the gradient of the others is 0.
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `MLPBlock.forward`
+//!
+//! Book: [routing](../../../../book/routing.html)
 
 use crate::tensor::{Tensor, array, slice};
 

@@ -1,4 +1,4 @@
-//! Parameters: named values with a role, and where a new layer gets them from.       Book: model.md
+//! Parameters: named values with a role, and where a new layer gets them from.
 //!
 //! A [`Parameter`] is a named [`Value`] of the model. Its [`Role`] says how the optimizer, the quantizer and reports
 //! treat it, so that nothing has to be guessed from a name. The value is in memory ([`Value::Dense`]) or in a file
@@ -6,6 +6,8 @@
 //!
 //! A layer takes its parameters from a [`Scope`], which joins the names on the way and asks a [`Source`] for the values:
 //! random numbers for a new model, a checkpoint for a saved one.
+//!
+//! Book: [model](../../../book/model.html)
 
 mod source;
 mod value;

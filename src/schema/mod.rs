@@ -1,4 +1,4 @@
-//! Structured output: a model writes what a JSON Schema accepts, and nothing else.       Book: structured_output.md
+//! Structured output: a model writes what a JSON Schema accepts, and nothing else.
 //!
 //! ```text
 //! schema ──compile──▶ grammar ──automaton──▶ which bytes may follow ──vocabulary──▶ which tokens may be drawn
@@ -8,6 +8,8 @@
 //! numbers have at most 15 digits, and white space is limited to what one would write. A keyword that cannot be
 //! enforced is refused when the schema is read, with its path; it is never ignored.
 //! JSON Schema 2020-12: <https://json-schema.org/draft/2020-12>
+//!
+//! Book: [structured_output](../../../book/structured_output.html)
 
 mod automaton;
 mod compile;

@@ -1,4 +1,4 @@
-//! Stored weights: matrices that stay in their file.       Book: mxfp4.md
+//! Stored weights: matrices that stay in their file.
 //!
 //! A checkpoint of 13 GB is mapped instead of read: the operating system loads the pages that are touched when they are
 //! touched. A [`StoredWeight`] is a matrix, or a stack of matrices, in such a file, in f32, bf16 or MXFP4; or in
@@ -7,6 +7,8 @@
 //!
 //! With [`Precision::Fast`], layers with weights in MXFP4 or int8 round their input to int8 instead, and multiply
 //! integers.
+//!
+//! Book: [mxfp4](../../../book/mxfp4.html)
 
 mod matrix;
 

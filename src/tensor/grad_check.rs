@@ -1,8 +1,10 @@
-//! Gradient checking: compare a gradient with central differences.       Book: grad_check.md
+//! Gradient checking: compare a gradient with central differences.
 //!
 //! The central difference (f(x + h) − f(x − h)) / 2h is within O(h²) of the derivative. In `f32` it also carries
 //! the rounding error of f, about 10⁻⁷·|f|/h. With h near 10⁻² the two errors are about equal: a correct gradient
 //! agrees to two or three digits of its largest entry, and a wrong one does not agree at all.
+//!
+//! Book: [grad_check](../../../../book/grad_check.html)
 
 use super::{Array, Tensor, array, slice};
 

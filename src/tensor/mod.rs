@@ -1,4 +1,4 @@
-//! Arrays that record how they were computed, and reverse-mode differentiation.       Book: tensor.md
+//! Arrays that record how they were computed, and reverse-mode differentiation.
 //!
 //! A [`Tensor`] is an `f32` array. If it was computed from something trainable, it also has a node: the inputs of the
 //! operation, and a closure that turns the gradient of the result into the gradients of those inputs. Each node
@@ -11,6 +11,8 @@
 //!   to run a model without recording, run it on detached parameters (see [`Tensor::detach`]).
 //! - A closure keeps the arrays that it needs, never tensors, so that links between nodes are in one place.
 //! - Ids only grow. A node has a higher id than its inputs, so descending ids are a valid order for the backward pass.
+//!
+//! Book: [tensor](../../../book/tensor.html)
 
 mod backward;
 mod grad_check;

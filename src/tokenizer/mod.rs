@@ -1,4 +1,4 @@
-//! Text ↔ token ids: byte-level BPE with the pieces of o200k.                                    Book: tokens.md
+//! Text ↔ token ids: byte-level BPE with the pieces of o200k.
 //!
 //! ```text
 //! "Once upon 1234 times"
@@ -10,6 +10,8 @@
 //! Every text has an encoding, because all 256 bytes are tokens, and decoding returns its bytes exactly. `train` learns
 //! the merges (train.rs). Special tokens are ids with a name, which plain text is never encoded to (specials.rs).
 //! tokenizer_json.rs reads and writes the `tokenizer.json` of Hugging Face, with the same ids.
+//!
+//! Book: [tokens](../../../book/tokens.html)
 
 mod hash;
 pub mod split;

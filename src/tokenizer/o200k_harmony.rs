@@ -1,9 +1,11 @@
-//! o200k_harmony: the vocabulary of gpt-oss, 201,088 ids.       Book: tokens.md
+//! o200k_harmony: the vocabulary of gpt-oss, 201,088 ids.
 //!
 //! The first 199,998 ids are the byte strings of o200k_base, in the order in which their merges were learned. They are
 //! followed by the special tokens that structure a harmony conversation and by reserved names. The byte strings come
 //! with the crate `tiktoken-rs`, so that nothing has to be downloaded. The encoder is [`super::Tokenizer`].
 //! <https://cookbook.openai.com/articles/openai-harmony>
+//!
+//! Book: [tokens](../../../../book/tokens.html)
 
 use super::Tokenizer;
 use std::sync::OnceLock;

@@ -1,8 +1,10 @@
-//! Tools that a model calls as recipients of its messages.       Book: tools.md
+//! Tools that a model calls as recipients of its messages.
 //!
 //! Calls are not trusted, whatever the user asked for, because the model may have read a page that asks for something
 //! else. So a program runs in a sandbox, a patch changes files of a single directory only, and pages come from the
 //! public internet.
+//!
+//! Book: [tools](../../../book/tools.html)
 
 pub mod apply_patch;
 pub mod browser;

@@ -1,9 +1,11 @@
-//! The AdamW optimizer, with gradient clipping.       Book: adamw.md
+//! The AdamW optimizer, with gradient clipping.
 //!
 //! Each parameter moves against a running mean of its gradient, divided by the square root of a running mean of the
 //! squared gradient, so that all parameters move at a similar pace. Weight decay pulls matrices towards zero directly
 //! ("decoupled"), not through the gradient; norms, biases and sinks do not decay.
 //! Loshchilov & Hutter 2019, <https://arxiv.org/abs/1711.05101>
+//!
+//! Book: [adamw](../../../../book/adamw.html)
 
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};

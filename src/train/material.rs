@@ -1,4 +1,6 @@
-//! Training material: from paths to windows of tokens, for training and for evaluation.       Book: data.md
+//! Training material: from paths to windows of tokens, for training and for evaluation.
+//!
+//! Book: [data](../../../../book/data.html)
 
 use super::evaluate::EvaluationSet;
 use super::settings::{BUILTIN, RunSettings};

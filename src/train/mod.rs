@@ -1,8 +1,10 @@
-//! Training: batches in, a better model out.       Book: training.md
+//! Training: batches in, a better model out.
 //!
 //! [`Trainer`] owns the model, the optimizer and the data, and takes one step at a time. [`Session`] prepares a run from its
 //! settings, or resumes one; a [`Recorder`] keeps its directory, so that a run that was stopped continues as if nothing had
 //! happened. Nothing here prints: a [`Monitor`] displays the progress.
+//!
+//! Book: [training](../../../book/training.html)
 
 pub mod schedule;
 pub mod adamw;

@@ -1,4 +1,6 @@
-//! Recording: writes the files of a run directory while a model trains.       Book: training.md
+//! Recording: writes the files of a run directory while a model trains.
+//!
+//! Book: [training](../../../../book/training.html)
 
 use super::metrics::Metrics;
 use super::run::{RunDirectory, State};

@@ -1,4 +1,6 @@
-//! The learning rate over time.       Book: adamw.md
+//! The learning rate over time.
+//!
+//! Book: [adamw](../../../../book/adamw.html)
 
 use serde::{Deserialize, Serialize};
 

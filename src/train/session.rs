@@ -1,4 +1,6 @@
-//! A session of a run: everything between `ossia train` and the first step.       Book: training.md
+//! A session of a run: everything between `ossia train` and the first step.
+//!
+//! Book: [training](../../../../book/training.html)
 
 use super::material::Material;
 use super::metrics;

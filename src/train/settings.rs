@@ -1,4 +1,6 @@
-//! The settings of a run.       Book: training.md
+//! The settings of a run.
+//!
+//! Book: [training](../../../../book/training.html)
 
 use super::adamw::Hyperparameters;
 use super::schedule::Schedule;

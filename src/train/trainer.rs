@@ -1,4 +1,6 @@
-//! The training loop.       Book: training.md
+//! The training loop.
+//!
+//! Book: [training](../../../../book/training.html)
 
 use super::adamw::AdamW;
 use super::evaluate::{Evaluation, EvaluationSet, evaluate};

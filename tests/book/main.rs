@@ -135,17 +135,25 @@ fn book_bibliography_is_what_the_chapters_name() {
     assert!(missing.is_empty(), "in bibliography.md or under Further reading, and not in both: {missing:?}");
 }
 
-/// Every source of the crate says in which chapter it is explained; that chapter exists.
+/// A source links to the chapter that explains it, from its page below `target/doc` to the book in `target/book`.
 #[test]
 fn book_has_the_chapters_that_the_code_names() {
     let names: BTreeSet<String> = chapters().into_iter().map(|(name, _)| name).collect();
-    for path in sources(&root().join("src")) {
-        for line in read(&path).lines().filter(|line| line.starts_with("//!")) {
-            if let Some((_, chapter)) = line.split_once("Book: ") {
-                assert!(names.contains(chapter.trim()), "{}: there is no chapter {chapter}", path.display());
-            }
+    let source = root().join("src");
+    let mut linked = 0;
+    for path in sources(&source) {
+        let module = path.strip_prefix(&source).unwrap().with_extension("");
+        let parts = module.iter().filter(|part| *part != "mod").count();
+        for line in read(&path).lines().filter(|line| line.starts_with("//! Book: ")) {
+            let chapter = between(line, "[", "]").next().unwrap_or_default();
+            assert!(names.contains(&format!("{chapter}.md")), "{}: there is no chapter {chapter}", path.display());
+            // The page of module a::b is doc/ossia/a/b/index.html.
+            let link = format!("//! Book: [{chapter}]({}book/{chapter}.html)", "../".repeat(parts + 2));
+            assert_eq!(line, link, "{}", path.display());
+            linked += 1;
         }
     }
+    assert!(linked > 50, "{linked} sources link to a chapter");
 }
 
 fn sources(directory: &Path) -> Vec<PathBuf> {

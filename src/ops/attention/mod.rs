@@ -1,4 +1,4 @@
-//! Attention: causal, grouped queries, sliding window, learned sinks.       Book: attention.md
+//! Attention: causal, grouped queries, sliding window, learned sinks.
 //!
 //! Query t of head h shares key/value head h·K/N with its group:
 //!   sⱼ = ⟨qₜ, kⱼ⟩/√D for the visible keys j: j ≤ t, and t − j < W with a window (W keys, including its own)
@@ -14,6 +14,8 @@
 //! counterpart, with the whole (T, S) matrix.
 //! Dao 2023 (FlashAttention-2), <https://arxiv.org/abs/2307.08691>; sinks and windows as in
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `sdpa`.
+//!
+//! Book: [attention](../../../../book/attention.html)
 
 pub mod decode;
 pub mod naive;
