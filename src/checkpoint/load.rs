@@ -158,7 +158,7 @@ impl Checkpoint<'_> {
     /// file.
     fn stored(&self, role: Role, tensor: &str, mut weight: StoredWeight) -> Result<Value> {
         if let Use::Run(arithmetic) = self.purpose {
-            // Of an embedding that is not also the output projection, a token reads only one row.
+            // A token reads only one row of an embedding that is not also the output projection.
             let dense = role == Role::Matrix || (role == Role::Embedding && self.config.tied);
             if arithmetic.dense_int8 && dense {
                 let columns = weight.columns();

@@ -138,7 +138,7 @@ pub fn distribution(logits: &[f32], sampling: &Sampling) -> Vec<(u32, f32)> {
 }
 // ANCHOR_END: distribution
 
-/// Of equally probable tokens the lower id comes first.
+/// Orders the most probable token first. If two are equally probable, the lower id comes first.
 fn most_probable_first(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }

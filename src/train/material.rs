@@ -18,7 +18,7 @@ const CONVERSATIONS: [usize; 2] = [60_000, 600];
 /// The largest number of built-in stories. They are made in memory, and the number may come from a flag.
 const MOST_STORIES: usize = 10_000_000;
 
-/// What a run learns from.
+/// The material of a run: a tokenizer, and text to train and to measure on.
 pub struct Material {
     /// The tokenizer.
     pub tokenizer: Tokenizer,

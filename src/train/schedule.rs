@@ -1,27 +1,27 @@
-//! The learning rate over time.
+//! Learning-rate schedules: a linear warm-up, then a cosine or a constant.
 //!
 //! Book: [adamw](../../../../book/adamw.html)
 
 use serde::{Deserialize, Serialize};
 
-/// What follows the warm-up.
+/// The course of the learning rate after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
-    /// Half a cosine from the peak down to a tenth of it at the last step.
-    /// Loshchilov & Hutter 2017, <https://arxiv.org/abs/1608.03983>
+    /// Half a cosine from the peak down to a tenth of it at the last step. Loshchilov & Hutter 2017,
+    /// <https://arxiv.org/abs/1608.03983>
     Cosine,
-    /// The peak, to the end.
+    /// The peak until the end.
     Constant,
 }
 
-/// What is left of the peak at the end of [`Schedule::Cosine`].
+/// The share of the peak that is left at the end of [`Schedule::Cosine`].
 const FLOOR: f64 = 0.1;
 
 impl Schedule {
     // ANCHOR: learning_rate
-    /// The learning rate of step `step` (the first is 1) of `steps`: a straight line up to `peak` over the first
-    /// `warmup` steps, then the schedule.
+    /// Returns the learning rate of step `step`, counted from 1, of `steps`: a straight line up to `peak` over the
+    /// first `warmup` steps, then the schedule.
     pub fn learning_rate(self, step: u64, steps: u64, warmup: u64, peak: f64) -> f64 {
         if step <= warmup {
             return peak * step as f64 / warmup as f64;
