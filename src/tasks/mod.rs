@@ -1,3 +1,3 @@
-//! Something to reason about that a tiny model can learn in minutes.       Book: effort.md
+//! Tasks for reasoning that a tiny model can learn in minutes.       Book: effort.md
 
 pub mod arithmetic;
