@@ -1,11 +1,12 @@
-//! Documents as token ids, cut into windows, grouped into batches.
+//! Cuts documents of token ids into windows and groups the windows into batches.
 //!
-//! The documents become one stream, `end d₁ end d₂ end … dₙ end`: a model sees where each begins, and learns where
-//! each ends. A window of context T takes T + 1 tokens of it, T inputs and, shifted by one, T targets.
+//! The documents become one stream, `end d₁ end d₂ end … dₙ end`, so that a model sees where each document begins and
+//! learns where it ends. A window with context T takes T + 1 tokens of the stream: T inputs and, shifted by one, T
+//! targets.
 //!
-//! Where does the next window start? At the beginning of the last document, if this window cut it off and also began
-//! before it; otherwise where this window ended. So every document shorter than T is seen whole from its start by some
-//! window, and a longer one is cut into windows without a gap:
+//! The next window starts at the beginning of the last document, if the current window cuts it off and started before
+//! it. Otherwise the next window starts where the current one ends. So every document shorter than T is completely
+//! contained in some window, from its start, and a longer document is cut into windows without a gap:
 //!
 //! ```text
 //! stream    end a a a end b b b b end c c c c c c c c c end       T = 6
@@ -15,12 +16,12 @@
 //! window 3                                      c c c c end
 //! ```
 //!
-//! In training every target counts. In evaluation a target counts only up to the start of the next window, so that
-//! every token of the stream after the first is counted exactly once, with its whole document in front of it where
-//! that fits: the mean is comparable to an exact entropy.
+//! In training all targets count. In evaluation a target counts only up to the start of the next window, so that every
+//! token of the stream after the first counts exactly once, with its whole document before it if that fits. So the mean
+//! loss is comparable to an exact entropy.
 //!
-//! Of a conversation only what the assistant says is to be learned. Its documents are masked ([`Windows::masked`]), and
-//! lie one after another as `d₁ end d₂ end … dₙ end`: they begin with a mark of their own.
+//! In a conversation only the assistant's messages are learned. Their documents are masked ([`Windows::masked`]) and
+//! the stream is `d₁ end d₂ end … dₙ end`, because they begin with a mark of their own.
 
 use crate::error::{Error, Result};
 use ndarray::Array2;
@@ -28,56 +29,56 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// A target that does not count.
+/// Marks a target that does not count.
 pub const IGNORE: u32 = u32::MAX;
 
-/// The most tokens that a batch may have.
+/// The largest number of tokens in a batch.
 const MAX_BATCH: usize = 1 << 26;
 
-/// Tokens of which only some are to be learned.
+/// A document of which only some tokens are learned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskedDocument {
-    /// The tokens.
+    /// The token ids.
     pub ids: Vec<u32>,
-    /// For each of them, whether a model should learn to predict it.
+    /// Whether a model should learn to predict each token; as long as `ids`.
     pub learned: Vec<bool>,
 }
 
-/// The stream, and where windows start in it.
+/// The stream, and the positions at which windows start in it.
 #[derive(Clone, Debug)]
 pub struct Windows {
     stream: Vec<u32>,
-    learned: Vec<bool>, // for each token of the stream, whether it counts as a target
+    learned: Vec<bool>, // whether each token of the stream counts as a target
     starts: Vec<usize>,
     context: usize,
     end: u32,
 }
 
-/// What a model is given and what it should predict.
+/// The inputs of a model and the targets that it should predict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// (B, T)
+    /// The inputs. (B, T)
     pub inputs: Array2<u32>,
-    /// (B, T), [`IGNORE`] where nothing is to be predicted.
+    /// The targets, [`IGNORE`] where nothing is predicted. (B, T)
     pub targets: Array2<u32>,
 }
 
 impl Batch {
-    /// The number of targets that count.
+    /// Returns the number of targets that count.
     pub fn counted(&self) -> usize {
         self.targets.iter().filter(|&&target| target != IGNORE).count()
     }
 }
 
 impl Windows {
-    /// Cuts documents into windows of `context` tokens; `end` is the id that stands between them. Empty documents are
-    /// left out.
+    /// Cuts documents into windows of `context` tokens. `end` is the token between documents. Empty documents are left
+    /// out.
     ///
     /// # Errors
-    /// No token at all, or a context of 0.
+    /// If there is no token at all, or if the context is 0.
     pub fn new(documents: &[Vec<u32>], end: u32, context: usize) -> Result<Self> {
         let mut stream = vec![end];
-        let mut beginnings = Vec::new(); // of documents: the end token before each, and last the end of the stream
+        let mut beginnings = Vec::new(); // the end token before each document, and then the end of the stream
         for document in documents.iter().filter(|document| !document.is_empty()) {
             beginnings.push(stream.len() - 1);
             stream.extend(document);
@@ -87,10 +88,11 @@ impl Windows {
         Self::cut(stream, learned, beginnings, end, context)
     }
 
-    /// Cuts masked documents into windows. The ends between them are not learned.
+    /// Cuts masked documents into windows. The end tokens between them are not learned.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new), no token that is to be learned, and a mask that is not as long as its document.
+    /// The same as those of [`new`](Self::new), and if no token is learned, or if a mask is not as long as its
+    /// document.
     pub fn masked(documents: &[MaskedDocument], end: u32, context: usize) -> Result<Self> {
         let (mut stream, mut learned, mut beginnings) = (Vec::new(), Vec::new(), Vec::new());
         for document in documents.iter().filter(|document| !document.ids.is_empty()) {
@@ -122,33 +124,33 @@ impl Windows {
         Ok(Self { stream, learned, starts, context, end })
     }
 
-    /// The number of windows, at least 1.
+    /// Returns the number of windows, at least 1.
     pub fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Never: there is at least one window.
+    /// Returns whether there are no windows, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }
 
-    /// Tokens of a window, T.
+    /// Returns the number of tokens in a window, T.
     pub fn context(&self) -> usize {
         self.context
     }
 
-    /// Tokens of the stream that are predicted: all but the first, and those that are not to be learned.
+    /// Returns the number of tokens that are predicted: all but the first, except those that are not learned.
     pub fn tokens(&self) -> usize {
         self.learned.iter().skip(1).filter(|&&learned| learned).count()
     }
 
-    /// The stream and its cut in one number (FNV-1a), to tell whether a resumed run has the same data.
+    /// Returns a hash of the stream and the context (FNV-1a), to check that a resumed run has the same data.
     pub fn fingerprint(&self) -> u64 {
         let numbers = self.stream.iter().map(|&token| u64::from(token)).chain([self.context as u64]);
         numbers.fold(0xcbf2_9ce4_8422_2325, |hash, n| (hash ^ n).wrapping_mul(0x0100_0000_01b3))
     }
 
-    /// All windows in order, `batch` at a time, the last batch smaller; every token counts exactly once.
+    /// Returns all windows in order, `batch` at a time; the last batch may be smaller. Every token counts exactly once.
     pub fn evaluation(&self, batch: usize) -> impl Iterator<Item = Batch> {
         let all: Vec<usize> = (0..self.len()).collect();
         let batch = batch.clamp(1, (MAX_BATCH / self.context).max(1));
@@ -156,7 +158,7 @@ impl Windows {
         first.map(move |first| self.batch(&all[first..(first + batch).min(all.len())], true))
     }
 
-    /// The windows with the given numbers.
+    /// Returns the windows with the given indices as a batch.
     fn batch(&self, windows: &[usize], evaluation: bool) -> Batch {
         let shape = (windows.len(), self.context);
         let mut batch = Batch { inputs: Array2::from_elem(shape, self.end), targets: Array2::from_elem(shape, IGNORE) };
@@ -178,15 +180,15 @@ impl Windows {
 }
 
 // ANCHOR: starts
-/// Where the windows start. Document k has the tokens from `beginnings[k]`, the end token before it, to
-/// `beginnings[k + 1]`, the end token behind it.
+/// Returns the starts of the windows. Document k has the tokens from `beginnings[k]`, the end token before it, to
+/// `beginnings[k + 1]`, the end token after it.
 fn starts(beginnings: &[usize], context: usize) -> Vec<usize> {
     let last = beginnings[beginnings.len() - 1];
     let (mut starts, mut start) = (vec![0], 0);
     while last - start > context {
         let end = start + context; // the window's last target
         let begun = beginnings.partition_point(|&beginning| beginning <= end);
-        let cut_off = beginnings[begun - 1]; // the last document that began; if it ended here, it is the next one
+        let cut_off = beginnings[begun - 1]; // the last document that began; if the window ends there, the next document
         start = if cut_off > start { cut_off } else { end };
         starts.push(start);
     }
@@ -194,39 +196,39 @@ fn starts(beginnings: &[usize], context: usize) -> Vec<usize> {
 }
 // ANCHOR_END: starts
 
-/// Where a training run is in its data: all that a resumed run needs to see the same batches.
+/// The position of a training run in its data: everything that a resumed run needs to see the same batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// How often all windows have been seen.
+    /// The number of epochs that are complete.
     pub epoch: u64,
-    /// How many windows of this epoch have been seen.
+    /// The number of windows of the current epoch that have been used.
     pub position: usize,
 }
 
-/// Batches for training, without end. Each epoch has all windows once, in an order of its own; a batch at the end of
-/// an epoch is filled up from the next.
+/// An endless stream of batches for training. Each epoch uses all windows once, in a new random order. If an epoch ends
+/// within a batch, the batch is filled up from the next epoch.
 #[derive(Clone, Debug)]
 pub struct Batches {
     windows: Windows,
     batch: usize,
     seed: u64,
     cursor: Cursor,
-    order: Vec<usize>, // of the cursor's epoch
+    order: Vec<usize>, // the order of the current epoch
 }
 
 impl Batches {
-    /// Batches of `batch` windows, in an order that depends on `seed` alone.
+    /// Makes batches of `batch` windows. The order depends only on `seed`.
     ///
     /// # Errors
-    /// Less data than one window, a batch of 0 windows or too many.
+    /// If there is less data than one window, or if the batch has no windows or too many tokens.
     pub fn new(windows: Windows, batch: usize, seed: u64) -> Result<Self> {
         Self::from_cursor(windows, batch, seed, Cursor::default())
     }
 
-    /// Goes on where the batches of another run with the same windows and seed were.
+    /// Continues at the position of another run with the same windows and seed.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new), and a cursor outside of the windows.
+    /// The same as those of [`new`](Self::new), and if the cursor is beyond the last window.
     pub fn from_cursor(windows: Windows, batch: usize, seed: u64, cursor: Cursor) -> Result<Self> {
         let (context, found) = (windows.context, windows.stream.len());
         if found <= context {
@@ -251,17 +253,17 @@ impl Batches {
         Ok(Self { windows, batch, seed, cursor, order })
     }
 
-    /// The place of the next batch.
+    /// Returns the position of the next batch.
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }
 
-    /// What the batches are made of.
+    /// Returns the windows that the batches consist of.
     pub fn windows(&self) -> &Windows {
         &self.windows
     }
 
-    /// The next batch: (B, T) inputs and targets. There is always one.
+    /// Returns the next batch, with inputs and targets (B, T).
     pub fn next_batch(&mut self) -> Batch {
         let mut windows = Vec::with_capacity(self.batch);
         while windows.len() < self.batch {
@@ -284,8 +286,8 @@ impl Iterator for Batches {
     }
 }
 
-/// The order of `n` windows in an epoch: a Fisher-Yates shuffle. The epoch is the stream of the generator, so no
-/// epoch depends on the ones before.
+/// Returns the order of `n` windows in an epoch, by a Fisher-Yates shuffle. Each epoch uses its own stream of the
+/// generator, so it does not depend on the epochs before it.
 fn order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch);

@@ -1,9 +1,9 @@
-//! Texts to train on: files, directories, JSON Lines, or the built-in stories.
+//! Reads texts to train on: files, directories, JSON Lines, or the built-in stories.
 //!
-//! A corpus is a list of documents. A text file is one document; a `.jsonl` file has one a line, in a field of a JSON
-//! object (<https://jsonlines.org>); a directory is all the `.txt`, `.md` and `.jsonl` files below it, in sorted order,
-//! so that the same directory is the same corpus everywhere. One bad line among millions should not cost the run:
-//! it is skipped, counted and reported. A file that is not text at all is an error.
+//! A corpus is a list of documents. A text file is one document. A `.jsonl` file has one document per line, in a field
+//! of a JSON object (<https://jsonlines.org>). A directory consists of all `.txt`, `.md` and `.jsonl` files below it,
+//! in sorted order, so that the same directory gives the same corpus everywhere. A bad line should not stop a run with
+//! millions of lines: it is skipped, counted and reported. A file that is not text is an error.
 
 use super::story;
 use crate::error::{Error, Result};
@@ -15,26 +15,26 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-/// The extensions that count in a directory. A file that is named directly may have any.
+/// The extensions of files that are read in a directory. A file that is named directly may have any extension.
 const EXTENSIONS: [&str; 3] = ["txt", "md", "jsonl"];
 
-/// Documents, in order, and what could not be used.
+/// The documents in order, and the lines that could not be used.
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
-    /// None of them is empty.
+    /// The documents. None of them is empty.
     pub documents: Vec<String>,
-    /// What was left out, in the order in which it was found.
+    /// The lines that were skipped, in the order in which they were found.
     pub skipped: Vec<Skipped>,
 }
 
-/// A line that is not a document. Displays as `path:line: reason`.
+/// A line that is not a document. It is displayed as `path:line: reason`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The file.
     pub path: PathBuf,
-    /// From 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// What was found, what was expected.
+    /// A description of what was found and what was expected.
     pub reason: String,
 }
 
@@ -44,21 +44,21 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// A corpus in two parts that share no document.
+/// A corpus in two parts, which share no document.
 #[derive(Clone, Debug)]
 pub struct Split {
-    /// What a model learns from, in the order of the corpus.
+    /// The training documents, in the order of the corpus.
     pub train: Vec<String>,
-    /// What it is measured on and never sees, in the order of the corpus.
+    /// The validation documents, in the order of the corpus.
     pub validation: Vec<String>,
 }
 
 impl Corpus {
-    /// Reads files and directories, in the order given. `field` is the field of a JSON Lines object that holds the
+    /// Reads files and directories, in the order given. `field` is the field of a JSON Lines object that contains the
     /// text, usually `text`.
     ///
     /// # Errors
-    /// A path that does not exist or cannot be read, a file that is not UTF-8, no document at all.
+    /// If a path cannot be read, a file is not UTF-8, or there is no document at all.
     pub fn read<P: AsRef<Path>>(paths: &[P], field: &str) -> Result<Self> {
         let mut corpus = Self::default();
         let mut directories = BTreeSet::new();
@@ -74,18 +74,18 @@ impl Corpus {
         if corpus.documents.is_empty() { Err(corpus.no_documents(paths)) } else { Ok(corpus) }
     }
 
-    /// `documents` stories of the built-in grammar. The same seed gives the same stories on every machine.
+    /// Draws `documents` stories from the built-in grammar. The same seed gives the same stories on every machine.
     pub fn builtin(documents: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let documents = (0..documents).map(|_| story::sample(&mut rng).text).collect();
         Self { documents, skipped: Vec::new() }
     }
 
-    /// Puts a random `fraction` of the documents aside for validation: at least one if there are two, and never all.
-    /// The same seed picks the same documents.
+    /// Sets a random `fraction` of the documents aside for validation: at least one if there are two, and never all.
+    /// The same seed selects the same documents.
     ///
     /// # Errors
-    /// A fraction that is not in 0..1.
+    /// If the fraction is not in 0..1.
     pub fn split(self, fraction: f64, seed: u64) -> Result<Split> {
         if !(0.0..1.0).contains(&fraction) {
             return Err(Error::argument(format!(
@@ -94,7 +94,7 @@ impl Corpus {
         }
         let n = self.documents.len();
         let wanted = ((n as f64 * fraction).round() as usize).max(1).min(n.saturating_sub(1));
-        // Selection sampling: document i is taken with probability (still wanted) / (still to come).
+        // Selection sampling takes document i with probability (still wanted) / (still to come).
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut split = Split { train: Vec::new(), validation: Vec::new() };
         for (index, document) in self.documents.into_iter().enumerate() {
@@ -108,7 +108,7 @@ impl Corpus {
         Ok(split)
     }
 
-    /// Reads every directory at most once, so that links that lead in a circle end.
+    /// Reads a directory. Each directory is read at most once, so that circular links cause no endless loop.
     fn read_directory(&mut self, path: &Path, field: &str, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
         let cannot_read = |e| Error::io(path, "read", e);
         if !seen.insert(path.canonicalize().map_err(cannot_read)?) {
@@ -140,7 +140,7 @@ impl Corpus {
     fn read_text(&mut self, path: &Path) -> Result<()> {
         let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
         let text = String::from_utf8(bytes).map_err(|e| not_utf8(path, e.utf8_error().valid_up_to() as u64))?;
-        let text = without_mark(&text);
+        let text = without_byte_order_mark(&text);
         if text.trim().is_empty() {
             self.skip(path, 1, "found an empty file".to_string());
         } else {
@@ -157,10 +157,10 @@ impl Corpus {
             if file.read_until(b'\n', &mut bytes).map_err(|e| Error::io(path, "read", e))? == 0 {
                 break;
             }
-            let text = str::from_utf8(&bytes).map_err(|e| format!("byte {} is not UTF-8", e.valid_up_to()));
-            match text.and_then(|text| document(without_mark(text), field)) {
+            let text = str::from_utf8(&bytes).map_err(LineError::from);
+            match text.and_then(|text| document(without_byte_order_mark(text), field)) {
                 Ok(document) => self.documents.push(document),
-                Err(reason) => self.skip(path, line, reason),
+                Err(error) => self.skip(path, line, error.to_string()),
             }
         }
         Ok(())
@@ -172,41 +172,58 @@ impl Corpus {
 
     fn no_documents<P: AsRef<Path>>(&self, paths: &[P]) -> Error {
         let names: Vec<String> = paths.iter().map(|path| path.as_ref().display().to_string()).collect();
-        let what = match self.skipped.as_slice() {
+        let details = match self.skipped.as_slice() {
             [] => "expected text files, .jsonl files, or directories with .txt, .md or .jsonl files".to_string(),
             [first, ..] => format!("skipped {}, the first: {first}", self.skipped.len()),
         };
         Error::argument(format!(
-            "found no document in {}; {what}",
+            "found no document in {}; {details}",
             if names.is_empty() { "no path".into() } else { names.join(", ") }
         ))
     }
 }
 
-/// The text in one line of a JSON Lines file, or why it has none.
-fn document(line: &str, field: &str) -> std::result::Result<String, String> {
+/// A line of a JSON Lines file that is not a document.
+#[derive(Debug, thiserror::Error)]
+enum LineError {
+    #[error("byte {} is not UTF-8", .0.valid_up_to())]
+    NotUtf8(#[from] std::str::Utf8Error),
+    #[error("found an empty line, expected a JSON object")]
+    Empty,
+    #[error("found malformed JSON at column {}", .0.column())]
+    NotJson(#[from] serde_json::Error),
+    #[error("found {found}, expected an object with the field `{field}`")]
+    NotAnObject { found: &'static str, field: String },
+    #[error("found an empty text in the field `{0}`")]
+    EmptyText(String),
+    #[error("found {found} in the field `{field}`, expected a string")]
+    NotAString { found: &'static str, field: String },
+    #[error("found no field `{field}`, only: {fields}")]
+    NoField { field: String, fields: String },
+}
+
+/// Returns the text in a line of a JSON Lines file.
+fn document(line: &str, field: &str) -> std::result::Result<String, LineError> {
     use serde_json::Value;
     if line.trim().is_empty() {
-        return Err("found an empty line, expected a JSON object".to_string());
+        return Err(LineError::Empty);
     }
-    let value: Value =
-        serde_json::from_str(line).map_err(|e| format!("found malformed JSON at column {}", e.column()))?;
+    let value: Value = serde_json::from_str(line)?;
     let Value::Object(mut object) = value else {
-        return Err(format!("found {}, expected an object with the field `{field}`", kind(&value)));
+        return Err(LineError::NotAnObject { found: kind(&value), field: field.into() });
     };
     match object.remove(field) {
-        Some(Value::String(text)) if text.trim().is_empty() => {
-            Err(format!("found an empty text in the field `{field}`"))
-        }
+        Some(Value::String(text)) if text.trim().is_empty() => Err(LineError::EmptyText(field.into())),
         Some(Value::String(text)) => Ok(text),
-        Some(other) => Err(format!("found {} in the field `{field}`, expected a string", kind(&other))),
+        Some(other) => Err(LineError::NotAString { found: kind(&other), field: field.into() }),
         None => {
             let names: Vec<&str> = object.keys().take(5).map(String::as_str).collect();
-            Err(format!("found no field `{field}`, only: {}", names.join(", ")))
+            Err(LineError::NoField { field: field.into(), fields: names.join(", ") })
         }
     }
 }
 
+/// Returns the type of a value, for messages.
 fn kind(value: &serde_json::Value) -> &'static str {
     use serde_json::Value;
     match value {
@@ -223,8 +240,8 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-/// Without the byte order mark that some editors put first.
-fn without_mark(text: &str) -> &str {
+/// Removes the byte order mark that some editors write at the start of a file.
+fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 

@@ -1,9 +1,9 @@
-//! Data: from texts to batches of token ids.
+//! Converts texts to batches of token ids.
 //!
-//! 1. [`story`]: a grammar that writes children's stories and knows the exact probability of each, so that a loss can
+//! 1. [`story`]: a grammar that generates children's stories and knows the exact probability of each, so that a loss can
 //!    be compared with the best possible one.
-//! 2. [`corpus`]: documents from files, directories, JSON Lines, or the grammar; training and validation parts.
-//! 3. [`batches`]: documents as token ids, cut into windows and shuffled into batches; a cursor for exact resumption.
+//! 2. [`corpus`]: documents from files, directories, JSON Lines, or the grammar, split into training and validation parts.
+//! 3. [`batches`]: token ids, cut into windows and shuffled into batches, with a cursor for exact resumption.
 
 pub mod story;
 pub mod corpus;

@@ -20,7 +20,7 @@ fn arithmetic_working_of_an_example() {
     assert_eq!(question.answer(), 447);
     assert_eq!(question.text(Wording::Plain), "What is 347 + 285 - 185?");
     assert_eq!(
-        question.text(Wording::Story { who: 0, what: 0 }),
+        question.text(Wording::Story { name: 0, thing: 0 }),
         "Tom has 347 coins, finds 285, loses 185. How many coins?"
     );
     assert_eq!(working(&question, Effort::Low), None);

@@ -1,42 +1,35 @@
-//! What is true of all stories, found by walking over the grammar instead of over its stories.
+//! Computes properties of all stories by a walk over the grammar, without listing the stories.
 //!
-//! The walk carries which slots have been drawn, with the probability of having drawn just these. How many words a
-//! draw can choose from depends on nothing else, so the entropy is an exact sum: for every choice and every draw, the
-//! probability of getting there times the logarithm of the number of ways on (the chain rule of entropy; Cover &
-//! Thomas, "Elements of Information Theory", theorem 2.5.1). It is the entropy of texts, not only of derivations,
-//! because a text has one derivation. That is proved here too, for each choice: the options, spelled out with every
-//! word of every list as far as needed, never begin each other.
+//! The walk keeps the sets of slots that may have been drawn, each with its probability. The number of words that a
+//! draw can choose from depends on nothing else. So the entropy is an exact sum over all choices and draws: the
+//! probability of reaching it times the logarithm of the number of options (the chain rule of entropy; Cover & Thomas,
+//! "Elements of Information Theory", theorem 2.5.1). This is the entropy of texts and not only of derivations, because
+//! each text has only one derivation. The check proves this too, for each choice: no option, spelled out with every
+//! word of every list as far as needed, is a prefix of another option.
 
-use super::grammar::{Grammar, Mention, Piece};
+use super::grammar::{Grammar, Mention, Piece, Survey};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Beginnings of an option that are compared at the most.
+/// The largest number of prefixes of an option that are compared.
 const MAX_HEADS: usize = 100_000;
 
-/// What the walk found out.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Survey {
-    entropy: f64,
-    rarest: f64,
-}
-
-/// Sets of drawn slots, sorted, and the probability that a story has drawn exactly these.
+/// Maps each set of drawn slots, sorted, to the probability that a story has drawn exactly these.
 type States = BTreeMap<Vec<usize>, f64>;
 
 impl Grammar {
-    /// The mean of −log p over all stories, in nats a story.
+    /// Returns the entropy: the mean of −log p over all stories, in nats per story.
     pub fn entropy(&self) -> f64 {
         self.survey.entropy
     }
 
-    /// The probability that a story takes the rarest option there is, at the place where it is rarest. Words drawn
-    /// from lists do not count.
+    /// Returns the probability that a story takes the rarest option, at its rarest occurrence. Words drawn from lists
+    /// do not count.
     pub fn rarest_option(&self) -> f64 {
         self.survey.rarest
     }
 
-    /// Walks over the whole grammar.
+    /// Checks the whole grammar and returns its properties.
     pub(super) fn check(&self) -> Result<Survey> {
         let mut survey = Survey { entropy: 0.0, rarest: 1.0 };
         self.walk(0, &self.rules[0].pieces, BTreeMap::from([(Vec::new(), 1.0)]), &mut survey)?;
@@ -47,14 +40,14 @@ impl Grammar {
     }
 
     // ANCHOR: walk
-    /// The states after `pieces`, if `states` are those before.
+    /// Returns the states after `pieces`, given the states before them.
     fn walk(&self, rule: usize, pieces: &[Piece], mut states: States, survey: &mut Survey) -> Result<States> {
         for piece in pieces {
             match piece {
                 Piece::Text(_) => {}
                 Piece::Mention(mention) => {
                     if !states.keys().all(|drawn| drawn.contains(&mention.slot)) {
-                        return Err(self.wrong(rule, mention, "is mentioned, but not every way there draws it"));
+                        return Err(self.error(rule, mention, "is mentioned, but not every way there draws it"));
                     }
                 }
                 Piece::Draw(mention) => states = self.walk_draw(rule, mention, states, survey)?,
@@ -86,10 +79,10 @@ impl Grammar {
             let taken = drawn.iter().filter(|&&slot| self.slots[slot].list == list).count();
             let free = self.lists[list].lines.len().saturating_sub(taken);
             if free == 0 {
-                return Err(self.wrong(rule, mention, "finds no word left in its list"));
+                return Err(self.error(rule, mention, "finds no word left in its list"));
             }
             let Err(place) = drawn.binary_search(&mention.slot) else {
-                return Err(self.wrong(rule, mention, "is drawn twice"));
+                return Err(self.error(rule, mention, "is drawn twice"));
             };
             survey.entropy += p * (free as f64).ln();
             drawn.insert(place, mention.slot);
@@ -98,13 +91,13 @@ impl Grammar {
         Ok(after)
     }
 
-    fn wrong(&self, rule: usize, mention: &Mention, what: &str) -> Error {
+    fn error(&self, rule: usize, mention: &Mention, problem: &str) -> Error {
         let (rule, slot) = (&self.rules[rule].name, &self.slots[mention.slot].name);
-        Error::argument(format!("story grammar, rule `{rule}`: `{slot}` {what}"))
+        Error::argument(format!("story grammar, rule `{rule}`: `{slot}` {problem}"))
     }
 
     // ANCHOR: unambiguous
-    /// Proves that no option of a choice, and no word of a draw, begins another one.
+    /// Proves that no option of a choice, and no word of a draw, is a prefix of another one.
     fn check_options(&self, rule: usize, pieces: &[Piece]) -> Result<()> {
         for piece in pieces {
             let clash = match piece {
@@ -128,7 +121,7 @@ impl Grammar {
         Ok(())
     }
 
-    /// Compares longer and longer beginnings, of those options only whose shorter ones did not tell them apart.
+    /// Compares longer and longer prefixes of the options that the shorter ones did not distinguish.
     fn clash_of(&self, options: &[Vec<Piece>]) -> Option<(String, String)> {
         let mut alike: Vec<&Vec<Piece>> = options.iter().collect();
         let mut found = ("an option".to_string(), "too many texts".to_string());
@@ -145,8 +138,8 @@ impl Grammar {
     }
     // ANCHOR_END: unambiguous
 
-    /// All that `pieces` can say, each cut after the piece in which it reaches `length` bytes. A superset: mentions
-    /// say any word of their list. `None` if there are too many.
+    /// Returns all texts of `pieces`, each cut after the piece in which it reaches `length` bytes. The set may be too
+    /// large, because a mention may have any word of its list. Returns `None` if there are too many texts.
     fn heads(&self, pieces: &[Piece], length: usize) -> Option<BTreeSet<String>> {
         let mut heads = BTreeSet::from([String::new()]);
         for piece in pieces {
@@ -176,22 +169,22 @@ impl Grammar {
         Some(heads)
     }
 
-    /// Every word of the mention's list, in the form of the mention.
+    /// Returns every word of the mention's list, in the form of the mention.
     fn words(&self, mention: &Mention) -> BTreeSet<String> {
         let lines = self.lists[self.slots[mention.slot].list].lines.len();
         (0..lines).map(|line| self.render(mention, line)).collect()
     }
 }
 
-/// Pairs of texts from different sets such that the first begins the second, and the two sets. At least one pair for
-/// each two sets that have any.
+/// Returns pairs of texts from different sets of which the first is a prefix of the second, with the indices of the two
+/// sets. Of each two sets with such texts, at least one pair is returned.
 fn clashes(sets: &[BTreeSet<String>]) -> Vec<(&String, &String, usize, usize)> {
     let mut all: Vec<(&String, usize)> =
         sets.iter().enumerate().flat_map(|(index, set)| set.iter().map(move |text| (text, index))).collect();
     all.sort();
     let (mut clashes, mut seen) = (Vec::new(), BTreeSet::new());
     for (index, &(text, set)) in all.iter().enumerate() {
-        // Sorted: the texts that `text` begins follow it directly.
+        // Because the texts are sorted, those that start with `text` follow it directly.
         let longer = all[index + 1..].iter().take_while(|(other, _)| other.starts_with(text.as_str()));
         for &(other, other_set) in longer.filter(|&&(_, other_set)| other_set != set) {
             if seen.insert((set, other_set)) {

@@ -1,18 +1,49 @@
-//! The notation of `tales.txt` and `words.txt`: text in, tree out.
+//! Reads the notation of `tales.txt` and `words.txt`.
 //!
-//! It is explained at the top of those two files, and reads like the stories themselves. A recursive descent, one
-//! function for each kind of bracket.
+//! The notation is explained at the top of these two files. A recursive descent parser reads it, with one function for
+//! each kind of bracket.
 
 use super::grammar::{List, Mention, Piece, Rule, Slot};
 use crate::error::{Error, Result};
 
-/// How deep brackets may be nested.
+/// The greatest depth of nested brackets.
 const MAX_DEPTH: usize = 16;
 
-/// The result of reading a part of a rule; the error does not know yet in which rule.
-type Parsed<T> = std::result::Result<T, String>;
+/// A mistake in the text of a rule.
+#[derive(Debug, thiserror::Error)]
+enum NotationError {
+    #[error("found `{0}` outside of brackets")]
+    OutsideOfBrackets(char),
+    #[error("`{{{tag}}}` draws from `{list}`, which is not a list")]
+    UnknownList { tag: String, list: String },
+    #[error("`{{{tag}}}`: elsewhere `{slot}` is drawn from `{list}`")]
+    TwoLists { tag: String, slot: String, list: String },
+    #[error("`<{0}>` is not a rule further down")]
+    UnknownRule(String),
+    #[error("found more than {MAX_DEPTH} nested brackets")]
+    TooDeep,
+    #[error("found `[` without `]`")]
+    OpenChoice,
+    #[error("found no closing `{0}`")]
+    OpenBracket(char),
+    #[error("`{{{0}}}`: expected `a` or `A` before the space")]
+    Article(String),
+    #[error("`{{{tag}}}`: no rule draws `{slot}`")]
+    UndrawnSlot { tag: String, slot: String },
+    #[error("`{{{tag}}}`: the list `{list}` has no column `{column}`")]
+    UnknownColumn { tag: String, list: String, column: String },
+}
 
-/// Reads the rules and the word lists; finds the slots.
+impl NotationError {
+    /// Adds the name of the rule.
+    fn in_rule(self, name: &str) -> Error {
+        Error::argument(format!("story grammar, rule `{name}`: {self}"))
+    }
+}
+
+type ParseResult<T> = std::result::Result<T, NotationError>;
+
+/// Reads the rules and the word lists, and finds the slots.
 pub(super) fn read(tales: &str, words: &str) -> Result<(Vec<Rule>, Vec<List>, Vec<Slot>)> {
     let lists = sections(words)?.into_iter().map(|(head, body)| list(&head, &body)).collect::<Result<Vec<_>>>()?;
     let tales = sections(tales)?;
@@ -22,26 +53,23 @@ pub(super) fn read(tales: &str, words: &str) -> Result<(Vec<Rule>, Vec<List>, Ve
     let names: Vec<String> = tales.iter().map(|(name, _)| name.clone()).collect();
     let mut slots = Vec::new();
     for (name, body) in &tales {
-        find_slots(body, &lists, &mut slots).map_err(|message| in_rule(name, &message))?;
+        find_slots(body, &lists, &mut slots).map_err(|error| error.in_rule(name))?;
     }
     let mut rules = Vec::new();
     for (index, (name, body)) in tales.iter().enumerate() {
         let body = paragraphs(body);
-        let mut reader = Reader { rest: &body, rule: index, rules: &names, lists: &lists, slots: &slots };
-        let pieces = reader.pieces(0).map_err(|message| in_rule(name, &message))?;
-        if let Some(stray) = reader.rest.chars().next() {
-            return Err(in_rule(name, &format!("found `{stray}` outside of brackets")));
+        let mut parser = RuleParser { rest: &body, rule: index, rules: &names, lists: &lists, slots: &slots };
+        let pieces = parser.pieces(0).map_err(|error| error.in_rule(name))?;
+        if let Some(stray) = parser.rest.chars().next() {
+            return Err(NotationError::OutsideOfBrackets(stray).in_rule(name));
         }
         rules.push(Rule { name: name.clone(), pieces });
     }
     Ok((rules, lists, slots))
 }
 
-fn in_rule(name: &str, message: &str) -> Error {
-    Error::argument(format!("story grammar, rule `{name}`: {message}"))
-}
-
-/// Cuts a file at its `== ` lines: each head, and the lines below it. Lines that start with `#` are comments.
+/// Splits a file at its `== ` lines and returns each heading with the lines below it. Lines that start with `#` are
+/// comments.
 fn sections(text: &str) -> Result<Vec<(String, String)>> {
     if let Some(odd) = text.chars().find(|c| !c.is_ascii()) {
         return Err(Error::argument(format!("story grammar: found {odd:?}, expected ASCII only")));
@@ -60,21 +88,22 @@ fn sections(text: &str) -> Result<Vec<(String, String)>> {
     Ok(sections)
 }
 
-/// `name: column, column` and lines of `word, word: column, column`.
+/// Reads a list: a heading `name: column, column`, and lines of `word, word: column, column`.
 fn list(head: &str, body: &str) -> Result<List> {
     let parts = |text: &str| text.split(',').map(|part| part.trim().to_string()).collect::<Vec<_>>();
     let (name, columns) = head.split_once(':').map_or((head, Vec::new()), |(name, columns)| (name, parts(columns)));
-    let wrong = |line: &str, what: &str| Error::argument(format!("story grammar, list `{name}`, {line:?}: {what}"));
+    let error =
+        |line: &str, problem: &str| Error::argument(format!("story grammar, list `{name}`, {line:?}: {problem}"));
     let mut lines = Vec::new();
     for line in body.lines().filter(|line| !line.trim().is_empty()) {
         let (words, rest) = line.split_once(':').map_or((line, Vec::new()), |(words, rest)| (words, parts(rest)));
         if rest.len() != columns.len() {
-            return Err(wrong(line, &format!("found {} columns, expected {}", rest.len(), columns.len())));
+            return Err(error(line, &format!("found {} columns, expected {}", rest.len(), columns.len())));
         }
         for word in parts(words) {
             let line: Vec<String> = std::iter::once(word).chain(rest.iter().cloned()).collect();
             if line.iter().any(String::is_empty) {
-                return Err(wrong(&line.join(", "), "found an empty word"));
+                return Err(error(&line.join(", "), "found an empty word"));
             }
             lines.push(line);
         }
@@ -83,24 +112,25 @@ fn list(head: &str, body: &str) -> Result<List> {
     Ok(List { name: name.to_string(), columns, lines })
 }
 
-/// Lines become one, runs of spaces one space; an empty line becomes the newline between two paragraphs.
+/// Joins lines and collapses spaces. An empty line becomes the line break between two paragraphs.
 fn paragraphs(body: &str) -> String {
     let body = body.lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     body.split("\n\n").map(one_line).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// Finds every `{slot:list}`. A slot always draws from the same list, wherever a story draws it.
-fn find_slots(body: &str, lists: &[List], slots: &mut Vec<Slot>) -> Parsed<()> {
+/// Finds every `{slot:list}`. A slot must draw from the same list everywhere.
+fn find_slots(body: &str, lists: &[List], slots: &mut Vec<Slot>) -> ParseResult<()> {
     for tag in body.split('{').skip(1).filter_map(|text| text.split('}').next()) {
         let Some((name, list_name)) = tag.split_once(':') else { continue };
         let name = name.split_once(' ').map_or(name, |(_article, name)| name);
         let Some(list) = lists.iter().position(|list| list.name == list_name) else {
-            return Err(format!("`{{{tag}}}` draws from `{list_name}`, which is not a list"));
+            return Err(NotationError::UnknownList { tag: tag.into(), list: list_name.into() });
         };
         match slots.iter().find(|slot| slot.name == name) {
             Some(slot) if slot.list != list => {
-                return Err(format!("`{{{tag}}}`: elsewhere `{name}` is drawn from `{}`", lists[slot.list].name));
+                let list = lists[slot.list].name.clone();
+                return Err(NotationError::TwoLists { tag: tag.into(), slot: name.into(), list });
             }
             Some(_) => {}
             None => slots.push(Slot { name: name.to_string(), list }),
@@ -109,8 +139,8 @@ fn find_slots(body: &str, lists: &[List], slots: &mut Vec<Slot>) -> Parsed<()> {
     Ok(())
 }
 
-/// Turns the text of one rule into pieces, by recursive descent.
-struct Reader<'a> {
+/// Parses the text of one rule, by recursive descent.
+struct RuleParser<'a> {
     rest: &'a str,
     rule: usize,
     rules: &'a [String],
@@ -118,9 +148,9 @@ struct Reader<'a> {
     slots: &'a [Slot],
 }
 
-impl<'a> Reader<'a> {
-    /// Pieces up to the `|` or `]` that belongs to someone else, or to the end.
-    fn pieces(&mut self, depth: usize) -> Parsed<Vec<Piece>> {
+impl<'a> RuleParser<'a> {
+    /// Parses pieces up to a `|` or `]` that belongs to an enclosing choice, or to the end.
+    fn pieces(&mut self, depth: usize) -> ParseResult<Vec<Piece>> {
         let mut pieces = Vec::new();
         while let Some(first) = self.rest.chars().next() {
             pieces.push(match first {
@@ -134,7 +164,7 @@ impl<'a> Reader<'a> {
                     let name = self.enclosed('>')?;
                     let found = self.rules.iter().position(|rule| rule == name);
                     let further_down = found.filter(|&rule| rule > self.rule);
-                    Piece::Rule(further_down.ok_or_else(|| format!("`<{name}>` is not a rule further down"))?)
+                    Piece::Rule(further_down.ok_or_else(|| NotationError::UnknownRule(name.into()))?)
                 }
                 _ => {
                     let end = self.rest.find(['|', ']', '[', '{', '<']).unwrap_or(self.rest.len());
@@ -147,10 +177,10 @@ impl<'a> Reader<'a> {
         Ok(pieces)
     }
 
-    /// `[one|another]`. Spaces around an option are not part of it.
-    fn choice(&mut self, depth: usize) -> Parsed<Piece> {
+    /// Parses `[one|another]`. Spaces around an option are not part of it.
+    fn choice(&mut self, depth: usize) -> ParseResult<Piece> {
         if depth > MAX_DEPTH {
-            return Err(format!("found more than {MAX_DEPTH} nested brackets"));
+            return Err(NotationError::TooDeep);
         }
         let mut options = Vec::new();
         loop {
@@ -163,36 +193,37 @@ impl<'a> Reader<'a> {
             match self.rest.chars().next() {
                 Some('|') => {}
                 Some(_) => break,
-                None => return Err("found `[` without `]`".to_string()),
+                None => return Err(NotationError::OpenChoice),
             }
         }
         self.rest = &self.rest[1..]; // `]`
         Ok(Piece::Choice(options))
     }
 
-    /// `{slot}`, `{a slot}`, `{slot.column}`, and with `:list` the first time.
-    fn mention(&self, tag: &str) -> Parsed<Piece> {
-        let (what, drawn) = tag.split_once(':').map_or((tag, false), |(what, _)| (what, true));
-        let (article, what) = what.split_once(' ').map_or((None, what), |(article, what)| (Some(article), what));
+    /// Parses `{slot}`, `{a slot}` or `{slot.column}`, which have a `:list` if the slot is drawn here.
+    fn mention(&self, tag: &str) -> ParseResult<Piece> {
+        let (name, drawn) = tag.split_once(':').map_or((tag, false), |(name, _)| (name, true));
+        let (article, name) = name.split_once(' ').map_or((None, name), |(article, name)| (Some(article), name));
         if article.is_some_and(|article| article != "a" && article != "A") {
-            return Err(format!("`{{{tag}}}`: expected `a` or `A` before the space"));
+            return Err(NotationError::Article(tag.into()));
         }
-        let (name, column) = what.split_once('.').unwrap_or((what, ""));
+        let (name, column) = name.split_once('.').unwrap_or((name, ""));
         let Some(slot) = self.slots.iter().position(|slot| slot.name == name) else {
-            return Err(format!("`{{{tag}}}`: no rule draws `{name}`"));
+            return Err(NotationError::UndrawnSlot { tag: tag.into(), slot: name.into() });
         };
         let list = &self.lists[self.slots[slot].list];
         let Some(column_index) = list.columns.iter().position(|c| c.eq_ignore_ascii_case(column)) else {
-            return Err(format!("`{{{tag}}}`: the list `{}` has no column `{column}`", list.name));
+            let (list, column) = (list.name.clone(), column.into());
+            return Err(NotationError::UnknownColumn { tag: tag.into(), list, column });
         };
         let capital = article == Some("A") || column.starts_with(|c: char| c.is_ascii_uppercase());
         let mention = Mention { slot, column: column_index, article: article.is_some(), capital };
         Ok(if drawn { Piece::Draw(mention) } else { Piece::Mention(mention) })
     }
 
-    /// What stands between the bracket that `rest` begins with and `close`.
-    fn enclosed(&mut self, close: char) -> Parsed<&'a str> {
-        let (inside, rest) = self.rest[1..].split_once(close).ok_or_else(|| format!("found no closing `{close}`"))?;
+    /// Removes a bracket and returns the text up to `close`.
+    fn enclosed(&mut self, close: char) -> ParseResult<&'a str> {
+        let (inside, rest) = self.rest[1..].split_once(close).ok_or(NotationError::OpenBracket(close))?;
         self.rest = rest;
         Ok(inside)
     }

@@ -1,46 +1,48 @@
-//! Reading: the one derivation of a text, or the first byte at which no story goes on like this.
+//! Parses a text: finds its only derivation, or the first byte at which it is not the beginning of any story.
 //!
-//! At a choice every option is followed; at most one can be followed to its end, because options never begin each
-//! other. So nothing is ever taken back after a choice, and the furthest byte that any option reached is where the
-//! text leaves the grammar: up to there it begins some story, one byte further it begins none.
+//! At a choice all options are tried. At most one of them can be followed to its end, because no option is a prefix of
+//! another. So a choice is never revised once it is made, and the furthest byte that any option has reached is where
+//! the text departs from the grammar: the bytes before it are the beginning of some story, with the next byte they are
+//! not.
 
 use super::grammar::{Grammar, Piece};
 use super::tell::Drawn;
 use std::fmt;
 
-/// What a text tells, and how likely it is.
+/// The derivation of a text, and its probability.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derivation {
-    /// Every drawn word with its name, in the order of the text: `("hero", "Lily")`.
+    /// The drawn words with their names, in the order of the text, such as `("hero", "Lily")`.
     pub facts: Vec<(String, String)>,
-    /// The rules that the text went through, in order: `story`, `animal`, `storm`.
+    /// The rules that the derivation uses, in order, such as `story`, `animal`, `storm`.
     pub rules: Vec<String>,
-    /// The natural logarithm of the text's probability, to the last bit what [`Grammar::sample`] says of it.
+    /// The natural logarithm of the text's probability. It is bit-identical to the value that [`Grammar::sample`]
+    /// returns.
     pub log_probability: f64,
 }
 
 impl Derivation {
-    /// The word with the given name: the `hero`, the `place`, the `thing`.
+    /// Returns the word with the given name, such as `hero`, `place` or `thing`.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.facts.iter().find(|(n, _)| n == name).map(|(_, word)| word.as_str())
     }
 }
 
-/// Where a text stops being the beginning of a story.
+/// The position at which a text departs from the grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Departure {
-    /// The first byte that no story has here; the text's length if the text only ends too early.
+    /// The first byte that no story has at this position; the length of the text if it only ends too early.
     pub offset: usize,
-    /// How stories go on from there; an empty string is the end of the story.
+    /// The texts with which stories continue there; an empty string stands for the end of the story.
     pub expected: Vec<String>,
-    /// How the text goes on, at most a few words; empty at its end.
+    /// The next characters of the text; empty at its end.
     pub found: String,
-    /// The few words before.
+    /// The characters before the position.
     pub after: String,
 }
 
 impl Departure {
-    /// Whether the text is the beginning of a story that was cut off.
+    /// Returns whether the text is the beginning of a story.
     pub fn is_cut_off(&self) -> bool {
         self.found.is_empty()
     }
@@ -60,7 +62,7 @@ impl fmt::Display for Departure {
 
 impl std::error::Error for Departure {}
 
-/// How far a reading is, and what it has learned. Going back is cutting the two lists.
+/// The state of parsing. To go back to an earlier state, the two lists are truncated.
 #[derive(Default)]
 struct Reading<'a> {
     text: &'a str,
@@ -69,51 +71,54 @@ struct Reading<'a> {
     drawn: Drawn,
     rules: Vec<usize>,
     furthest: usize,
-    expected: Vec<String>, // at `furthest`
+    expected: Vec<String>, // the continuations at `furthest`
 }
 
 impl Reading<'_> {
-    /// Whether the text goes on with `said`; if so, the reading stands behind it.
-    fn follow(&mut self, said: &str) -> bool {
+    /// Returns whether the text continues with `next`. If so, moves past it.
+    fn follow(&mut self, next: &str) -> bool {
         let rest = &self.text.as_bytes()[self.at..];
-        let same = said.bytes().zip(rest).take_while(|(a, b)| a == *b).count();
-        if same == said.len() {
+        let same = next.bytes().zip(rest).take_while(|(a, b)| a == *b).count();
+        if same == next.len() {
             self.at += same;
             return true;
         }
-        self.expect(self.at + same, &said[same..]);
+        self.expect(self.at + same, &next[same..]);
         false
     }
 
-    /// Notes that a story could have gone on with `said` at `offset`.
-    fn expect(&mut self, offset: usize, said: &str) {
+    /// Records that a story could continue with `next` at `offset`.
+    fn expect(&mut self, offset: usize, next: &str) {
         if offset > self.furthest {
             self.expected.clear();
             self.furthest = offset;
         }
-        let said = few_words(said).to_string();
-        if offset == self.furthest && !self.expected.contains(&said) {
-            self.expected.push(said);
+        let next = first_characters(next).to_string();
+        if offset == self.furthest && !self.expected.contains(&next) {
+            self.expected.push(next);
         }
     }
 
     fn departure(self) -> Departure {
-        // Everything before `furthest` was matched with ASCII, so it is a character boundary.
+        // All bytes before `furthest` matched ASCII text, so it is a character boundary.
         let (before, rest) = self.text.split_at(self.furthest);
         let start = before.char_indices().rev().take(20).last().map_or(0, |(index, _)| index);
-        let (after, found) = (before[start..].to_string(), few_words(rest).to_string());
+        let (after, found) = (before[start..].to_string(), first_characters(rest).to_string());
         Departure { offset: self.furthest, expected: self.expected, found, after }
     }
 }
 
-/// At most the first 20 characters.
-fn few_words(text: &str) -> &str {
+/// Returns at most the first 20 characters.
+fn first_characters(text: &str) -> &str {
     text.char_indices().nth(20).map_or(text, |(end, _)| &text[..end])
 }
 
 impl Grammar {
     // ANCHOR: parse
-    /// Follows `text` through the grammar.
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// If `text` is not a story: the position at which it departs from the grammar.
     pub fn parse(&self, text: &str) -> Result<Derivation, Departure> {
         let mut reading = Reading { text, rules: vec![0], ..Reading::default() };
         if !self.read(&self.rules[0].pieces, &mut reading) {
@@ -135,7 +140,7 @@ impl Grammar {
     }
 
     // ANCHOR: read
-    /// Whether the text goes on with `pieces`.
+    /// Returns whether the text continues with `pieces`. If so, moves past them.
     fn read(&self, pieces: &[Piece], reading: &mut Reading) -> bool {
         pieces.iter().all(|piece| match piece {
             Piece::Text(text) => reading.follow(text),

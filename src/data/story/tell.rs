@@ -1,14 +1,14 @@
-//! Telling: a story drawn at random, and, for grammars small enough, all of them.
+//! Generates stories: one at random or, if the grammar is small enough, all of them.
 
 use super::grammar::{Grammar, Piece};
 use rand::{Rng, RngExt};
 
-/// A story, and the natural logarithm of the probability of drawing it.
+/// A story, and the natural logarithm of its probability.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Story {
-    /// The text; paragraphs are separated by one newline.
+    /// The text. Paragraphs are separated by a line break.
     pub text: String,
-    /// In nats, ≤ 0.
+    /// The log probability in nats, at most 0.
     pub log_probability: f64,
 }
 
@@ -17,7 +17,10 @@ pub struct Story {
 pub(super) struct Drawn(pub Vec<(usize, usize)>);
 
 impl Drawn {
-    /// The line that was drawn for `slot`.
+    /// Returns the line that was drawn for `slot`.
+    ///
+    /// # Panics
+    /// If `slot` has not been drawn.
     pub fn line(&self, slot: usize) -> usize {
         let found = self.0.iter().find(|(s, _)| *s == slot);
         found.expect("Grammar::new checks that every mention is drawn before").1
@@ -25,7 +28,7 @@ impl Drawn {
 }
 
 impl Grammar {
-    /// The lines that `slot` can still draw: those that no slot of the same list has drawn.
+    /// Returns the lines that `slot` can still draw: those that no slot of the same list has drawn.
     pub(super) fn free(&self, slot: usize, drawn: &Drawn) -> Vec<usize> {
         let list = self.slots[slot].list;
         let taken = |line| drawn.0.iter().any(|&(s, l)| self.slots[s].list == list && l == line);
@@ -62,8 +65,8 @@ impl Grammar {
     }
     // ANCHOR_END: sample
 
-    /// Every story there is, or `None` if there are more than `limit`: the slow twin of all that the other readings
-    /// compute without listing them.
+    /// Returns all stories, or `None` if there are more than `limit`. It is the reference for everything that is
+    /// computed without listing the stories.
     pub fn every_story(&self, limit: usize) -> Option<Vec<Story>> {
         let start = (Story { text: String::new(), log_probability: 0.0 }, Drawn::default());
         let stories = self.tell_all(&self.rules[0].pieces, vec![start], limit)?;
@@ -71,11 +74,11 @@ impl Grammar {
     }
 
     /// Continues each of `stories` in every possible way.
-    fn tell_all(&self, pieces: &[Piece], mut stories: Vec<Telling>, limit: usize) -> Option<Vec<Telling>> {
+    fn tell_all(&self, pieces: &[Piece], mut stories: Vec<PartialStory>, limit: usize) -> Option<Vec<PartialStory>> {
         for piece in pieces {
             let mut longer = Vec::new();
-            for telling in stories {
-                longer.extend(self.continuations(piece, telling, limit)?);
+            for story in stories {
+                longer.extend(self.continuations(piece, story, limit)?);
                 if longer.len() > limit {
                     return None;
                 }
@@ -85,38 +88,43 @@ impl Grammar {
         Some(stories)
     }
 
-    /// Every way to go on with `piece`.
-    fn continuations(&self, piece: &Piece, (mut story, drawn): Telling, limit: usize) -> Option<Vec<Telling>> {
+    /// Returns all continuations of a story by `piece`.
+    fn continuations(
+        &self,
+        piece: &Piece,
+        (mut story, drawn): PartialStory,
+        limit: usize,
+    ) -> Option<Vec<PartialStory>> {
         match piece {
             Piece::Text(text) => story.text += text,
             Piece::Mention(mention) => story.text += &self.render(mention, drawn.line(mention.slot)),
             Piece::Rule(rule) => return self.tell_all(&self.rules[*rule].pieces, vec![(story, drawn)], limit),
             Piece::Choice(options) => {
                 story.log_probability -= (options.len() as f64).ln();
-                let told = |option| self.tell_all(option, vec![(story.clone(), drawn.clone())], limit);
-                let all: Option<Vec<_>> = options.iter().map(|option| told(option)).collect();
+                let continued = |option| self.tell_all(option, vec![(story.clone(), drawn.clone())], limit);
+                let all: Option<Vec<_>> = options.iter().map(|option| continued(option)).collect();
                 return Some(all?.into_iter().flatten().collect());
             }
             Piece::Draw(mention) => {
                 let free = self.free(mention.slot, &drawn);
                 story.log_probability -= (free.len() as f64).ln();
-                let told = |line| {
+                let continued = |line| {
                     let (mut story, mut drawn) = (story.clone(), drawn.clone());
                     story.text += &self.render(mention, line);
                     drawn.0.push((mention.slot, line));
                     (story, drawn)
                 };
-                return Some(free.into_iter().map(told).collect());
+                return Some(free.into_iter().map(continued).collect());
             }
         }
         Some(vec![(story, drawn)])
     }
 }
 
-/// A story in the making.
-type Telling = (Story, Drawn);
+/// A story that is not complete yet.
+type PartialStory = (Story, Drawn);
 
-/// A number in 0..n. Drawn as `u32`, so that 32- and 64-bit machines tell the same stories.
+/// Returns a random number in 0..n. It is drawn as `u32`, so that 32- and 64-bit machines generate the same stories.
 fn below<R: Rng + ?Sized>(n: usize, rng: &mut R) -> usize {
     rng.random_range(0..n as u32) as usize
 }

@@ -1,4 +1,4 @@
-//! Questions and their answers as harmony conversations, to be learned.
+//! Converts questions and their solutions to harmony conversations for training.
 
 use super::{Question, Wording, working};
 use crate::data::MaskedDocument;
@@ -10,15 +10,15 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
 
-/// What the model answers to a product where there is no Python.
+/// The model's answer to a product if Python is not available.
 const BEYOND: &str = "I need python for that.";
 
-/// How often each effort occurs. What low effort asks for is mostly beyond a tiny model, and little of it is enough to
-/// show that.
+/// The relative frequencies of the efforts. Low effort is rare, because most sums at low effort are beyond a tiny
+/// model, and a few examples are enough to show that.
 const EFFORTS: [Effort; 6] = [Effort::Low, Effort::Medium, Effort::High, Effort::Medium, Effort::High, Effort::Medium];
 
-/// The system message. It says the effort, and what there is to call; the rest of what gpt-oss is told would be longer
-/// than the conversations.
+/// Returns the system message, which states only the effort and the available tools. The full system message of gpt-oss
+/// would be longer than the conversations.
 pub fn system(effort: Effort, python: bool) -> SystemContent {
     SystemContent {
         model_identity: None,
@@ -30,7 +30,7 @@ pub fn system(effort: Effort, python: bool) -> SystemContent {
     }
 }
 
-/// Python as the model is told of it: a shorter text than gpt-oss's own.
+/// Returns the description of Python for the model, which is shorter than that of gpt-oss.
 pub fn python() -> ToolNamespace {
     ToolNamespace {
         name: "python".into(),
@@ -39,7 +39,7 @@ pub fn python() -> ToolNamespace {
     }
 }
 
-/// What the model should do with a question: all its messages, and what Python answers in between.
+/// Returns the messages with which the model should answer a question, including the output of Python.
 fn solution(question: &Question, effort: Effort, python: bool) -> Vec<Message> {
     let assistant = |text: String| Message::new(MessageRole::Assistant, text);
     let answer = assistant(question.answer().to_string()).on("final");
@@ -57,12 +57,13 @@ fn solution(question: &Question, effort: Effort, python: bool) -> Vec<Message> {
     }
 }
 
-/// A conversation with one question, up to where the model should begin.
+/// Returns a conversation with one question, up to the point where the model should answer.
 pub fn conversation(text: String, effort: Effort, python: bool) -> Vec<Message> {
     vec![Message::new(MessageRole::System, system(effort, python)), Message::new(MessageRole::User, text)]
 }
 
-/// A tokenizer with harmony's marks. It learns words, and no numbers: a digit stays a token, so that columns can be seen.
+/// Trains a tokenizer with harmony's marks. It learns words but no numbers: each digit remains a token, so that the
+/// model sees the columns of a sum.
 ///
 /// # Errors
 /// If `vocab_size` has no room for the bytes and the marks.
@@ -81,8 +82,8 @@ pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
 }
 
 // ANCHOR: documents
-/// Conversations to learn from or, `held_out`, to measure on. Learned is what the assistant says in the last turn; the
-/// turns before it are history, as it looks when old thoughts have been dropped.
+/// Returns conversations for training or, with `held_out`, for evaluation. Only the assistant's messages in the last
+/// turn are learned. The turns before it are history, without the reasoning that the prompt format drops.
 ///
 /// # Errors
 /// If the tokenizer lacks harmony's marks.
@@ -94,7 +95,8 @@ pub fn documents(tokenizer: &Tokenizer, count: usize, seed: u64, held_out: bool)
         let effort = EFFORTS[i % EFFORTS.len()];
         let python = rng.random_range(0..4) == 0;
         let turns = if rng.random_range(0..6) == 0 { 2 } else { 1 };
-        let mut document = Writer { harmony, document: MaskedDocument::default(), previous: MessageRole::System };
+        let mut document =
+            DocumentBuilder { harmony, document: MaskedDocument::default(), previous: MessageRole::System };
         document.say(&Message::new(MessageRole::System, system(effort, python)), false)?;
         for turn in 1..=turns {
             let question = question(held_out, python, turns, &mut rng);
@@ -112,31 +114,32 @@ pub fn documents(tokenizer: &Tokenizer, count: usize, seed: u64, held_out: bool)
 }
 // ANCHOR_END: documents
 
-/// A document in the making.
-struct Writer<'t> {
+/// A document that is being built.
+struct DocumentBuilder<'t> {
     harmony: Harmony<'t>,
     document: MaskedDocument,
     previous: MessageRole,
 }
 
-impl Writer<'_> {
+impl DocumentBuilder<'_> {
     // ANCHOR: say
+    /// Appends a message. `learned` tells whether the model should learn to write it.
     fn say(&mut self, message: &Message, learned: bool) -> Result<()> {
         let MaskedDocument { ids, learned: mask } = &mut self.document;
         let before = ids.len();
         self.harmony.render_message(message, false, ids)?;
         mask.resize(ids.len(), learned);
-        // The first `<|start|>assistant` of a turn is what the prompt ends with: it is given, not said.
+        // The prompt ends with the first `<|start|>assistant` of a turn, so the model does not write it.
         if self.previous != MessageRole::Assistant {
-            let given = 1 + self.harmony.tokenizer().encode(message.role.name()).len();
-            mask[before..].iter_mut().take(given).for_each(|learned| *learned = false);
+            let prompt = 1 + self.harmony.tokenizer().encode(message.role.name()).len();
+            mask[before..].iter_mut().take(prompt).for_each(|learned| *learned = false);
         }
         self.previous = message.role;
         Ok(())
     }
     // ANCHOR_END: say
 
-    /// The document, whose last message ends the turn.
+    /// Returns the document. Its last message ends the turn.
     fn end(mut self) -> MaskedDocument {
         if let Some(last) = self.document.ids.last_mut() {
             *last = self.harmony.marks().done;
@@ -145,8 +148,8 @@ impl Writer<'_> {
     }
 }
 
-/// Sums of two to five terms; one question in eight is a product, of those to a model that can call Python, every
-/// second.
+/// Returns a random question: a sum of two to five terms, or a product. Products are half of the questions if the model
+/// can call Python, and one in sixteen otherwise.
 fn question(held_out: bool, python: bool, turns: usize, rng: &mut ChaCha8Rng) -> Question {
     if rng.random_range(0..if python { 2 } else { 16 }) == 0 {
         return Question::draw(held_out, rng, Question::product);

@@ -1,6 +1,6 @@
-//! Sums in harmony conversations: the smallest task that shows what effort and tools are for.
+//! Sums in harmony conversations: the smallest task that shows the use of reasoning effort and of tools.
 //!
-//! A question is a sum of two to five terms, and the effort decides how it is worked out:
+//! A question is a sum of two to five terms. The effort determines how the model works it out:
 //!
 //! ```text
 //! low       straight to the answer
@@ -13,11 +13,12 @@
 //!                                              =632    and so on
 //! ```
 //!
-//! A transformer does a fixed amount of work for each token. Without working it has to have the answer before it writes
-//! the first digit; each line that it writes is work that it need not do at once. Products are beyond it in any case:
-//! where the system message offers Python it calls that, and answers with what comes back.
+//! A transformer does a fixed amount of work per token. Without reasoning it must know the answer before it writes the
+//! first digit. With each line of reasoning it has less work left. Products are too hard for it in any case: if the
+//! system message offers Python, the model calls it and answers with the result.
 //!
-//! A share of all questions, told by a hash of their terms, is never trained on: [`Question::is_held_out`].
+//! A fraction of all questions, selected by a hash of their terms, is never used for training:
+//! [`Question::is_held_out`].
 //! Nye et al. 2021, Show Your Work, <https://arxiv.org/abs/2112.00114>
 
 mod conversation;

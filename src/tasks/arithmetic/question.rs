@@ -1,52 +1,54 @@
-//! What is asked.
+//! Questions with exact answers.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// Totals and terms go from 0 to this.
+/// The largest term and the largest total.
 const LARGEST: i32 = 999;
 
 /// One in so many questions is held out.
 const HELD_OUT: u64 = 8;
 
-/// A question with one right answer.
+/// A question with exactly one correct answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// The first term, and those that are added or, where negative, taken away. No total on the way is below 0 or
-    /// above 999.
+    /// A sum: the first term, and the terms that are added or, if negative, subtracted. All intermediate totals are
+    /// from 0 to 999.
     Sum(Vec<i32>),
-    /// Two numbers to be multiplied.
+    /// The product of two numbers.
     Product(i32, i32),
 }
 
-/// How it is put.
+/// The wording of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wording {
     /// `What is 347 + 285 - 120?`
     Plain,
     /// `Tom has 347 coins, finds 285, loses 120. How many coins?`
     Story {
-        /// Who, from a short list.
-        who: usize,
-        /// What, from a short list.
-        what: usize,
+        /// The index of a name in a short list.
+        name: usize,
+        /// The index of a thing in a short list.
+        thing: usize,
     },
 }
 
-const WHO: [&str; 6] = ["Tom", "Anna", "Mia", "Ben", "Lea", "Sam"];
-const WHAT: [&str; 6] = ["coins", "apples", "shells", "stamps", "cards", "beads"];
+/// The names in stories.
+const NAMES: [&str; 6] = ["Tom", "Anna", "Mia", "Ben", "Lea", "Sam"];
+/// The things in stories.
+const THINGS: [&str; 6] = ["coins", "apples", "shells", "stamps", "cards", "beads"];
 
 impl Wording {
-    /// Any of them.
+    /// Returns a random wording.
     pub fn random(rng: &mut ChaCha8Rng) -> Self {
         match rng.random_range(0..3) {
-            0 => Self::Story { who: rng.random_range(0..WHO.len()), what: rng.random_range(0..WHAT.len()) },
+            0 => Self::Story { name: rng.random_range(0..NAMES.len()), thing: rng.random_range(0..THINGS.len()) },
             _ => Self::Plain,
         }
     }
 }
 
-/// A number in a range, half the time one of few digits: people ask for 5 + 6 as well.
+/// Returns a number in a range. Half of the numbers have few digits, because people also ask for sums such as 5 + 6.
 fn number(least: i32, most: i32, rng: &mut ChaCha8Rng) -> i32 {
     let most = match rng.random_range(0..4) {
         0 => most.min(9),
@@ -57,7 +59,7 @@ fn number(least: i32, most: i32, rng: &mut ChaCha8Rng) -> i32 {
 }
 
 impl Question {
-    /// A sum of `terms` terms, of one, two or three digits.
+    /// Returns a random sum of `terms` terms, each with one to three digits.
     pub fn sum(terms: usize, rng: &mut ChaCha8Rng) -> Self {
         let mut total = number(0, LARGEST, rng);
         let mut sum = vec![total];
@@ -71,12 +73,12 @@ impl Question {
         Self::Sum(sum)
     }
 
-    /// A product of two numbers of two or three digits.
+    /// Returns a random product of two numbers, each with two or three digits.
     pub fn product(rng: &mut ChaCha8Rng) -> Self {
         Self::Product(rng.random_range(11..=LARGEST), rng.random_range(11..=LARGEST))
     }
 
-    /// Draws until the question is one that is held out, or one that is not.
+    /// Draws questions until one is held out, or not, as `held_out` requires.
     pub fn draw(held_out: bool, rng: &mut ChaCha8Rng, draw: impl Fn(&mut ChaCha8Rng) -> Self) -> Self {
         loop {
             let question = draw(rng);
@@ -86,7 +88,7 @@ impl Question {
         }
     }
 
-    /// The right answer.
+    /// Returns the correct answer.
     pub fn answer(&self) -> i32 {
         match self {
             Self::Sum(terms) => terms.iter().sum(),
@@ -94,7 +96,7 @@ impl Question {
         }
     }
 
-    /// Whether it is for measuring and never for training. However it is worded: the terms decide (FNV-1a).
+    /// Returns whether the question is reserved for evaluation. Only the terms decide (by FNV-1a), not the wording.
     pub fn is_held_out(&self) -> bool {
         let terms = match self {
             Self::Sum(terms) => terms.clone(),
@@ -106,7 +108,7 @@ impl Question {
         (hash >> 32).is_multiple_of(HELD_OUT)
     }
 
-    /// As the user puts it. A product is always put plainly.
+    /// Returns the question as text. A product always has the plain wording.
     pub fn text(&self, wording: Wording) -> String {
         match (self, wording) {
             (Self::Product(a, b), _) => format!("What is {a} * {b}?"),
@@ -115,12 +117,12 @@ impl Question {
                 let rest = rest.iter().map(|&term| format!(" {} {}", if term < 0 { '-' } else { '+' }, term.abs()));
                 format!("What is {first}{}?", rest.collect::<String>())
             }
-            (Self::Sum(terms), Wording::Story { who, what }) => {
+            (Self::Sum(terms), Wording::Story { name, thing }) => {
                 let (first, rest) = (terms[0], &terms[1..]);
                 let happens =
                     rest.iter().map(|&term| format!(", {} {}", if term < 0 { "loses" } else { "finds" }, term.abs()));
-                let (who, what) = (WHO[who % WHO.len()], WHAT[what % WHAT.len()]);
-                format!("{who} has {first} {what}{}. How many {what}?", happens.collect::<String>())
+                let (name, thing) = (NAMES[name % NAMES.len()], THINGS[thing % THINGS.len()]);
+                format!("{name} has {first} {thing}{}. How many {thing}?", happens.collect::<String>())
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Held-out questions, answered in a chat and checked exactly.
+//! Asks held-out questions in a chat and checks the answers exactly.
 
 use super::{Question, Wording, conversation};
 use crate::chat::Chat;
@@ -13,25 +13,25 @@ use rand::rngs::ChaCha8Rng;
 use std::iter::Sum;
 use std::ops::AddAssign;
 
-/// What a model said to a question.
+/// The answer of a model to a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// All that it wrote and was told by a tool, in order.
+    /// All messages of the model and of tools, in order.
     pub messages: Vec<Message>,
-    /// Tokens on the channel `analysis`.
+    /// The number of tokens on the channel `analysis`.
     pub analysis: usize,
 }
 
 impl Answer {
-    /// What stands on the channel `final`.
+    /// Returns the text on the channel `final`.
     pub fn text(&self) -> String {
         let last = self.messages.iter().rfind(|message| message.is_on("final"));
         last.map(Message::text).unwrap_or_default()
     }
 }
 
-/// Puts a question to a model, which always takes what it finds most probable. A product that it hands to Python is
-/// computed here if the program is the right one; any other program ends the answer.
+/// Asks a model a question, with greedy decoding. If the model calls Python with the correct program for a product, the
+/// product is computed here; any other program ends the answer.
 ///
 /// # Errors
 /// If the question does not fit in the model's context.
@@ -58,24 +58,24 @@ pub fn ask(
     Ok(Answer { messages: chat.messages.split_off(asked), analysis })
 }
 
-/// What a quiz found.
+/// The result of a quiz.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Score {
-    /// How many were asked.
+    /// The number of questions.
     pub asked: usize,
-    /// How many final answers were right, to the digit.
+    /// The number of final answers that are exactly correct.
     pub right: usize,
-    /// Tokens on the channel `analysis`, of all answers.
+    /// The number of tokens on the channel `analysis`, over all answers.
     pub analysis: usize,
 }
 
 impl Score {
-    /// The share of right answers.
+    /// Returns the fraction of correct answers.
     pub fn accuracy(&self) -> f64 {
         self.right as f64 / self.asked.max(1) as f64
     }
 
-    /// Tokens on the channel `analysis`, of an answer on average.
+    /// Returns the mean number of tokens on the channel `analysis` per answer.
     pub fn mean_analysis(&self) -> f64 {
         self.analysis as f64 / self.asked.max(1) as f64
     }
@@ -98,11 +98,11 @@ impl Sum for Score {
     }
 }
 
-/// Asks `count` held-out questions, on all cores: sums of `terms` terms, or products for `None`. The questions depend on
-/// `seed` alone, and are the same at every effort.
+/// Asks `count` held-out questions, on all cores: sums of `terms` terms, or products if `terms` is `None`. The
+/// questions depend only on `seed`, so they are the same for every effort.
 ///
 /// # Errors
-/// If one does not fit in the model's context.
+/// If a question does not fit in the model's context.
 pub fn quiz(
     model: &Transformer,
     tokenizer: &Tokenizer,

@@ -1,9 +1,9 @@
-//! How it is worked out.
+//! The reasoning with which a sum is worked out.
 
 use super::Question;
 use crate::harmony::Effort;
 
-/// What stands on the channel `analysis`; `None` where nothing does.
+/// Returns the reasoning for the channel `analysis`; `None` if there is none.
 pub fn working(question: &Question, effort: Effort) -> Option<String> {
     let Question::Sum(terms) = question else { return None };
     let step: fn(i32, i32) -> String = match effort {
@@ -20,13 +20,14 @@ pub fn working(question: &Question, effort: Effort) -> Option<String> {
     Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// `347+285=632`
+/// Returns one line with the new total, such as `347+285=632`.
 fn total(before: i32, term: i32) -> String {
     format!("{before}{term:+}={}", before + term)
 }
 
 // ANCHOR: columns
-/// The sum, its columns from the ones up, and the total. A carry is added to the next column, a borrow is taken from it:
+/// Returns the sum, its columns from the ones on, and the total. A carry is added to the next column, and a borrow is
+/// subtracted from it:
 ///
 /// ```text
 /// 347+285     632-185
