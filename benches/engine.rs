@@ -7,7 +7,7 @@ mod masks;
 
 use ndarray::Array2;
 use ossia::config::ModelConfig;
-use ossia::data::{Batches, Corpus, Windows};
+use ossia::data::{Batches, Corpus};
 use ossia::kernels::{self, gemm, memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
@@ -16,9 +16,8 @@ use ossia::parameter::Value;
 use ossia::stored::{Bytes, Numbers, Precision, Rows, StoredWeight};
 use ossia::tensor::{Tensor, array};
 use ossia::tokenizer;
-use ossia::train::Schedule;
-use ossia::train::adamw::Hyperparameters;
-use ossia::train::{Settings, Trainer};
+use ossia::train::material::windows;
+use ossia::train::{Schedule, Settings, Trainer};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -180,24 +179,11 @@ fn tokenizers(texts: &[String]) -> tokenizer::Tokenizer {
 }
 
 fn train_steps(texts: &[String], tokenizer: &tokenizer::Tokenizer) {
-    let documents: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.encode(text)).collect();
     for (name, batch_size, context) in [("nano", 16, 256), ("tiny", 16, 256)] {
         let config = ModelConfig::preset(name).unwrap();
-        let settings = Settings {
-            steps: 1_000,
-            batch_size,
-            context,
-            accumulate: 1,
-            learning_rate: 1e-3,
-            warmup: 10,
-            schedule: Schedule::Constant,
-            adamw: Hyperparameters { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 },
-            seed: 0,
-            log_every: 10,
-            eval_every: 1_000,
-            save_every: 1_000,
-        };
-        let windows = Windows::new(&documents, tokenizer.end_of_text().unwrap(), context).unwrap();
+        let schedule = Schedule::Constant;
+        let settings = Settings { warmup: 10, schedule, ..Settings::new(1_000, batch_size, context, 1e-3) };
+        let windows = windows(texts, tokenizer, context).unwrap();
         let batches = Batches::new(windows, batch_size, 0).unwrap();
         let mut trainer = Trainer::new(Transformer::random(&config, 0), settings, batches, None);
         let tokens = trainer.tokens_per_step() as f64;

@@ -130,18 +130,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The model was trained with sinks, so it has learned to rely on them; what a model would do that never had any is an
     // exercise of the chapter.
     // %%
-    use ossia::data::Windows;
     use ossia::layers::Layer;
     use ossia::parameter::Role;
     use ossia::train::evaluate::{EvaluationSet, evaluate};
 
     let unseen = Corpus::builtin(100, 99).documents;
-    let encoded: Vec<Vec<u32>> = unseen.iter().map(|text| storyteller.tokenizer.encode(text)).collect();
-    let set = EvaluationSet {
-        windows: Windows::new(&encoded, storyteller.tokenizer.end_of_text().unwrap_or(0), 256)?,
-        entropy_floor: None,
-        bytes: unseen.iter().map(String::len).sum(),
-    };
+    let set = EvaluationSet::of_documents(&unseen, &storyteller.tokenizer, 256)?;
     let mut without = storyteller.model.clone();
     for parameter in without.parameters_mut().into_iter().filter(|parameter| parameter.role() == Role::Sink) {
         parameter.tensor_mut().data_mut().fill(-1e9);

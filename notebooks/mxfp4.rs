@@ -146,7 +146,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %%
     use notebook::storyteller::Storyteller;
     use ossia::checkpoint::{Form, Layout, SaveOptions, load, save_as};
-    use ossia::data::{Corpus, Windows};
+    use ossia::data::Corpus;
     use ossia::train::evaluate::{EvaluationSet, evaluate};
 
     let storyteller = Storyteller::trained()?;
@@ -155,14 +155,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bytes = save_as(&storyteller.model, directory.path(), written)?;
     let small = load(directory.path())?;
 
-    let stories = Corpus::builtin(200, 99);
-    let tokens: Vec<Vec<u32>> = stories.documents.iter().map(|text| storyteller.tokenizer.encode(text)).collect();
-    let end = storyteller.tokenizer.end_of_text().unwrap_or(0);
-    let set = EvaluationSet {
-        windows: Windows::new(&tokens, end, 256)?,
-        entropy_floor: None,
-        bytes: stories.documents.iter().map(String::len).sum(),
-    };
+    let stories = Corpus::builtin(200, 99).documents;
+    let set = EvaluationSet::of_documents(&stories, &storyteller.tokenizer, 256)?;
     let (long, short) = (evaluate(&storyteller.model, &set, 8).loss, evaluate(&small, &set, 8).loss);
     println!("{bytes} bytes; {long:.4} nats per token in f32, {short:.4} with experts in MXFP4");
     assert!((short - long).abs() < 0.05);

@@ -2,7 +2,7 @@
 
 use super::paper::{BLUE, Drawing, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
-use ossia::data::{Corpus, Windows, story};
+use ossia::data::Corpus;
 use ossia::train::{EvaluationSet, evaluate};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -13,12 +13,9 @@ const UNSEEN: (usize, u64) = (200, 1);
 /// The training loss of every step, the validation loss after the last, and the least that it can be.
 pub fn curve(paper: Paper, storyteller: &Lazy) -> Drawing {
     let corpus = Corpus::builtin(UNSEEN.0, UNSEEN.1);
-    let nats: f64 = corpus.documents.iter().filter_map(|story| story::log_probability(story)).sum();
-    let documents: Vec<Vec<u32>> = corpus.documents.iter().map(|story| storyteller.tokenizer.encode(story)).collect();
-    let end = storyteller.tokenizer.end_of_text().unwrap_or(0);
-    let windows = Windows::new(&documents, end, storyteller.model.config.context)?;
-    let floor = -nats / windows.tokens() as f64;
-    let set = EvaluationSet { windows, entropy_floor: Some(floor), bytes: 0 };
+    let context = storyteller.model.config.context;
+    let set = EvaluationSet::of_stories(&corpus.documents, &storyteller.tokenizer, context)?;
+    let floor = set.entropy_floor.ok_or("every built-in story has a probability")?;
     let validation = evaluate(&storyteller.model, &set, 8).loss;
     let losses = &storyteller.losses;
     // A mean over the ten steps around each, which is easier to follow than the steps.
