@@ -100,7 +100,8 @@ def run(books):
     cells = [cell for book in books for cell in [*book.cells, new_code_cell(":clear")]]
     resources = {"metadata": {"path": str(HERE)}}
     try:
-        NotebookClient(new_notebook(cells=cells, metadata=METADATA), timeout=SECONDS, kernel_name="rust", resources=resources).execute()
+        whole, limits = new_notebook(cells=cells, metadata=METADATA), {"timeout": SECONDS, "startup_timeout": SECONDS}
+        NotebookClient(whole, kernel_name="rust", resources=resources, **limits).execute()
     except CellExecutionError as error:
         shown = [str(error)] + [output.get("text", output.get("evalue", "")) for cell in cells for output in cell.get("outputs", [])]
         return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown))
