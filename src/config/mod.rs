@@ -1,34 +1,38 @@
-//! The numbers that make a model: `config.json`, and the presets.
+//! The configuration of a model: `config.json`, and the presets.
 //!
-//! The file is the one that transformers writes, in its version 4 form (`rope_theta` and `rope_scaling`) and its
-//! version 5 form (`rope_parameters`). Keys that ossia does not know are kept and written back.
+//! The file is that of transformers, in the form of its version 4 (`rope_theta` and `rope_scaling`) or 5
+//! (`rope_parameters`). Unknown keys are kept and written back.
 //! <https://huggingface.co/docs/transformers/model_doc/gpt_oss>
 
-mod json;
+mod error;
+mod keys;
+mod check;
+mod hugging_face;
 mod openai;
 
 use crate::error::{Error, Result};
+use keys::ConfigKeys;
 use std::path::Path;
 
-/// Rotary scaling after YaRN (Peng et al. 2023, <https://arxiv.org/abs/2309.00071>).
+/// The parameters of YaRN, which extends the context of rotary embeddings (Peng et al. 2023, <https://arxiv.org/abs/2309.00071>).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Yarn {
-    /// How many times longer the context becomes: 32.
+    /// The factor by which the context becomes longer: 32.
     pub factor: f64,
-    /// Rotations within the original context above which a frequency is kept: 32.
+    /// The number of rotations within the original context above which a frequency is kept: 32.
     pub beta_fast: f64,
-    /// Rotations below which a frequency is divided by `factor`: 1.
+    /// The number of rotations below which a frequency is divided by `factor`: 1.
     pub beta_slow: f64,
-    /// The context of the model before it was stretched: 4,096.
+    /// The context of the model before the extension: 4,096.
     pub original_context: usize,
-    /// Whether the borders of the ramp are rounded to whole dimensions. gpt-oss: no.
+    /// Whether the borders of the ramp are rounded to whole dimensions, which gpt-oss does not do.
     pub truncate: bool,
-    /// What cos and sin are multiplied with. `None`: 0.1·ln(factor) + 1.
+    /// The factor of cos and sin. `None` stands for 0.1·ln(factor) + 1.
     pub attention_factor: Option<f64>,
 }
 
 impl Yarn {
-    /// The settings of gpt-oss-20b and -120b.
+    /// Returns the parameters of gpt-oss-20b and gpt-oss-120b.
     pub fn gpt_oss() -> Self {
         Self {
             factor: 32.0,
@@ -41,66 +45,63 @@ impl Yarn {
     }
 }
 
-/// A thousand times what the largest gpt-oss has: sums of sizes stay far from overflow.
-const MOST_PARAMETERS: f64 = 1e14;
-
-/// One gpt-oss architecture. Letters as everywhere in ossia (B, T, V, H, N, K, D, E, A, I, L, W).
+/// The architecture of a gpt-oss model. The letters are those of the whole crate (V, H, N, K, D, E, A, I, L, W).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
-    /// V, rows of the embedding.
+    /// V: the number of token ids, which is the number of rows of the embedding.
     pub vocab_size: usize,
-    /// H
+    /// H: the width of the residual stream.
     pub hidden_size: usize,
-    /// L
+    /// L: the number of layers.
     pub layers: usize,
-    /// N, query heads.
+    /// N: the number of query heads.
     pub heads: usize,
-    /// K, key/value heads.
+    /// K: the number of key/value heads.
     pub kv_heads: usize,
-    /// D; N·D need not be H.
+    /// D: the dimension of a head. N·D may differ from H.
     pub head_dim: usize,
-    /// E
+    /// E: the number of experts.
     pub experts: usize,
-    /// A, experts that work on one token.
+    /// A: the number of experts that process each token.
     pub experts_per_token: usize,
-    /// I, the inner width of one expert.
+    /// I: the inner width of an expert.
     pub intermediate_size: usize,
-    /// Layers with one dense SwiGLU in place of experts. gpt-oss has none.
+    /// The layers with a single dense SwiGLU instead of experts. gpt-oss has none.
     pub dense_layers: Vec<usize>,
-    /// The inner width of those.
+    /// The inner width of the dense layers.
     pub dense_intermediate_size: usize,
-    /// For each layer: W where it slides, `None` where it sees everything.
+    /// The sliding window W of each layer; `None` if the layer has full attention.
     pub windows: Vec<Option<usize>>,
-    /// The longest text that the model is made for, in tokens.
+    /// The longest text that the model supports, in tokens.
     pub context: usize,
-    /// Whether the output projection is the embedding.
+    /// Whether the output projection is tied to the embedding.
     pub tied: bool,
-    /// θ of RoPE.
+    /// The base θ of RoPE.
     pub rope_theta: f64,
-    /// Stretched positions.
+    /// The parameters of YaRN, if the context is extended.
     pub yarn: Option<Yarn>,
-    /// ε of RMSNorm.
+    /// The ε of RMSNorm.
     pub rms_norm_eps: f32,
-    /// α of clamped SwiGLU: 1.702.
+    /// The α of clamped SwiGLU: 1.702.
     pub swiglu_alpha: f32,
-    /// Where clamped SwiGLU clamps: 7.
+    /// The limit at which SwiGLU clamps its inputs: 7.
     pub swiglu_limit: f32,
-    /// How much of the load-balancing loss training adds; 0 for none.
+    /// The weight of the load-balancing loss in training; 0 disables it.
     pub router_aux_loss_coef: f32,
-    /// Tokens that end a text.
+    /// The tokens that end a text.
     pub eos_token_ids: Vec<u32>,
-    /// Everything else that stood in the file.
+    /// All other keys of the file.
     pub other: serde_json::Map<String, serde_json::Value>,
 }
 
 impl ModelConfig {
-    /// The names that [`ModelConfig::preset`] knows.
+    /// The names of the presets; see [`ModelConfig::preset`].
     pub const PRESETS: [&str; 6] = ["nano", "tiny", "small", "children-stories", "gpt-oss-20b", "gpt-oss-120b"];
 
-    /// An architecture by name.
+    /// Returns a preset by name.
     ///
     /// # Errors
-    /// If there is none of that name; the message lists them.
+    /// If there is no preset with this name. The message lists the presets.
     pub fn preset(name: &str) -> Result<Self> {
         Ok(match name {
             "nano" => Self::nano(),
@@ -114,22 +115,22 @@ impl ModelConfig {
     }
 
     // ANCHOR: presets
-    /// 2.05 M parameters: four minutes on a laptop.
+    /// 2.05 M parameters, which a laptop trains in four minutes.
     pub fn nano() -> Self {
         Self::family(4, 128, (4, 2, 32), (8, 2), 128, 2_048, 256)
     }
 
-    /// 11.5 M parameters: half an hour.
+    /// 11.5 M parameters, which a laptop trains in half an hour.
     pub fn tiny() -> Self {
         Self::family(6, 256, (8, 2, 32), (8, 2), 256, 4_096, 256)
     }
 
-    /// 59.9 M parameters: a weekend.
+    /// 59.9 M parameters, which a laptop trains in a weekend.
     pub fn small() -> Self {
         Self::family(8, 512, (8, 2, 64), (8, 2), 512, 8_192, 512)
     }
 
-    /// About 300 M parameters with the vocabulary of gpt-oss; experts on every other layer only.
+    /// About 300 M parameters with the vocabulary of gpt-oss. Only every other layer has experts.
     pub fn children_stories() -> Self {
         let base = Self::family(12, 768, (16, 4, 48), (8, 2), 768, 201_088, 8_192);
         Self { dense_layers: vec![0, 1, 3, 5, 7, 9, 11], dense_intermediate_size: 3_072, ..base }
@@ -157,7 +158,7 @@ impl ModelConfig {
         }
     }
 
-    /// What all presets share: window 128 on even layers, sinks, θ 150,000, ε 10⁻⁵, limit 7.
+    /// Makes a configuration with the values that all presets share: window 128 on even layers, θ 150,000, ε 10⁻⁵, limit 7.
     fn family(
         layers: usize,
         hidden_size: usize,
@@ -196,137 +197,56 @@ impl ModelConfig {
     /// Reads a `config.json`.
     ///
     /// # Errors
-    /// One line with the file, the key, what was found and what was expected.
+    /// If the file cannot be read, or a key has an unexpected value. The message names the file, the key, what was found
+    /// and what was expected.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
-        json::parse(&text)
-            .and_then(|config| config.check().map(|()| config))
-            .map_err(|message| Error::file(path, message))
+        Self::parse(&text).map_err(|error| Error::file(path, error.to_string()))
     }
 
-    /// The text of a `config.json` in transformers' version 5 form, which version 4.55 and later read too.
+    fn parse(text: &str) -> error::ConfigResult<Self> {
+        let keys = ConfigKeys::parse(text)?;
+        let config = if openai::matches_layout(&keys) { openai::parse(keys)? } else { hugging_face::parse(keys)? };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Returns the text of a `config.json` in the form of transformers 5, which version 4.55 and later read too.
     pub fn to_json(&self) -> String {
-        json::render(self)
+        hugging_face::render(self)
     }
 
-    /// The text of a `config.json` in OpenAI's own layout.
+    /// Returns the text of a `config.json` in OpenAI's own layout.
     ///
     /// # Errors
-    /// One line with a key whose value every model of that layout has otherwise.
+    /// If a value differs from the one that all models in this layout have.
     pub fn to_openai_json(&self) -> Result<String> {
-        openai::render(self).map_err(Error::argument)
+        openai::render(self).map_err(|error| Error::argument(error.to_string()))
     }
 
     // ANCHOR: initial_std
-    /// Standard deviation of the random start of a weight with `inputs` inputs, so that a sum over them neither grows
-    /// nor fades.
+    /// Returns the initial standard deviation of a weight with `inputs` inputs. With it, the output has the same variance
+    /// as the input.
     pub fn initial_std(&self, inputs: usize) -> f32 {
         (1.0 / inputs as f32).sqrt()
     }
 
-    /// The same for a weight that writes into the residual stream. 2L of them do: each begins so small that all of
-    /// them together do not drown the token that the stream begins with.
+    /// Returns the initial standard deviation of a matrix that writes into the residual stream. It is 2L times smaller,
+    /// because there are 2L such matrices, whose sum must not drown out the token embedding.
     pub fn residual_std(&self, inputs: usize) -> f32 {
         self.initial_std(inputs) / (2.0 * self.layers as f32)
     }
 
-    /// Standard deviation of the random embedding, which is also the output projection where they are tied: logits
-    /// begin with a standard deviation of 1.
+    /// Returns the initial standard deviation of the embedding. If the output projection is tied to it, the initial
+    /// logits have a standard deviation of 1.
     pub fn embedding_std(&self) -> f32 {
         self.initial_std(self.hidden_size)
     }
     // ANCHOR_END: initial_std
 
-    /// Whether the layer has one dense SwiGLU in place of experts.
+    /// Returns whether the layer has a single dense SwiGLU instead of experts.
     pub fn is_dense(&self, layer: usize) -> bool {
         self.dense_layers.contains(&layer)
-    }
-
-    /// What contradicts itself, in one line.
-    fn check(&self) -> std::result::Result<(), String> {
-        let positive = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.layers),
-            ("num_attention_heads", self.heads),
-            ("num_key_value_heads", self.kv_heads),
-            ("head_dim", self.head_dim),
-            ("num_local_experts", self.experts),
-            ("num_experts_per_tok", self.experts_per_token),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.context),
-        ];
-        // Generous: thirty times what the largest gpt-oss has. Products of these stay far from overflow.
-        const LARGEST: usize = 1 << 22;
-        for (key, value) in positive {
-            if value == 0 || value > LARGEST {
-                return Err(format!("{key} is {value}; expected 1 ..= {LARGEST}"));
-            }
-        }
-        if self.layers > 4_096 {
-            return Err(format!("num_hidden_layers is {}; expected at most 4096", self.layers));
-        }
-        let product = |factors: &[usize]| factors.iter().map(|&n| n as f64).product::<f64>();
-        let inner = self.intermediate_size.max(self.dense_intermediate_size).max(self.heads * self.head_dim);
-        let numbers = product(&[self.layers, self.experts, self.hidden_size, inner]);
-        if numbers + product(&[self.vocab_size, self.hidden_size]) > MOST_PARAMETERS {
-            return Err(format!("these sizes make more than {MOST_PARAMETERS:.0e} parameters"));
-        }
-        if !self.heads.is_multiple_of(self.kv_heads) {
-            return Err(format!(
-                "num_attention_heads is {}, which is not a multiple of num_key_value_heads, {}",
-                self.heads, self.kv_heads
-            ));
-        }
-        if !self.head_dim.is_multiple_of(2) {
-            return Err(format!("head_dim is {}; rotary positions need an even number", self.head_dim));
-        }
-        if self.experts_per_token > self.experts {
-            return Err(format!(
-                "num_experts_per_tok is {}, more than the {} experts of num_local_experts",
-                self.experts_per_token, self.experts
-            ));
-        }
-        if self.windows.contains(&Some(0)) {
-            return Err("sliding_window is 0; expected at least 1".into());
-        }
-        if let Some(layer) = self.dense_layers.iter().find(|&&layer| layer >= self.layers) {
-            return Err(format!("mlp_only_layers names layer {layer}; there are {}", self.layers));
-        }
-        if !self.dense_layers.is_empty() && !(1..=LARGEST).contains(&self.dense_intermediate_size) {
-            return Err(format!(
-                "dense_intermediate_size is {}; mlp_only_layers need one",
-                self.dense_intermediate_size
-            ));
-        }
-        self.check_numbers()
-    }
-
-    fn check_numbers(&self) -> std::result::Result<(), String> {
-        let positive = |key: &str, value: f64| match value.is_finite() && value > 0.0 {
-            true => Ok(()),
-            false => Err(format!("{key} is {value}; expected a positive number")),
-        };
-        positive("rms_norm_eps", f64::from(self.rms_norm_eps))?;
-        positive("swiglu_alpha", f64::from(self.swiglu_alpha))?;
-        positive("swiglu_limit", f64::from(self.swiglu_limit))?;
-        positive("rope_theta", self.rope_theta - 1.0)
-            .map_err(|_| format!("rope_theta is {}; expected more than 1", self.rope_theta))?;
-        if !(self.router_aux_loss_coef >= 0.0 && self.router_aux_loss_coef.is_finite()) {
-            return Err(format!("router_aux_loss_coef is {}; expected 0 or more", self.router_aux_loss_coef));
-        }
-        if let Some(id) = self.eos_token_ids.iter().find(|&&id| id as usize >= self.vocab_size) {
-            return Err(format!("eos_token_id is {id}, not below vocab_size, {}", self.vocab_size));
-        }
-        if let Some(yarn) = &self.yarn {
-            positive("rope factor", yarn.factor - 1.0)
-                .map_err(|_| format!("rope factor is {}; expected more than 1", yarn.factor))?;
-            positive("beta_fast", yarn.beta_fast)?;
-            positive("beta_slow", yarn.beta_slow)?;
-            positive("original_max_position_embeddings", yarn.original_context as f64)?;
-            positive("attention_factor", yarn.attention_factor.unwrap_or(1.0))?;
-        }
-        Ok(())
     }
 }

@@ -81,55 +81,48 @@ pub fn browser_tool() -> ToolNamespace {
 }
 
 fn browser_functions() -> Vec<Tool> {
+    let (text, number) = (json!({"type": "string"}), json!({"type": "number", "default": -1}));
+    let search = json!({
+        "type": "object",
+        "properties": {"query": text, "topn": {"type": "number", "default": 10}, "source": text},
+        "required": ["query"]
+    });
+    let open = json!({
+        "type": "object",
+        "properties": {
+            "id": {"type": ["number", "string"], "default": -1},
+            "cursor": number,
+            "loc": number,
+            "num_lines": number,
+            "view_source": {"type": "boolean", "default": false},
+            "source": text
+        }
+    });
+    let find = json!({
+        "type": "object",
+        "properties": {"pattern": text, "cursor": number},
+        "required": ["pattern"]
+    });
     let tool = |name: &str, description: &str, parameters| Tool {
         name: name.into(),
         description: description.into(),
         parameters: Some(parameters),
     };
-    let (text, number) = (json!({"type": "string"}), json!({"type": "number", "default": -1}));
     vec![
-        tool(
-            "search",
-            "Searches for information related to `query` and displays `topn` results.",
-            json!({
-                "type": "object",
-                "properties": {"query": text, "topn": {"type": "number", "default": 10}, "source": text},
-                "required": ["query"]
-            }),
-        ),
-        tool(
-            "open",
-            "Opens the link `id` from the page indicated by `cursor` starting at line number `loc`, showing \
-             `num_lines` lines.\n\
-             Valid link ids are displayed with the formatting: `【{id}†.*】`.\n\
-             If `cursor` is not provided, the most recent page is implied.\n\
-             If `id` is a string, it is treated as a fully qualified URL associated with `source`.\n\
-             If `loc` is not provided, the viewport will be positioned at the beginning of the document or \
-             centered on the most relevant passage, if available.\n\
-             Use this function without `id` to scroll to a new location of an opened page.",
-            json!({
-                "type": "object",
-                "properties": {
-                    "id": {"type": ["number", "string"], "default": -1},
-                    "cursor": number,
-                    "loc": number,
-                    "num_lines": number,
-                    "view_source": {"type": "boolean", "default": false},
-                    "source": text
-                }
-            }),
-        ),
-        tool(
-            "find",
-            "Finds exact matches of `pattern` in the current page, or the page given by `cursor`.",
-            json!({
-                "type": "object",
-                "properties": {"pattern": text, "cursor": number},
-                "required": ["pattern"]
-            }),
-        ),
+        tool("search", "Searches for information related to `query` and displays `topn` results.", search),
+        tool("open", OPEN_DESCRIPTION, open),
+        tool("find", "Finds exact matches of `pattern` in the current page, or the page given by `cursor`.", find),
     ]
 }
+
+const OPEN_DESCRIPTION: &str = "Opens the link `id` from the page indicated by `cursor` starting at line number `loc`, showing \
+     `num_lines` lines.\n\
+     Valid link ids are displayed with the formatting: `【{id}†.*】`.\n\
+     If `cursor` is not provided, the most recent page is implied.\n\
+     If `id` is a string, it is treated as a fully qualified URL associated with `source`.\n\
+     If `loc` is not provided, the viewport will be positioned at the beginning of the document or \
+     centered on the most relevant passage, if available.\n\
+     Use this function without `id` to scroll to a new location of an opened page.";
 
 /// Returns the built-in Python in the form that gpt-oss was trained with. It takes a program instead of JSON.
 pub fn python_tool() -> ToolNamespace {

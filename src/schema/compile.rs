@@ -2,7 +2,7 @@
 
 use super::constraints::{Constraints, kind, kind_of};
 use super::dfa::Dfa;
-use super::error::{Result, SchemaProblem, at, refuse};
+use super::error::{SchemaProblem, SchemaResult, at, refuse};
 use super::grammar::{Items, JsonGrammar, Member, Members, Node, NodeId};
 use super::keywords::BOUNDS;
 use super::numbers::{self, Bounds};
@@ -19,7 +19,7 @@ const SPACE: &str = "(?: |\n {0,16})?";
 ///
 /// # Errors
 /// If a keyword cannot be enforced, or no value fits the schema.
-pub fn compile(schema: &Value) -> Result<(NodeId, JsonGrammar)> {
+pub fn compile(schema: &Value) -> SchemaResult<(NodeId, JsonGrammar)> {
     let mut grammar = JsonGrammar::default();
     let space = grammar.regular(Dfa::new(SPACE).map_err(at(""))?);
     let mut compiler =
@@ -48,7 +48,7 @@ const DEEPEST: usize = 200;
 const MOST_SCHEMAS: usize = 20_000;
 
 impl Compiler<'_> {
-    fn schema(&mut self, schema: &Value, path: &str) -> Result<NodeId> {
+    fn schema(&mut self, schema: &Value, path: &str) -> SchemaResult<NodeId> {
         let key = schema.to_string();
         if let Some(&node) = self.known.get(&key) {
             return Ok(node);
@@ -68,7 +68,7 @@ impl Compiler<'_> {
         Ok(node)
     }
 
-    fn alternative(&mut self, constraints: &Constraints, path: &str, choices: &mut Vec<NodeId>) -> Result<()> {
+    fn alternative(&mut self, constraints: &Constraints, path: &str, choices: &mut Vec<NodeId>) -> SchemaResult<()> {
         let is = |kind: u8| constraints.kinds & kind != 0;
         if let Some(values) = &constraints.values {
             choices.push(self.values(values, constraints, path)?);
@@ -107,7 +107,7 @@ impl Compiler<'_> {
     }
 
     /// Adds the values that fit all the other constraints as one node.
-    fn values(&mut self, values: &[Value], constraints: &Constraints, path: &str) -> Result<NodeId> {
+    fn values(&mut self, values: &[Value], constraints: &Constraints, path: &str) -> SchemaResult<NodeId> {
         let mut fitting = Vec::new();
         for value in values {
             if fits(value, constraints, path)? {
@@ -127,10 +127,11 @@ impl Compiler<'_> {
         self.grammar.add(Node::Sequence(vec![comma, self.space, node]))
     }
 
-    fn array(&mut self, constraints: &Constraints, path: &str) -> Result<NodeId> {
+    fn array(&mut self, constraints: &Constraints, path: &str) -> SchemaResult<NodeId> {
         let prefix = constraints.prefix.iter().enumerate();
-        let mut prefix: Vec<NodeId> =
-            prefix.map(|(i, schema)| self.schema(schema, &format!("{path}/prefixItems/{i}"))).collect::<Result<_>>()?;
+        let mut prefix: Vec<NodeId> = prefix
+            .map(|(i, schema)| self.schema(schema, &format!("{path}/prefixItems/{i}")))
+            .collect::<SchemaResult<_>>()?;
         let [least, mut most] = constraints.count;
         // If the schema has `prefixItems` but no `items`, no further items are written.
         if constraints.items.is_none() && !prefix.is_empty() && least as usize <= prefix.len() {
@@ -154,7 +155,7 @@ impl Compiler<'_> {
         self.grammar.add(Node::Sequence(vec![open, self.space, inside, self.space, close]))
     }
 
-    fn object(&mut self, constraints: &Constraints, path: &str) -> Result<NodeId> {
+    fn object(&mut self, constraints: &Constraints, path: &str) -> SchemaResult<NodeId> {
         let required =
             constraints.required.iter().filter(|name| !constraints.properties.iter().any(|(known, _)| known == *name));
         let names: Vec<&String> = constraints.properties.iter().map(|(name, _)| name).chain(required).collect();
@@ -191,7 +192,7 @@ impl Compiler<'_> {
     }
 }
 
-fn number(constraints: &Constraints, path: &str) -> Result<Dfa> {
+fn number(constraints: &Constraints, path: &str) -> SchemaResult<Dfa> {
     let integer = constraints.kinds & kind::FRACTION == 0;
     let mut dfa: Option<Dfa> = None;
     let most = constraints.bounds.iter().map(Vec::len).max().unwrap_or(0).max(1);
@@ -209,7 +210,7 @@ fn number(constraints: &Constraints, path: &str) -> Result<Dfa> {
     dfa.map_or_else(|| refuse(path, SchemaProblem::NoNumber), Ok)
 }
 
-fn string(constraints: &Constraints, path: &str) -> Result<Text> {
+fn string(constraints: &Constraints, path: &str) -> SchemaResult<Text> {
     let mut dfa = Dfa::new(strings::ANY).map_err(at(path))?;
     for pattern in &constraints.patterns {
         dfa = Dfa::new(pattern).and_then(|pattern| dfa.and(&pattern)).map_err(at(path))?;
@@ -219,7 +220,7 @@ fn string(constraints: &Constraints, path: &str) -> Result<Text> {
 }
 
 /// Returns whether a value that is listed in `enum` or `const` fits all the other constraints.
-fn fits(value: &Value, constraints: &Constraints, path: &str) -> Result<bool> {
+fn fits(value: &Value, constraints: &Constraints, path: &str) -> SchemaResult<bool> {
     let plain = Constraints { kinds: constraints.kinds, values: constraints.values.clone(), ..Constraints::default() };
     if *constraints == plain {
         return Ok(constraints.kinds & kind_of(value) != 0);

@@ -96,10 +96,10 @@ pub enum SchemaProblem {
 }
 
 /// The result of a step that knows the path of the keyword.
-pub type Result<T> = std::result::Result<T, SchemaError>;
+pub type SchemaResult<T> = std::result::Result<T, SchemaError>;
 
 /// Returns the error of a keyword.
-pub fn refuse<T>(path: &str, problem: impl Into<SchemaProblem>) -> Result<T> {
+pub fn refuse<T>(path: &str, problem: impl Into<SchemaProblem>) -> SchemaResult<T> {
     Err(SchemaError::Keyword { path: path.to_string(), problem: problem.into() })
 }
 

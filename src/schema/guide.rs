@@ -2,7 +2,7 @@
 
 use super::automaton::{Automaton, DONE, StackId};
 use super::compile::compile;
-use super::error::{Result, SchemaError, SchemaProblem, refuse};
+use super::error::{SchemaError, SchemaProblem, SchemaResult, refuse};
 use super::vocabulary::Vocabulary;
 use crate::tokenizer::{TokenSet, Tokenizer};
 use serde_json::Value;
@@ -43,7 +43,7 @@ impl Guide {
     ///
     /// # Errors
     /// If a keyword of the schema cannot be enforced, or the vocabulary cannot write every text.
-    pub fn new(schema: &Value, vocabulary: Arc<Vocabulary>, end: u32) -> Result<Self> {
+    pub fn new(schema: &Value, vocabulary: Arc<Vocabulary>, end: u32) -> SchemaResult<Self> {
         if !vocabulary.has_all_bytes() {
             return Err(SchemaError::IncompleteVocabulary);
         }
@@ -63,7 +63,7 @@ impl Guide {
     ///
     /// # Errors
     /// The same as those of [`Guide::new`].
-    pub fn of(schema: &Value, tokenizer: &Tokenizer, end: u32) -> Result<Self> {
+    pub fn of(schema: &Value, tokenizer: &Tokenizer, end: u32) -> SchemaResult<Self> {
         Self::new(schema, Arc::new(Vocabulary::new(tokenizer)), end)
     }
 

@@ -2,7 +2,7 @@
 
 use super::constraints::{Constraints, kind};
 use super::dfa::Dfa;
-use super::error::{Result, SchemaProblem, at, refuse};
+use super::error::{SchemaProblem, SchemaResult, at, refuse};
 use super::strings;
 use serde_json::{Map, Value};
 
@@ -29,7 +29,7 @@ pub const BOUNDS: [&str; 4] = ["minimum", "exclusiveMinimum", "maximum", "exclus
 ///
 /// # Errors
 /// If a keyword is unknown, malformed, or cannot be enforced.
-pub fn constraints(keywords: &Map<String, Value>, path: &str) -> Result<Constraints> {
+pub fn constraints(keywords: &Map<String, Value>, path: &str) -> SchemaResult<Constraints> {
     let mut constraints = Constraints::default();
     let mut mentioned = 0; // the kinds of values that some keyword applies to
     for (keyword, value) in keywords {
@@ -43,7 +43,7 @@ pub fn constraints(keywords: &Map<String, Value>, path: &str) -> Result<Constrai
 }
 
 /// Adds one keyword and returns the kinds of values that it applies to, or 0 if it applies to all.
-fn add(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> Result<u8> {
+fn add(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<u8> {
     match keyword {
         "type" => constraints.kinds &= kinds(value, path)?,
         "enum" | "const" => add_values(constraints, keyword, value, path)?,
@@ -79,7 +79,7 @@ fn add(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) 
     Ok(0)
 }
 
-fn add_values(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> Result<()> {
+fn add_values(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
     let values = if keyword == "const" { Some(vec![value.clone()]) } else { value.as_array().cloned() };
     let Some(values) = values.filter(|values| !values.is_empty()) else {
         return refuse(path, SchemaProblem::Expected("a list"));
@@ -88,7 +88,7 @@ fn add_values(constraints: &mut Constraints, keyword: &str, value: &Value, path:
     Ok(())
 }
 
-fn add_string_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> Result<()> {
+fn add_string_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
     match keyword {
         "minLength" => constraints.length[0] = count(value, path)?,
         "maxLength" => constraints.length[1] = count(value, path)?,
@@ -109,7 +109,7 @@ fn add_string_keyword(constraints: &mut Constraints, keyword: &str, value: &Valu
     Ok(())
 }
 
-fn add_array_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> Result<()> {
+fn add_array_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
     match keyword {
         "items" => constraints.items = Some(value.clone()),
         "minItems" => constraints.count[0] = count(value, path)?,
@@ -124,7 +124,7 @@ fn add_array_keyword(constraints: &mut Constraints, keyword: &str, value: &Value
     Ok(())
 }
 
-fn add_object_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> Result<()> {
+fn add_object_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
     match keyword {
         "properties" => {
             let Some(map) = value.as_object() else {
@@ -144,7 +144,7 @@ fn add_object_keyword(constraints: &mut Constraints, keyword: &str, value: &Valu
 }
 
 /// Returns the kinds of a `type`.
-fn kinds(value: &Value, path: &str) -> Result<u8> {
+fn kinds(value: &Value, path: &str) -> SchemaResult<u8> {
     let one = |name: &Value| {
         Ok(match name.as_str() {
             Some("null") => kind::NULL,
@@ -163,7 +163,7 @@ fn kinds(value: &Value, path: &str) -> Result<u8> {
     }
 }
 
-fn count(value: &Value, path: &str) -> Result<u32> {
+fn count(value: &Value, path: &str) -> SchemaResult<u32> {
     let integer = value.as_u64().or_else(|| value.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64));
     match integer.and_then(|n| u32::try_from(n).ok()).filter(|n| *n < u32::MAX) {
         Some(n) => Ok(n),

@@ -5,7 +5,7 @@
 //! kept as they are and read later, so a schema may refer to itself.
 
 use super::constraints::{Constraints, kind};
-use super::error::{Result, SchemaProblem, refuse};
+use super::error::{SchemaProblem, SchemaResult, refuse};
 use super::keywords;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ impl SchemaReader<'_> {
     ///
     /// # Errors
     /// If a keyword is unknown, malformed, or cannot be enforced.
-    pub fn alternatives(&self, schema: &Value, path: &str, depth: usize) -> Result<Vec<Constraints>> {
+    pub fn alternatives(&self, schema: &Value, path: &str, depth: usize) -> SchemaResult<Vec<Constraints>> {
         if depth > DEEPEST {
             return refuse(path, SchemaProblem::EndlessReferences(DEEPEST));
         }
@@ -61,7 +61,7 @@ impl SchemaReader<'_> {
     }
     // ANCHOR_END: alternatives
 
-    fn branches(&self, value: &Value, path: &str, depth: usize) -> Result<Vec<Vec<Constraints>>> {
+    fn branches(&self, value: &Value, path: &str, depth: usize) -> SchemaResult<Vec<Vec<Constraints>>> {
         let Some(branches) = value.as_array().filter(|branches| !branches.is_empty()) else {
             return refuse(path, SchemaProblem::Expected("a list of schemas"));
         };
@@ -69,7 +69,7 @@ impl SchemaReader<'_> {
         branches.iter().enumerate().map(read).collect()
     }
 
-    fn multiply(&self, left: &[Constraints], right: &[Constraints], path: &str) -> Result<Vec<Constraints>> {
+    fn multiply(&self, left: &[Constraints], right: &[Constraints], path: &str) -> SchemaResult<Vec<Constraints>> {
         if left.len() * right.len() > MOST_ALTERNATIVES {
             return refuse(path, SchemaProblem::TooManyCombinations(MOST_ALTERNATIVES));
         }
@@ -80,7 +80,7 @@ impl SchemaReader<'_> {
     }
 
     /// Returns the schema that a reference within the document points to.
-    fn resolve(&self, reference: &Value, path: &str) -> Result<&Value> {
+    fn resolve(&self, reference: &Value, path: &str) -> SchemaResult<&Value> {
         let Some(pointer) = reference.as_str().and_then(|text| text.strip_prefix('#')) else {
             let expected = "a reference within the schema, such as \"#/$defs/name\"";
             return refuse(path, SchemaProblem::Expected(expected));
@@ -93,12 +93,12 @@ impl SchemaReader<'_> {
     }
 
     /// Checks that no value fits two branches. If this cannot be shown, the schema is refused.
-    fn check_exclusive(&self, branches: &[Vec<Constraints>], path: &str, depth: usize) -> Result<()> {
+    fn check_exclusive(&self, branches: &[Vec<Constraints>], path: &str, depth: usize) -> SchemaResult<()> {
         for (i, left) in branches.iter().enumerate() {
             for (j, right) in branches.iter().enumerate().skip(i + 1) {
                 let apart = |(l, r): (&Constraints, &Constraints)| self.are_exclusive(l, r, path, depth);
                 let pairs = left.iter().flat_map(|l| right.iter().map(move |r| (l, r)));
-                if !pairs.map(apart).collect::<Result<Vec<_>>>()?.into_iter().all(|apart| apart) {
+                if !pairs.map(apart).collect::<SchemaResult<Vec<_>>>()?.into_iter().all(|apart| apart) {
                     return refuse(path, SchemaProblem::OverlappingBranches(i, j));
                 }
             }
@@ -106,7 +106,7 @@ impl SchemaReader<'_> {
         Ok(())
     }
 
-    fn are_exclusive(&self, left: &Constraints, right: &Constraints, path: &str, depth: usize) -> Result<bool> {
+    fn are_exclusive(&self, left: &Constraints, right: &Constraints, path: &str, depth: usize) -> SchemaResult<bool> {
         let both = left.and(right);
         if both.kinds == 0 || both.values.as_ref().is_some_and(Vec::is_empty) {
             return Ok(true);

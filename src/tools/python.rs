@@ -181,16 +181,7 @@ impl Python {
         let mut running = Interpreter { child, programs, output, count: 0 };
         match running.until(b"ready\n", START, 1 << 10).1 {
             Outcome::Finished => Ok(running),
-            _ => {
-                let mut stderr = String::new();
-                _ = running.child.kill();
-                if let Some(errors) = &mut running.child.stderr {
-                    _ = errors.take(4 << 10).read_to_string(&mut stderr);
-                }
-                let line =
-                    stderr.lines().last().unwrap_or("it ended at once").trim_start_matches("error: ").to_string();
-                Err(Error::argument(format!("python does not start: {line}")))
-            }
+            _ => Err(running.startup_error()),
         }
     }
 
@@ -249,6 +240,17 @@ impl Interpreter {
             Ok(()) => self.until(mark.as_bytes(), timeout, most),
             Err(_) => (String::new(), Outcome::Exited),
         }
+    }
+
+    /// Ends an interpreter that has not started, and returns the last line of its error output as an error.
+    fn startup_error(&mut self) -> Error {
+        let mut stderr = String::new();
+        _ = self.child.kill();
+        if let Some(errors) = &mut self.child.stderr {
+            _ = errors.take(4 << 10).read_to_string(&mut stderr);
+        }
+        let line = stderr.lines().last().unwrap_or("it ended at once").trim_start_matches("error: ");
+        Error::argument(format!("python does not start: {line}"))
     }
 
     /// Reads the output up to a mark. If there are more than `most` bytes, the rest is dropped and counted.
