@@ -1,4 +1,6 @@
-//! Tasks that a tiny model can learn in minutes, and how well it does them.       Book: effort.md
+//! Tasks that a tiny model can learn in minutes, and how well it does them.
+//!
+//! Book: [effort](../../../book/effort.html)
 
 pub mod arithmetic;
 pub mod stories;

@@ -1,4 +1,6 @@
-//! Stories that a model tells, compared with the grammar that they should follow.       Book: data.md
+//! Stories that a model tells, compared with the grammar that they should follow.
+//!
+//! Book: [data](../../../../book/data.html)
 
 use crate::data::story;
 use crate::error::Result;
