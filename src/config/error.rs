@@ -30,13 +30,13 @@ pub(super) enum ConfigError {
     OddHeadDim(usize),
     #[error("num_experts_per_tok is {per_token}, more than the {experts} experts of num_local_experts")]
     TooFewExperts { per_token: usize, experts: usize },
-    #[error("mlp_only_layers names layer {layer}; there are {layers}")]
+    #[error("mlp_only_layers names layer {layer}; there are {layers} layers")]
     NoSuchLayer { layer: usize, layers: usize },
-    #[error("dense_intermediate_size is {0}; mlp_only_layers need one")]
+    #[error("dense_intermediate_size is {0}; mlp_only_layers needs a positive size")]
     DenseSize(usize),
     #[error("eos_token_id is {id}, not below vocab_size, {vocab_size}")]
     EndToken { id: u32, vocab_size: usize },
-    #[error("{key} is {value}, which a config.json in OpenAI's layout cannot say")]
+    #[error("{key} is {value}, which a config.json in OpenAI's layout cannot express")]
     NotInOpenAiLayout { key: String, value: String },
 }
 

@@ -111,7 +111,7 @@ fn rope(keys: &mut ConfigKeys, context: usize) -> ConfigResult<(f64, Option<Yarn
         Some("yarn") => {
             let factor = rope.number("factor")?;
             Some(Yarn {
-                factor: factor.ok_or_else(|| missing(format!("{}factor", rope.prefix), "yarn needs one"))?,
+                factor: factor.ok_or_else(|| missing(format!("{}factor", rope.prefix), "yarn requires it"))?,
                 beta_fast: rope.number("beta_fast")?.unwrap_or(32.0),
                 beta_slow: rope.number("beta_slow")?.unwrap_or(1.0),
                 original_context: rope.integer("original_max_position_embeddings")?.unwrap_or(context),

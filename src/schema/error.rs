@@ -47,7 +47,7 @@ pub enum SchemaProblem {
         expected: &'static str,
     },
     /// `type` names a type that does not exist.
-    #[error("{0} is no type of JSON")]
+    #[error("{0} is not a JSON type")]
     UnknownType(String),
     /// A reference points to nothing.
     #[error("there is nothing at {0:?}")]
@@ -70,7 +70,7 @@ pub enum SchemaProblem {
     #[error("a value could fit both {0} and {1}; use anyOf, or tell them apart by a const")]
     OverlappingBranches(usize, usize),
     /// `enum` or `const` lists arrays or objects and has other keywords beside it.
-    #[error("listed arrays and objects beside other keywords")]
+    #[error("listed arrays and objects together with other keywords are not supported")]
     ListedCompounds,
     /// No number fits all bounds.
     #[error("no number fits")]
@@ -79,7 +79,7 @@ pub enum SchemaProblem {
     #[error("no value of finite depth and size fits it")]
     NoValue,
     /// Only values that are nested too deep fit the schema.
-    #[error("nothing that is not nested too deep fits it")]
+    #[error("only values that are nested too deep fit it")]
     OnlyDeepValues,
     /// The automaton of a regular expression cannot be built.
     #[error(transparent)]

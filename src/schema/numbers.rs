@@ -12,13 +12,13 @@ const FRACTION: usize = 6;
 #[derive(Debug, thiserror::Error)]
 pub enum BoundError {
     /// The bound has more digits before the point than a double distinguishes.
-    #[error("a bound beyond 10^{}, which doubles do not keep apart", DIGITS - 1)]
+    #[error("a bound beyond 10^{}, which doubles do not distinguish", DIGITS - 1)]
     Magnitude,
     /// The bound, or its exponent, has too many digits.
     #[error("the bound {0} has too many digits")]
     Digits(String),
     /// The bound has more digits after the point than numbers are written with.
-    #[error("a bound with more than {0} digits behind the point")]
+    #[error("a bound with more than {0} digits after the point")]
     Decimals(u32),
 }
 

@@ -39,7 +39,7 @@ pub enum PatternError {
     #[error("an empty class")]
     EmptyClass,
     /// A class that is not closed.
-    #[error("a class without its ]")]
+    #[error("a class without a closing ]")]
     OpenClass,
     /// A pattern that ends with a backslash.
     #[error("a backslash at the end")]

@@ -34,7 +34,7 @@ pub fn begins_character(byte: u8) -> bool {
 
 /// The table of costs of a pattern with length limits would be too large.
 #[derive(Debug, thiserror::Error)]
-#[error("a pattern or format with lengths that need too large a table")]
+#[error("the pattern or format and its length limits need too large a table")]
 pub struct TableTooLarge;
 
 /// The largest number of entries, rows times states, of a table of costs.

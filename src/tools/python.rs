@@ -130,16 +130,16 @@ impl Python {
         }
         let (timeout, most) = (self.settings.timeout, self.settings.output);
         let Some(running) = &mut self.interpreter else { return String::new() };
-        let (text, outcome) = running.run(program, timeout, most);
-        let note = match outcome {
-            Outcome::Finished if text.is_empty() => "[no output; print shows something]".into(),
-            Outcome::Finished => return text,
-            Outcome::TimedOut => {
-                format!("[stopped after {timeout:?}; the session was started anew, its names are gone]")
+        let (text, end) = running.run(program, timeout, most);
+        let note = match end {
+            ProgramEnd::Finished if text.is_empty() => "[no output; print shows something]".into(),
+            ProgramEnd::Finished => return text,
+            ProgramEnd::TimedOut => {
+                format!("[stopped after {timeout:?}; a new session was started, all names are lost]")
             }
-            Outcome::Exited => "[the interpreter ended; the session was started anew, its names are gone]".into(),
+            ProgramEnd::Exited => "[the interpreter exited; a new session was started, all names are lost]".into(),
         };
-        if !matches!(outcome, Outcome::Finished) {
+        if !matches!(end, ProgramEnd::Finished) {
             self.interpreter = None;
         }
         let line = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
@@ -180,7 +180,7 @@ impl Python {
         std::thread::spawn(move || while sent.recv().is_ok_and(|program| to.write_all(program.as_bytes()).is_ok()) {});
         let mut running = Interpreter { child, programs, output, count: 0 };
         match running.until(b"ready\n", START, 1 << 10).1 {
-            Outcome::Finished => Ok(running),
+            ProgramEnd::Finished => Ok(running),
             _ => Err(running.startup_error()),
         }
     }
@@ -190,7 +190,7 @@ impl Python {
         let interpreter = &self.settings.interpreter;
         let output = Command::new(interpreter).args(["-I", "-c", INFO_PROGRAM]).stdin(Stdio::null()).output();
         let output = output.map_err(|e| Error::io(interpreter, "run", e))?;
-        serde_json::from_slice(&output.stdout).map_err(|_| Error::file(interpreter, "is no Python 3 that works"))
+        serde_json::from_slice(&output.stdout).map_err(|_| Error::file(interpreter, "is not a working Python 3"))
     }
 
     #[cfg(target_os = "linux")]
@@ -221,7 +221,7 @@ impl Python {
 }
 
 /// The way in which a program ended.
-enum Outcome {
+enum ProgramEnd {
     /// The program has finished.
     Finished,
     /// The program took too long.
@@ -232,13 +232,13 @@ enum Outcome {
 
 impl Interpreter {
     /// Runs a program and returns its output.
-    fn run(&mut self, program: &str, timeout: Duration, most: usize) -> (String, Outcome) {
+    fn run(&mut self, program: &str, timeout: Duration, most: usize) -> (String, ProgramEnd) {
         self.count += 1;
         // If a program finds the mark and writes it, it only cuts its own output short.
         let mark = format!("\0{:016x}{:08x}\0", RandomState::new().hash_one(self.count), self.count);
         match self.programs.send(format!("{} {mark}\n{program}", program.len())) {
             Ok(()) => self.until(mark.as_bytes(), timeout, most),
-            Err(_) => (String::new(), Outcome::Exited),
+            Err(_) => (String::new(), ProgramEnd::Exited),
         }
     }
 
@@ -254,18 +254,18 @@ impl Interpreter {
     }
 
     /// Reads the output up to a mark. If there are more than `most` bytes, the rest is dropped and counted.
-    fn until(&mut self, mark: &[u8], timeout: Duration, most: usize) -> (String, Outcome) {
+    fn until(&mut self, mark: &[u8], timeout: Duration, most: usize) -> (String, ProgramEnd) {
         let (mut kept, mut dropped, mut tail) = (Vec::new(), 0usize, Vec::new());
         let deadline = Instant::now() + timeout;
-        let outcome = loop {
+        let end = loop {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => break Outcome::TimedOut,
-                Err(RecvTimeoutError::Disconnected) => break Outcome::Exited,
+                Err(RecvTimeoutError::Timeout) => break ProgramEnd::TimedOut,
+                Err(RecvTimeoutError::Disconnected) => break ProgramEnd::Exited,
                 Ok(chunk) => tail.extend(chunk),
             }
             if tail.ends_with(mark) {
                 tail.truncate(tail.len() - mark.len());
-                break Outcome::Finished;
+                break ProgramEnd::Finished;
             }
             // Keeps back only the bytes that may be the beginning of the mark.
             let sure = tail.len().saturating_sub(mark.len());
@@ -276,7 +276,7 @@ impl Interpreter {
         if dropped > 0 {
             text += &format!("\n[{dropped} more bytes of output are left out]");
         }
-        (text, outcome)
+        (text, end)
     }
 }
 

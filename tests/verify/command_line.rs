@@ -230,7 +230,7 @@ fn command_line_quantizes_and_quantizing_again_changes_no_byte() {
     refuse(&["quantize", &narrow, "out"], place.path(), "rows of 16 numbers are not whole blocks of 32");
     let windows = reference_path("checkpoints/wide_window").display().to_string();
     let openai = ["quantize", &windows, "out", "--to", "bf16", "--layout", "openai"];
-    refuse(&openai, place.path(), "which a config.json in OpenAI's layout cannot say");
+    refuse(&openai, place.path(), "which a config.json in OpenAI's layout cannot express");
     assert!(!place.path().join("out").exists(), "nothing is written");
 }
 

@@ -47,7 +47,11 @@ impl Grammar {
                 Piece::Text(_) => {}
                 Piece::Mention(mention) => {
                     if !states.keys().all(|drawn| drawn.contains(&mention.slot)) {
-                        return Err(self.error(rule, mention, "is mentioned, but not every way there draws it"));
+                        return Err(self.error(
+                            rule,
+                            mention,
+                            "is mentioned, but not every path to the mention draws it",
+                        ));
                     }
                 }
                 Piece::Draw(mention) => states = self.walk_draw(rule, mention, states, survey)?,
@@ -113,8 +117,9 @@ impl Grammar {
             };
             if let Some((one, other)) = clash {
                 let rule = &self.rules[rule].name;
-                let message =
-                    format!("story grammar, rule `{rule}`: {one:?} begins {other:?}, so a reader cannot choose");
+                let message = format!(
+                    "story grammar, rule `{rule}`: {one:?} is a prefix of {other:?}, so a parser cannot choose"
+                );
                 return Err(Error::argument(message));
             }
         }

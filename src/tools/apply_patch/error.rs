@@ -20,7 +20,7 @@ pub enum PatchError {
         expected: &'static str,
     },
     /// There are lines after the end of the patch.
-    #[error("line {0}: there is more behind *** End Patch")]
+    #[error("line {0}: there is text after *** End Patch")]
     TextAfterEnd(usize),
     /// The patch contains no change.
     #[error("the patch changes nothing")]
@@ -49,7 +49,7 @@ pub enum PatchError {
 #[derive(Debug, thiserror::Error)]
 pub enum PathProblem {
     /// The path is empty or contains control characters.
-    #[error("is no path")]
+    #[error("is not a path")]
     NotAPath,
     /// The path is inside a `.git` directory.
     #[error("is in .git")]
@@ -58,10 +58,10 @@ pub enum PathProblem {
     #[error("leads out of the workspace")]
     Outside,
     /// A part of the path is a symbolic link.
-    #[error("a link is on the way")]
+    #[error("contains a link")]
     Link,
     /// The path is the workspace itself.
-    #[error("is no file")]
+    #[error("is not a file")]
     Root,
     /// The system cannot look up the path.
     #[error(transparent)]
@@ -72,16 +72,16 @@ pub enum PathProblem {
 #[derive(Debug, thiserror::Error)]
 pub enum FileProblem {
     /// Two changes of the patch concern the same file.
-    #[error("the patch speaks of it twice")]
+    #[error("the patch changes it twice")]
     ChangedTwice,
     /// The file should be new but exists.
-    #[error("is there already")]
+    #[error("already exists")]
     Exists,
     /// The path is a directory, a pipe or a device.
     #[error("is not a file")]
     NotAFile,
     /// The file has a second hard link.
-    #[error("has another name, maybe outside of the workspace")]
+    #[error("has another hard link, maybe outside of the workspace")]
     HardLink,
     /// The file is too long.
     #[error("has {0} bytes, expected at most {LARGEST}")]
@@ -108,7 +108,7 @@ impl FileProblem {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HunkError {
     /// A line after `@@` is not in the file.
-    #[error("there is no line {anchor:?} behind line {after}")]
+    #[error("there is no line {anchor:?} after line {after}")]
     MissingAnchor {
         /// The line.
         anchor: String,
@@ -116,7 +116,7 @@ pub enum HunkError {
         after: usize,
     },
     /// The lines to be changed are not in the file.
-    #[error("the lines that begin with {first:?} are not there behind line {after}")]
+    #[error("the lines that begin with {first:?} are not found after line {after}")]
     MissingLines {
         /// The first of the lines.
         first: String,

@@ -153,7 +153,7 @@ fn added(lines: &mut Lines, path: &str) -> Result<Change, PatchError> {
                 text += line;
                 text.push('\n');
             }
-            None => return lines.unexpected("a line of the new file, behind a +"),
+            None => return lines.unexpected("a line of the new file, after a +"),
         }
     }
     Ok(Change::Add { path: path.trim().into(), text })

@@ -38,17 +38,17 @@ impl Endpoint {
     pub fn new(url: &str, body: Option<&str>, headers: &[String], key: Option<&str>) -> Result<Self> {
         let limits = Limits { allowed: |_| true, redirects: 0, ..Limits::default() };
         if !Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-            return Err(Error::argument(format!("the search service {url:?} is no http URL")));
+            return Err(Error::argument(format!("the search service {url:?} is not an http URL")));
         }
         if ![Some(url), body].into_iter().flatten().any(|text| text.contains("{query}")) {
-            return Err(Error::argument("neither the URL nor the body of the search service says {query}"));
+            return Err(Error::argument("neither the URL nor the body of the search service contains {query}"));
         }
         let header = |text: &String| {
             let (name, value) = text.split_once(':').ok_or_else(|| {
                 Error::argument(format!("the search header {text:?} is not of the form \"name: value\""))
             })?;
             if value.contains("{key}") && key.is_none() {
-                return Err(Error::argument("a search header says {key}, but OSSIA_SEARCH_KEY is not set"));
+                return Err(Error::argument("a search header contains {key}, but OSSIA_SEARCH_KEY is not set"));
             }
             Ok((name.trim().into(), value.trim().replace("{key}", key.unwrap_or_default())))
         };

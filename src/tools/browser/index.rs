@@ -51,7 +51,7 @@ impl Index {
             read_file(directory, &path, &mut documents, &left_out)?;
         }
         if documents.is_empty() {
-            return Err(Error::file(directory, "holds no document: no .txt, .md, .html or .jsonl"));
+            return Err(Error::file(directory, "contains no document: no .txt, .md, .html or .jsonl"));
         }
         let database = store(&documents).map_err(|e| Error::file(directory, format!("cannot be indexed: {e}")))?;
         let by_url = documents.iter().enumerate().map(|(i, document)| (document.url.clone(), i)).collect();

@@ -31,7 +31,7 @@ pub enum SourceError {
     #[error("the web cannot be reached from here")]
     NoWeb,
     /// The text is not a URL with a supported scheme.
-    #[error("it is no full URL of a page")]
+    #[error("it is not a full URL of a page")]
     NotAUrl,
     /// There is no local document with this URL.
     #[error("there is no such document")]

@@ -84,9 +84,9 @@ fn tools_patch_finds_its_place() {
     assert_eq!(changed("a\n\nb\n", "@@\n a\n\n-b\n+c").unwrap(), "a\n\nc\n", "an empty line without its space");
     assert_eq!(
         changed("a\n", "@@\n-b\n+c").unwrap_err().to_string(),
-        "the lines that begin with \"b\" are not there behind line 0"
+        "the lines that begin with \"b\" are not found after line 0"
     );
-    assert_eq!(changed("a\n", "@@ z\n-a").unwrap_err().to_string(), "there is no line \"z\" behind line 0");
+    assert_eq!(changed("a\n", "@@ z\n-a").unwrap_err().to_string(), "there is no line \"z\" after line 0");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn tools_patch_that_is_none_is_refused_with_its_line() {
         ("*** Begin Patch", "line 1: expected *** End Patch"),
         ("*** Begin Patch\n*** End Patch", "the patch changes nothing"),
         ("*** Begin Patch\nhello\n*** End Patch", "line 2: expected *** Add File: "),
-        ("*** Begin Patch\n*** Add File: a\nb\n*** End Patch", "line 3: expected a line of the new file, behind a +"),
+        ("*** Begin Patch\n*** Add File: a\nb\n*** End Patch", "line 3: expected a line of the new file, after a +"),
         ("*** Begin Patch\n*** Update File: a\n*** End Patch", "line 2: expected @@ and the lines"),
         ("*** Begin Patch\n*** Update File: a\n@@\n*** End Patch", "line 3: expected lines to be changed"),
         (
@@ -104,7 +104,7 @@ fn tools_patch_that_is_none_is_refused_with_its_line() {
             "line 4: expected a line that begins with a space",
         ),
         ("*** Begin Patch\n*** Update File: a\n@@\n-b", "line 4: expected *** End Patch"),
-        ("*** Begin Patch\n*** Delete File: a\n*** End Patch\nmore", "line 4: there is more behind"),
+        ("*** Begin Patch\n*** Delete File: a\n*** End Patch\nmore", "line 4: there is text after"),
     ] {
         let error = parse(text).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");

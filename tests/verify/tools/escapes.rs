@@ -229,7 +229,7 @@ fn tools_python_stays_in_the_sandbox_when_it_starts_itself() {
     let program = "import os, sys\nos.execv(sys.executable, [sys.executable, '-I', '-c', \
         \"import os\\ntry: print(os.listdir('/'), 'ESCAPED')\\nexcept OSError: print('stopped')\"])";
     let answer = python.run(program);
-    assert!(answer.starts_with("stopped\n[the interpreter ended"), "{answer}");
+    assert!(answer.starts_with("stopped\n[the interpreter exited"), "{answer}");
 }
 
 /// When a session is dropped its process is gone, and so is its directory.

@@ -91,9 +91,11 @@ fn tools_python_is_bounded_in_memory_and_files() {
 fn tools_python_that_ends_is_started_anew() {
     let Some(mut python) = session() else { return };
     let answer = python.run("import os\nprint('last words', flush=True)\nos._exit(0)");
-    assert_eq!(answer, "last words\n[the interpreter ended; the session was started anew, its names are gone]");
+    assert_eq!(answer, "last words\n[the interpreter exited; a new session was started, all names are lost]");
     assert_eq!(python.run("2 + 3"), "5\n");
-    assert!(python.run("import os\nos.close(1); os.close(2)\nos.closerange(0, 128)").contains("the interpreter ended"));
+    assert!(
+        python.run("import os\nos.close(1); os.close(2)\nos.closerange(0, 128)").contains("the interpreter exited")
+    );
     assert_eq!(python.run("2 + 3"), "5\n");
 }
 
@@ -107,7 +109,7 @@ fn tools_python_is_stopped_before_it_reads() {
         empty, kept = os.pipe()\nos.dup2(empty, reads)";
     assert_eq!(python.run(program), "3\n");
     let answer = python.run(&format!("'{}'", "x".repeat(1 << 20)));
-    assert_eq!(answer, "[stopped after 2s; the session was started anew, its names are gone]");
+    assert_eq!(answer, "[stopped after 2s; a new session was started, all names are lost]");
     assert_eq!(python.run("2 + 3"), "5\n");
 }
 
@@ -116,7 +118,7 @@ fn tools_python_without_an_interpreter_is_refused() {
     let message = |settings: PythonSettings| Python::new(settings).err().unwrap().to_string();
     let missing = message(PythonSettings { interpreter: "no-such-python".into(), ..settings() });
     assert!(missing.contains("no-such-python") && missing.lines().count() == 1, "{missing}");
-    assert!(message(PythonSettings { interpreter: "true".into(), ..settings() }).contains("is no Python 3"));
+    assert!(message(PythonSettings { interpreter: "true".into(), ..settings() }).contains("is not a working Python 3"));
     assert!(message(PythonSettings { work: Some("/no/such/place".into()), ..settings() }).contains("/no/such/place"));
     if session().is_none() {
         return;

@@ -200,7 +200,7 @@ fn tools_browser_reads_no_document_through_a_link() {
 fn tools_browser_refuses_directories_without_documents() {
     let root = tempfile::tempdir().unwrap();
     let error = |root: &Path| Index::read(root).err().unwrap().to_string();
-    assert!(error(root.path()).contains("holds no document"));
+    assert!(error(root.path()).contains("contains no document"));
     assert!(error(&root.path().join("nowhere")).contains("nowhere"));
     write(root.path(), "a.txt", "x");
     fs::write(root.path().join("b.txt"), b"\xff\xfe").unwrap();

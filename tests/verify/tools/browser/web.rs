@@ -340,8 +340,8 @@ fn tools_browser_asks_a_search_service() {
     );
     assert!(sent.ends_with("{\"q\": \"say \\\"{count}\\\"\", \"n\": 3}"), "{sent}");
     for (url, header, why) in [
-        ("nonsense", "", "no http URL"),
-        ("file:///x?{query}", "", "no http URL"),
+        ("nonsense", "", "not an http URL"),
+        ("file:///x?{query}", "", "not an http URL"),
         ("http://x.example/", "", "{query}"),
         ("http://x.example/{query}", "none", "name: value"),
         ("http://x.example/{query}", "a: {key}", "OSSIA_SEARCH_KEY"),
