@@ -1,4 +1,4 @@
-//! MXFP4: 32 numbers in 17 bytes.       Book: mxfp4.md
+//! MXFP4: 32 numbers in 17 bytes.
 //!
 //! A block of 32 numbers shares one scale, a power of two in a byte (E8M0: 2^(byte − 127), 255 is NaN). Each number takes
 //! four bits (E2M1: a sign, two bits of exponent, one of mantissa): ±0, ½, 1, 1½, 2, 3, 4, 6. Two numbers share a byte, the
@@ -7,6 +7,8 @@
 //! <https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf>
 //!
 //! [`crate::kernels`] multiplies rows of MXFP4 (`dot_mxfp4`, `axpy_mxfp4`) without expanding them in memory.
+//!
+//! Book: [mxfp4](../../../book/mxfp4.html)
 
 /// The number of elements that share a scale.
 pub const BLOCK: usize = 32;
