@@ -64,7 +64,7 @@ fn cross_entropy_is_scaled_on_the_way_back() {
 fn cross_entropy_without_gradient_gives_the_same_loss() {
     let [h, w] = [random(&[3, 4], 1), random(&[5, 4], 2)].map(Tensor::parameter);
     let recorded = cross_entropy(&h, &w, &[4, IGNORE, 2]);
-    let plain = cross_entropy(&h.detach(), &w.detach(), &[4, IGNORE, 2]);
+    let plain = cross_entropy(&h.detach(), w.detach(), &[4, IGNORE, 2]);
     assert_eq!(recorded.item(), plain.item());
     assert!(!plain.needs_grad());
 }

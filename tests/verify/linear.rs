@@ -32,7 +32,7 @@ fn linear_of_no_rows_is_no_rows() {
 
 #[test]
 fn linear_keeps_leading_dimensions() {
-    let y = linear(&Tensor::constant(random(&[2, 3, 5], 1)), &Tensor::constant(random(&[4, 5], 2)), None);
+    let y = linear(&Tensor::constant(random(&[2, 3, 5], 1)), Tensor::constant(random(&[4, 5], 2)), None);
     assert_eq!(y.shape(), [2, 3, 4]);
 }
 

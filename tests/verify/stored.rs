@@ -77,7 +77,7 @@ fn stored_linear_layers_equal_trained_ones_there_and_back() {
         for tokens in [1, 4, 11] {
             let [x, b] = [random(&[tokens, 64], 5), random(&[40], 6)].map(Tensor::parameter);
             let frozen = linear(&x, Value::Stored(w.clone()), Some(&b));
-            let trained = linear(&x, &Tensor::constant(widened(&w)), Some(&b));
+            let trained = linear(&x, Tensor::constant(widened(&w)), Some(&b));
             assert_close("y", frozen.data(), trained.data(), 1e-5);
             for (a, b) in gradients(&frozen, &[&x, &b]).iter().zip(gradients(&trained, &[&x, &b])) {
                 assert_close("gradient", a, &b, 1e-5);
@@ -115,7 +115,7 @@ fn stored_embeddings_and_projections_equal_trained_ones() {
         let h = Tensor::parameter(random(&[9, 32], 11));
         let targets: Vec<u32> = (0..9).map(|t| t * 33).collect();
         let frozen = cross_entropy(&h, Value::Stored(w.clone()), &targets);
-        let trained = cross_entropy(&h, &Tensor::constant(dense), &targets);
+        let trained = cross_entropy(&h, Tensor::constant(dense), &targets);
         assert_close("loss", frozen.data(), trained.data(), 1e-6);
         for (a, b) in gradients(&frozen, &[&h]).iter().zip(gradients(&trained, &[&h])) {
             assert_close("dh", a, &b, 1e-5);
