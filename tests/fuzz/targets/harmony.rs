@@ -17,7 +17,8 @@ fn parse(ids: &[u32], role: Option<MessageRole>, mode: Mode) -> Option<(Vec<Mess
     Some((parser.into_messages(), flagged))
 }
 
-fuzz_target!(|bytes: &[u8]| {
+// The tokenizer is made before the first input, because under the sanitizer it takes seconds.
+fuzz_target!(init: { o200k_harmony(); }, |bytes: &[u8]| {
     if let Ok(conversation) = serde_json::from_slice::<Conversation>(bytes) {
         let harmony = Harmony::new(o200k_harmony()).unwrap();
         for purpose in [Purpose::Raw, Purpose::Training, Purpose::Completion(MessageRole::Assistant)] {
