@@ -48,8 +48,8 @@ impl Confinement {
     /// # Errors
     /// If the kernel lacks a feature or refuses a restriction.
     pub fn enter(&self) -> Result<std::convert::Infallible> {
-        let failed = |what: &str, e: &dyn std::fmt::Display| {
-            Err(Error::argument(format!("no sandbox: {what}: {e}; --dangerously-unsandboxed runs without one")))
+        let failed = |layer: &str, e: &dyn std::fmt::Display| {
+            Err(Error::argument(format!("no sandbox: {layer}: {e}; --dangerously-unsandboxed runs without one")))
         };
         if let Err(e) = self.limit() {
             return failed("limits", &e);

@@ -45,7 +45,7 @@ fn command_line_applies_patches() {
     let again = tool(&["apply_patch", "--root", "."], patch, at);
     let message = text(&again.stderr);
     assert_eq!((again.status.code(), message.lines().count()), (Some(2), 1), "{message}");
-    assert!(message.contains("a.txt: the lines that begin with \"one\" are not there"), "{message}");
+    assert!(message.contains("a.txt: the lines that begin with \"one\" are not found"), "{message}");
     refuse(&["tool", "apply_patch"], at, "--root");
     refuse(&["tool", "apply_patch", "--root", "nowhere"], at, "nowhere");
 }
