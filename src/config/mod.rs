@@ -202,7 +202,7 @@ impl ModelConfig {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
-        Self::parse(&text).map_err(|error| Error::file(path, error.to_string()))
+        Self::parse(&text).map_err(|error| Error::invalid(path, error))
     }
 
     fn parse(text: &str) -> error::ConfigResult<Self> {
@@ -222,7 +222,7 @@ impl ModelConfig {
     /// # Errors
     /// If a value differs from the one that all models in this layout have.
     pub fn to_openai_json(&self) -> Result<String> {
-        openai::render(self).map_err(|error| Error::argument(error.to_string()))
+        openai::render(self).map_err(Error::unusable)
     }
 
     // ANCHOR: initial_std

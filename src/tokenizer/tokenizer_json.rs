@@ -69,7 +69,7 @@ impl Tokenizer {
         let file: Value = serde_json::from_str(text).map_err(|error| {
             Error::file(&path, format!("not JSON: {error}; is the file complete?")).caused_by(error)
         })?;
-        read(&file).map_err(|error| Error::file(&path, error.to_string()))
+        read(&file).map_err(|error| Error::invalid(&path, error))
     }
 
     /// Returns the text of a `tokenizer.json`. If two special tokens share an id, it contains the first one.
