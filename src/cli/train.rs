@@ -120,7 +120,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut session = if arguments.resume { resume(arguments)? } else { start(arguments)? };
     session.trainer.model.checkpoint_activations = arguments.checkpoint_activations;
-    report_skipped(&session.skipped);
     describe(&session);
     let mut progress = Progress::new(session.trainer.step_count(), session.trainer.settings.steps);
     if arguments.profile {
@@ -156,7 +155,7 @@ fn start(arguments: &Arguments) -> Result<Session> {
     check_stories(settings.stories)?;
     let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::load).transpose()?;
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
-    Session::start(config, settings, tokenizer, directory)
+    Session::start(config, settings, tokenizer, directory, &mut report_skipped)
 }
 
 /// Resumes a run.
@@ -165,7 +164,7 @@ fn resume(arguments: &Arguments) -> Result<Session> {
     if directory.has_state() {
         refuse_changes(arguments)?;
     }
-    Session::resume(directory, arguments.steps)
+    Session::resume(directory, arguments.steps, &mut report_skipped)
 }
 
 /// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on; with a task, its name instead of that of the

@@ -26,24 +26,35 @@ pub struct Material {
     pub windows: Windows,
     /// The windows to measure on.
     pub evaluation: EvaluationSet,
-    /// The lines of the training and evaluation files that are not documents.
-    pub skipped: Vec<Skipped>,
 }
+
+/// Called with the lines of a data file that are not documents, as soon as the file is read.
+pub type SkippedLines<'s> = &'s mut dyn FnMut(&[Skipped]);
 
 impl Material {
     /// Reads or makes the text that the settings describe. Without a tokenizer, trains one with at most `vocab_size` tokens.
     ///
     /// # Errors
     /// If the text cannot be read, or is too short.
-    pub fn new(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize) -> Result<Self> {
+    pub fn new(
+        settings: &RunSettings,
+        tokenizer: Option<Tokenizer>,
+        vocab_size: usize,
+        skipped: SkippedLines,
+    ) -> Result<Self> {
         match settings.task {
             Some(_) => Self::conversations(settings, tokenizer, vocab_size),
-            None => Self::text(settings, tokenizer, vocab_size),
+            None => Self::text(settings, tokenizer, vocab_size, skipped),
         }
     }
 
-    fn text(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize) -> Result<Self> {
-        let Texts { train, validation, skipped } = Texts::new(settings)?;
+    fn text(
+        settings: &RunSettings,
+        tokenizer: Option<Tokenizer>,
+        vocab_size: usize,
+        skipped: SkippedLines,
+    ) -> Result<Self> {
+        let (train, validation) = read_texts(settings, skipped)?;
         let tokenizer = match tokenizer {
             Some(tokenizer) => tokenizer,
             None => tokenizer::train(train.iter().map(String::as_str), vocab_size, &[END_OF_TEXT])?,
@@ -55,7 +66,7 @@ impl Material {
             true => EvaluationSet::of_stories(&validation, &tokenizer, context)?,
             false => EvaluationSet::of_documents(&validation, &tokenizer, context)?,
         };
-        Ok(Self { tokenizer, windows, evaluation, skipped })
+        Ok(Self { tokenizer, windows, evaluation })
     }
 
     fn conversations(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize) -> Result<Self> {
@@ -75,39 +86,29 @@ impl Material {
         // The right answer follows from the question, to the digit: its entropy is 0.
         let evaluation = EvaluationSet { windows: evaluation, entropy_floor: Some(0.0), bytes };
         let (windows, _) = windows(training, settings.settings.seed, false)?;
-        Ok(Self { windows, evaluation, tokenizer, skipped: Vec::new() })
+        Ok(Self { windows, evaluation, tokenizer })
     }
 }
 
-/// The documents to train on and to measure on.
-struct Texts {
-    train: Vec<String>,
-    validation: Vec<String>,
-    skipped: Vec<Skipped>,
-}
-
-impl Texts {
-    fn new(settings: &RunSettings) -> Result<Self> {
-        let mut corpus = read(&settings.data, settings.settings.seed, settings)?;
-        let mut skipped = std::mem::take(&mut corpus.skipped);
-        if !settings.eval_data.is_empty() {
-            let evaluation = read(&settings.eval_data, UNSEEN_SEED, settings)?;
-            skipped.extend(evaluation.skipped);
-            return Ok(Self { train: corpus.documents, validation: evaluation.documents, skipped });
-        }
-        if corpus.documents.len() == 1 {
-            return Err(Error::argument("found 1 document, expected 2 or more to put one aside; give --eval-data"));
-        }
-        let split = corpus.split(settings.validation_fraction, settings.settings.seed)?;
-        Ok(Self { train: split.train, validation: split.validation, skipped })
+/// Returns the documents to train on and to measure on.
+fn read_texts(settings: &RunSettings, skipped: SkippedLines) -> Result<(Vec<String>, Vec<String>)> {
+    let mut read = |names: &[String], seed: u64| {
+        let corpus = match is_builtin(names) {
+            true => stories(settings.stories, seed)?,
+            false => Corpus::read(&names.iter().map(PathBuf::from).collect::<Vec<_>>(), &settings.field)?,
+        };
+        skipped(&corpus.skipped);
+        Ok::<_, Error>(corpus)
+    };
+    let corpus = read(&settings.data, settings.settings.seed)?;
+    if !settings.eval_data.is_empty() {
+        return Ok((corpus.documents, read(&settings.eval_data, UNSEEN_SEED)?.documents));
     }
-}
-
-fn read(names: &[String], seed: u64, settings: &RunSettings) -> Result<Corpus> {
-    if is_builtin(names) {
-        return stories(settings.stories, seed);
+    if corpus.documents.len() == 1 {
+        return Err(Error::argument("found 1 document, expected 2 or more to put one aside; give --eval-data"));
     }
-    Corpus::read(&names.iter().map(PathBuf::from).collect::<Vec<_>>(), &settings.field)
+    let split = corpus.split(settings.validation_fraction, settings.settings.seed)?;
+    Ok((split.train, split.validation))
 }
 
 /// Returns whether the paths stand for the built-in stories.

@@ -2,7 +2,7 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
-use super::material::Material;
+use super::material::{Material, SkippedLines};
 use super::metrics;
 use super::recorder::Recorder;
 use super::run::RunDirectory;
@@ -10,7 +10,7 @@ use super::settings::RunSettings;
 use super::trainer::{Monitor, Outcome, Trainer};
 use crate::checkpoint::{self, report};
 use crate::config::ModelConfig;
-use crate::data::{Batches, Skipped};
+use crate::data::Batches;
 use crate::error::{Error, Result};
 use crate::harmony::Harmony;
 use crate::model::Transformer;
@@ -23,8 +23,6 @@ pub struct Session {
     pub trainer: Trainer,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
-    /// The lines of the data files that are not documents.
-    pub skipped: Vec<Skipped>,
     recorder: Recorder,
 }
 
@@ -39,11 +37,12 @@ impl Session {
         settings: RunSettings,
         tokenizer: Option<Tokenizer>,
         directory: RunDirectory,
+        skipped: SkippedLines,
     ) -> Result<Self> {
         settings.settings.check()?;
         check_memory(&config)?;
-        let Material { tokenizer, windows, evaluation, skipped } =
-            Material::new(&settings, tokenizer, config.vocab_size)?;
+        let Material { tokenizer, windows, evaluation } =
+            Material::new(&settings, tokenizer, config.vocab_size, skipped)?;
         let config = fitted(config, &tokenizer, &settings)?;
         let batches = Batches::new(windows, settings.settings.batch_size, settings.settings.seed)?;
         directory.create(&settings, &config)?;
@@ -54,14 +53,14 @@ impl Session {
         let model = Transformer::random(&config, settings.settings.seed);
         let recorder = recorder(directory, &settings, &tokenizer);
         let trainer = Trainer::new(model, settings.settings, batches, Some(evaluation));
-        Ok(Self { trainer, tokenizer, skipped, recorder })
+        Ok(Self { trainer, tokenizer, recorder })
     }
 
     /// Continues a run that was stopped, with its own settings; only the number of steps may be raised.
     ///
     /// # Errors
     /// If the directory has no run, the run is finished or damaged, or the training text has changed.
-    pub fn resume(directory: RunDirectory, steps: Option<u64>) -> Result<Self> {
+    pub fn resume(directory: RunDirectory, steps: Option<u64>, skipped: SkippedLines) -> Result<Self> {
         if !directory.has_state() {
             return Err(Error::file(directory.path(), "holds no run to --resume (state.safetensors is missing)"));
         }
@@ -69,7 +68,7 @@ impl Session {
         settings.settings.steps = steps.unwrap_or(settings.settings.steps);
         settings.settings.check()?;
         let tokenizer = Tokenizer::load(directory.file(checkpoint::TOKENIZER))?;
-        let Material { tokenizer, windows, evaluation, skipped } = Material::new(&settings, Some(tokenizer), 0)?;
+        let Material { tokenizer, windows, evaluation } = Material::new(&settings, Some(tokenizer), 0, skipped)?;
         let saved = directory.resume(settings.settings.adamw.clone())?;
         if windows.fingerprint() != saved.fingerprint {
             let message =
@@ -84,7 +83,7 @@ impl Session {
         directory.write_settings(&settings)?;
         let recorder = recorder(directory, &settings, &tokenizer);
         let trainer = Trainer::resume(saved, settings.settings, windows, Some(evaluation))?;
-        Ok(Self { trainer, tokenizer, skipped, recorder })
+        Ok(Self { trainer, tokenizer, recorder })
     }
 
     /// Returns the run directory.
