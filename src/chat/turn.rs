@@ -104,7 +104,7 @@ impl<'c> Turn<'c> {
         })
     }
 
-    /// Parses a token and reports it. Returns whether the caller wants to go on.
+    /// Parses a token and reports it. Returns false if the caller asked to stop.
     fn parse(&mut self, token: u32) -> Result<bool> {
         let inside = self.parser.header().is_some();
         self.written += 1;

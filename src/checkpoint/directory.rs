@@ -89,8 +89,9 @@ fn is_plain(name: &str) -> bool {
         && !name.contains('\\')
 }
 
-/// Writes tensors into one file, or into files of at most `shard_bytes` of numbers. A larger tensor gets a file of its
-/// own. The index is written last, because without it there is no checkpoint. Returns how many bytes the numbers take.
+/// Writes tensors into a single file, or into shards of at most `shard_bytes` bytes of tensor data. A tensor larger than
+/// that is alone in its shard. The index is written last, so that an interrupted save is not mistaken for a checkpoint.
+/// Returns the size of the tensor data in bytes.
 ///
 /// # Errors
 /// If shards are to be written into a directory with a checkpoint, whose files would be mixed with the new ones; and

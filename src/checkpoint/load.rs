@@ -25,7 +25,7 @@ pub struct Arithmetic {
     pub precision: Precision,
     /// Whether the weights of attention, dense layers and the output projection are rounded to int8 when they are
     /// loaded. The router, norms, biases and sinks keep their format, and so does an embedding that is not also the
-    /// output projection, because a token reads only one row of it.
+    /// output projection, because each token reads a single row of it.
     pub dense_int8: bool,
 }
 

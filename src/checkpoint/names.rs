@@ -25,7 +25,7 @@ pub struct Place {
     pub rows: Option<(Range<usize>, usize)>,
 }
 
-/// The names of the parts of a layer in ossia, in Hugging Face's layout and in OpenAI's. The first match counts.
+/// The names of a layer's parameters in ossia, in Hugging Face's layout and in OpenAI's layout. The first match is used.
 const PARTS: [(&str, &str, &str); 12] = [
     ("attention_norm.weight", "input_layernorm.weight", "attn.norm.scale"),
     ("mlp_norm.weight", "post_attention_layernorm.weight", "mlp.norm.scale"),
@@ -65,7 +65,7 @@ fn name_in(layout: Layout, parameter: &str) -> String {
         Some(format!("{theirs}{}", part.strip_prefix(ours)?))
     });
     let part = renamed.unwrap_or_else(|| panic!("{parameter} has no name in a checkpoint"));
-    // In a file, stacked experts are plain parameters, without a module around each of them.
+    // Checkpoints store stacked experts as plain parameters: `gate_up_proj_bias`, not `gate_up_proj.bias`.
     let part = match part.strip_prefix("mlp.experts.") {
         Some(expert) => format!("mlp.experts.{}", expert.replace(".weight", "").replace(".bias", "_bias")),
         None => part,

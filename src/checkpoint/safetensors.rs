@@ -76,7 +76,7 @@ impl TensorFile {
     }
 
     // ANCHOR: header
-    /// Checks the header of a file that is in memory; `path` only appears in messages.
+    /// Checks the header of a file whose bytes are `bytes`. Error messages name the file as `path`.
     ///
     /// # Errors
     /// If the header does not describe exactly what follows.

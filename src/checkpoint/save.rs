@@ -44,7 +44,7 @@ pub struct SaveOptions {
     pub form: Form,
     /// The names and shapes of the tensors.
     pub layout: Layout,
-    /// The size of a file in bytes, above which a new one starts; each has at least one tensor. `None`: one file.
+    /// The largest size of a shard in bytes. A shard has at least one tensor. `None` writes a single file.
     pub shard_bytes: Option<u64>,
 }
 
@@ -191,8 +191,8 @@ fn mxfp4_tensors(
     vec![(codes_name, tensor(codes_shape, codes)), (scales_name, tensor(scales_shape, scales))]
 }
 
-/// The value of a parameter. The matrices of experts can be written with a row per input (Hugging Face, not quantized) or
-/// a row per output (OpenAI, and MXFP4); everything else is laid out in one way.
+/// The value of a parameter. The matrices of experts are written with a row per input (Hugging Face, not quantized) or
+/// a row per output (OpenAI, and MXFP4). All other parameters have the same layout in both.
 #[derive(Clone)]
 struct Weight {
     value: Value,

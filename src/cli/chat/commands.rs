@@ -82,7 +82,7 @@ impl Session<'_> {
         Ok(AfterCommand::Talk)
     }
 
-    /// Replaces the conversation by one from a file, if it fits in the context.
+    /// Replaces the conversation with the conversation in a file, if it fits in the context.
     fn load(&mut self, path: &Path) -> Result<()> {
         let before = std::mem::replace(&mut self.chat.messages, load(path)?);
         if let Err(error) = self.make_room() {
