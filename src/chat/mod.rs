@@ -103,7 +103,7 @@ impl<'m> Chat<'m> {
         let reserve = self.reserve(room.min(budget.reply))?;
         let kept = self.writer.go_to(&prompt)?;
         let tokenizer = self.harmony.tokenizer();
-        let guided = self.guide.as_mut().map(|guide| Guided::unlimited(guide, tokenizer, usize::MAX));
+        let guided = self.guide.as_mut().map(|guide| Guided::unchecked(guide, tokenizer, usize::MAX));
         let mut turn = Turn::new(self.harmony, &self.stop, budget, (guided, reserve), watch);
         let mut generation = Generation::new(&mut *self.writer, &mut turn);
         generation.try_for_each(|token| token.map(drop))?;

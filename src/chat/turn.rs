@@ -160,8 +160,8 @@ impl Control for Turn<'_> {
             return Ok(Next::Stop(StopReason::MaxTokens));
         }
         if self.is_on("analysis") && self.analysis >= self.budget.analysis {
-            (self.watch)(Event::Spent);
-            return Ok(self.give(self.answer_now()));
+            let goes_on = (self.watch)(Event::Spent);
+            return Ok(if goes_on { self.give(self.answer_now()) } else { Next::Stop(StopReason::Interrupted) });
         }
         if self.header >= LONGEST_HEADER {
             return Ok(self.give(vec![self.harmony.marks().message]));

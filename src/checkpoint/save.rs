@@ -52,7 +52,7 @@ pub struct SaveOptions {
 /// `model.safetensors` in Hugging Face's layout and in the formats that the model has, and the tokenizer.
 ///
 /// # Errors
-/// Those of the operating system.
+/// If a stored weight of the model has a damaged scale, and those of the operating system.
 pub fn save(model: &Transformer, tokenizer: &Tokenizer, directory: &Path) -> Result<()> {
     save_weights(model, directory)?;
     save_tokenizer(tokenizer, directory, model.config.context)
@@ -61,7 +61,7 @@ pub fn save(model: &Transformer, tokenizer: &Tokenizer, directory: &Path) -> Res
 /// Like [`save`], without a tokenizer.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Those of [`save`].
 pub fn save_weights(model: &Transformer, directory: &Path) -> Result<()> {
     let options = SaveOptions { form: Form::AsItIs, layout: Layout::HuggingFace, shard_bytes: None };
     save_as(model, directory, options).map(|_| ())
@@ -71,7 +71,7 @@ pub fn save_weights(model: &Transformer, directory: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If MXFP4 is asked for and a weight of an expert is not finite, or its rows are not whole blocks; if OpenAI's layout is
-/// asked for and cannot describe the model; and those of the operating system.
+/// asked for and cannot describe the model; if a stored weight has a damaged scale; and those of the operating system.
 pub fn save_as(model: &Transformer, directory: &Path, options: SaveOptions) -> Result<u64> {
     let config = match options.layout {
         Layout::HuggingFace => config_of(model, options.form).to_json(),

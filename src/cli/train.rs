@@ -151,7 +151,6 @@ fn start(arguments: &Arguments) -> Result<Session> {
         config.router_aux_loss_coef = balance;
     }
     let settings = run_settings(arguments, &config);
-    settings.settings.check()?;
     check_stories(settings.stories)?;
     let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::load).transpose()?;
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));

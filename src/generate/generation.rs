@@ -33,7 +33,8 @@ pub trait Writer {
     /// Makes the text equal to `prompt`. Returns how many of its tokens did not have to be computed again.
     ///
     /// # Errors
-    /// If the prompt is empty, longer than the context, or has a token that is not in the vocabulary.
+    /// If the prompt is empty, longer than the context, or has a token that is not in the vocabulary, or the weights of the
+    /// model are damaged.
     fn go_to(&mut self, prompt: &[u32]) -> Result<usize>;
 
     /// Chooses the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not
@@ -185,7 +186,7 @@ impl Control for Plain {
     }
 
     fn accept(&mut self, _: u32) -> Result<Option<StopReason>> {
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1); // tokens that a caller gives may exceed the limit
         Ok(None)
     }
 }

@@ -42,7 +42,8 @@ impl Generator {
     /// Creates a generator and runs the prompt through a frozen copy of the model, which shares its numbers.
     ///
     /// # Errors
-    /// If the prompt is empty, does not fit in the context, or has a token that is not in the vocabulary.
+    /// If the prompt is empty, does not fit in the context, or has a token that is not in the vocabulary; or if the logits
+    /// are not finite, which means that the weights are damaged.
     pub fn new(model: &Transformer, prompt: &[u32], sampling: Sampling) -> Result<Self> {
         let mut generator = Self {
             model: model.detached(),
@@ -62,7 +63,7 @@ impl Generator {
     /// common. Returns how many tokens were kept.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new); the text does not change then.
+    /// Those of [`new`](Self::new). A prompt that is refused does not change the text.
     pub fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
         self.check_prompt(prompt)?;
         let pairs = self.text[..self.cache.len()].iter().zip(prompt);

@@ -38,11 +38,11 @@ impl<'g> Guided<'g> {
                 "the schema needs {needed} tokens at least; there is room for {room}"
             )));
         }
-        Ok(Self::unlimited(guide, tokenizer, max_new_tokens))
+        Ok(Self::unchecked(guide, tokenizer, max_new_tokens))
     }
 
-    /// Starts a text whose shortest form is known to fit.
-    pub fn unlimited(guide: &'g mut Guide, tokenizer: &'g Tokenizer, left: usize) -> Self {
+    /// Like [`new`](Self::new), but does not check that the shortest text fits. The caller has restarted the guide.
+    pub fn unchecked(guide: &'g mut Guide, tokenizer: &'g Tokenizer, left: usize) -> Self {
         Self { guide, tokenizer, left, closing: None }
     }
 

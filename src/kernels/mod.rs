@@ -9,8 +9,8 @@
 //! results of the twins differ in the last bits only, because sums have another order and fused multiply-add rounds once.
 //! Tests compare each with its twin on every length.
 //!
-//! [`parallel`] spreads work over threads, always in pieces whose borders do not depend on the number of threads: 1, 2 or
-//! 16 threads give the same bits.
+//! [`parallel`] spreads pieces of work over threads. 1, 2 or 16 threads give the same bits, because a sum is either computed
+//! inside a single piece, in a fixed order, or it is split at borders that do not depend on the number of threads.
 
 #![warn(clippy::undocumented_unsafe_blocks)]
 

@@ -1,4 +1,4 @@
-//! Parallel loops over pieces of work that do not depend on the number of threads.
+//! Parallel loops over pieces of work, with results that do not depend on the number of threads.
 //!
 //! Each piece writes its own part of the result, and nothing is summed across pieces in the order in which they happen to
 //! finish: 1, 2 or 16 threads give the same bits. Without the feature `parallel`, or if there is only one piece, the

@@ -23,7 +23,7 @@ children!(Block: attention_norm, attention, mlp_norm, feed_forward);
 
 /// A mixture of experts: a router, and the experts that it chooses from.
 #[derive(Clone)]
-pub struct Moe {
+struct Moe {
     router: Router,
     experts: Experts,
 }

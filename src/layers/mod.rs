@@ -30,7 +30,7 @@ pub mod mlp;
 pub mod block;
 
 pub use attention::Attention;
-pub use block::{Block, Moe};
+pub use block::Block;
 pub use experts::Experts;
 pub use kv_cache::{KvCache, LayerCache, Mark};
 pub use linear::Linear;

@@ -86,16 +86,6 @@ fn bias_gradient(dy: ArrayView2<f32>, offsets: &[usize]) -> Vec<f32> {
     parallel::map(experts.len(), |e| column_sums(dy.slice(s![offsets[e]..offsets[e + 1], ..]))).concat()
 }
 
-/// (dx, dW, db), from dy (R, Out)
-pub fn backward(
-    dy: ArrayView2<f32>,
-    x: ArrayView2<f32>,
-    w: &Value,
-    offsets: &[usize],
-) -> (Array2<f32>, Vec<f32>, Vec<f32>) {
-    (input_gradient(dy, w, offsets), weight_gradient(dy, x, offsets), bias_gradient(dy, offsets))
-}
-
 /// The grouped product on tensors: x (R, In), w (E, In, Out), b (E, Out) → (R, Out). `w` is a tensor, or a parameter
 /// that may be stored in a file.
 pub fn grouped_matmul(x: &Tensor, w: impl Into<Value>, b: &Tensor, offsets: &[usize]) -> Tensor {

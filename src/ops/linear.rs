@@ -25,13 +25,8 @@ pub fn forward(x: ArrayView2<f32>, w: &Value, b: Option<&[f32]>) -> Array2<f32> 
         assert_eq!(b.len(), w.outputs(), "a bias of {} for {} outputs", b.len(), w.outputs());
         y.rows_mut().into_iter().for_each(|mut row| row.as_slice_mut().expect("row-major").copy_from_slice(b));
     }
-    w.multiply(x, if b.is_some() { 1.0 } else { 0.0 }, y.view_mut());
+    w.multiply(x, b.is_some(), y.view_mut());
     y
-}
-
-/// (dx, dW, db) = (dy·W, dyᵀ·x, Σₜ dyₜ)
-pub fn backward(dy: ArrayView2<f32>, x: ArrayView2<f32>, w: &Value) -> (Array2<f32>, Array2<f32>, Vec<f32>) {
-    (input_gradient(dy, w), weight_gradient(dy, x), column_sums(dy))
 }
 
 /// dx (T, H) = dy·W

@@ -1,7 +1,8 @@
 //! Differentiable operations, one per file, each with a hand-derived backward pass.
 //!
 //! A file starts with the maths and the shapes. Then come `forward` and `backward` on plain numbers, and the operation
-//! itself on [`Tensor`](crate::tensor::Tensor)s, which records a node that runs `backward`. The elementary operations
+//! itself on [`Tensor`](crate::tensor::Tensor)s, which records a node that runs `backward`. Where a gradient is often not
+//! needed, because a weight is frozen, there is a function per gradient instead. The elementary operations
 //! ([`elementwise`], [`reduce`], [`shape`], [`linear`]) are enough to write every other one naively; the tests do so, and
 //! compare.
 //!

@@ -151,15 +151,13 @@ impl Value {
         }
     }
 
-    /// Y ← β·Y + X·Wᵀ: the product of a linear layer.  X (T, in), W (out, in), Y (T, out).  With β = 0, Y is not read.
-    pub fn multiply(&self, x: ArrayView2<f32>, beta: f32, mut y: ArrayViewMut2<f32>) {
+    /// Y ← X·Wᵀ, or Y ← Y + X·Wᵀ if `add`: the product of a linear layer.  X (T, in), W (out, in), Y (T, out).
+    pub fn multiply(&self, x: ArrayView2<f32>, add: bool, mut y: ArrayViewMut2<f32>) {
         match self {
-            Value::Dense(w) => par_gemm(1.0, x, w.matrix().t(), beta, y),
+            Value::Dense(w) => par_gemm(1.0, x, w.matrix().t(), if add { 1.0 } else { 0.0 }, y),
             Value::Stored(w) => {
-                match beta {
-                    1.0 => {}
-                    0.0 => y.fill(0.0),
-                    beta => y.mapv_inplace(|y| beta * y),
+                if !add {
+                    y.fill(0.0);
                 }
                 w.all().multiply(x, y);
             }

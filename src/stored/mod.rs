@@ -212,16 +212,6 @@ impl StoredWeight {
         self.row
     }
 
-    /// Returns how many outputs a layer with one of these matrices has.
-    pub fn outputs(&self) -> usize {
-        self.shape[self.shape.len() - if self.row == Rows::Outputs { 2 } else { 1 }]
-    }
-
-    /// Returns how many inputs a layer with one of these matrices has.
-    pub fn inputs(&self) -> usize {
-        self.shape[self.shape.len() - if self.row == Rows::Outputs { 1 } else { 2 }]
-    }
-
     /// Returns the numbers.
     pub fn numbers(&self) -> &Numbers {
         &self.numbers

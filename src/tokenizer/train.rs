@@ -187,7 +187,7 @@ impl SymbolList {
     }
 
     // ANCHOR: join
-    /// Repositions `pair` by `id` at all its positions, from left to right. Returns the pairs that this creates.
+    /// Replaces `pair` by `id` at all its positions, from left to right. Returns the pairs that this creates.
     fn join(&mut self, pair: Pair, id: u32) -> Vec<Pair> {
         let Some(info) = self.pairs.remove(&pair) else { return Vec::new() };
         let mut created = Vec::new();

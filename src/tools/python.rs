@@ -234,7 +234,8 @@ impl Interpreter {
     /// Runs a program and returns its output.
     fn run(&mut self, program: &str, timeout: Duration, most: usize) -> (String, ProgramEnd) {
         self.count += 1;
-        // If a program finds the mark and writes it, it only cuts its own output short.
+        // If a program finds its mark and writes it, its output is cut there, and the rest appears at the start of the
+        // output of the next program.
         let mark = format!("\0{:016x}{:08x}\0", RandomState::new().hash_one(self.count), self.count);
         match self.programs.send(format!("{} {mark}\n{program}", program.len())) {
             Ok(()) => self.until(mark.as_bytes(), timeout, most),

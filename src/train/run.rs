@@ -92,6 +92,14 @@ impl RunDirectory {
         self.state().exists()
     }
 
+    /// Refuses a directory that has no run to be resumed.
+    pub(super) fn require_state(&self) -> Result<()> {
+        if self.has_state() {
+            return Ok(());
+        }
+        Err(Error::file(&self.path, "holds no run to --resume (state.safetensors is missing)"))
+    }
+
     /// Creates the directory for a new run and writes `train.json` and `config.json`.
     ///
     /// # Errors
@@ -160,10 +168,8 @@ impl RunDirectory {
     /// # Errors
     /// If there is no state, or it is damaged, or it does not fit `config.json`.
     pub fn resume(&self, hyperparameters: Hyperparameters) -> Result<SavedRun> {
+        self.require_state()?;
         let path = self.state();
-        if !path.exists() {
-            return Err(Error::file(&self.path, "holds no run to --resume (state.safetensors is missing)"));
-        }
         let config = ModelConfig::load(self.file(checkpoint::CONFIG))?;
         let file = TensorFile::open(&path)?;
         let header = file.metadata().get("ossia").map_or("", String::as_str);

@@ -61,9 +61,7 @@ impl Session {
     /// # Errors
     /// If the directory has no run, the run is finished or damaged, or the training text has changed.
     pub fn resume(directory: RunDirectory, steps: Option<u64>, skipped: SkippedLines) -> Result<Self> {
-        if !directory.has_state() {
-            return Err(Error::file(directory.path(), "holds no run to --resume (state.safetensors is missing)"));
-        }
+        directory.require_state()?;
         let mut settings = directory.read_settings()?;
         settings.settings.steps = steps.unwrap_or(settings.settings.steps);
         settings.settings.check()?;
@@ -79,10 +77,11 @@ impl Session {
         if done >= settings.settings.steps {
             return Err(Error::file(directory.path(), format!("is finished: {done} steps; give more with --steps")));
         }
+        // Everything that can refuse the run comes before the first change of its directory.
+        let trainer = Trainer::resume(saved, settings.settings.clone(), windows, Some(evaluation))?;
         metrics::truncate(&directory.metrics(), done)?;
         directory.write_settings(&settings)?;
         let recorder = recorder(directory, &settings, &tokenizer);
-        let trainer = Trainer::resume(saved, settings.settings, windows, Some(evaluation))?;
         Ok(Self { trainer, tokenizer, recorder })
     }
 

@@ -39,7 +39,8 @@ pub struct Settings {
 impl Default for Settings {
     /// Returns the settings of `ossia train`: 1,000 steps of 8 windows of 256 tokens, which suit the preset nano.
     fn default() -> Self {
-        Self::new(1_000, 8, 256, 2e-3)
+        let (steps, batch_size, learning_rate) = Self::suited("nano", false);
+        Self::new(steps, batch_size, 256, learning_rate)
     }
 }
 

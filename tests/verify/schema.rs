@@ -29,7 +29,7 @@ fn any(set: &TokenSet, rng: &mut ChaCha8Rng) -> Option<u32> {
 /// A text drawn at random, of at most so many tokens with its end.
 fn write(guide: &mut Guide, tokenizer: &Tokenizer, budget: usize, rng: &mut ChaCha8Rng) -> String {
     guide.restart();
-    let mut guided = Guided::unlimited(guide, tokenizer, usize::MAX);
+    let mut guided = Guided::unchecked(guide, tokenizer, usize::MAX);
     let mut ids = Vec::new();
     loop {
         assert!(ids.len() < budget, "no end within {budget} tokens: {:?}", tokenizer.decode(&ids));

@@ -94,8 +94,9 @@ fn stored_experts_equal_trained_ones_there_and_back_in_both_orientations() {
             let [x, b] = [random(&[10, 32], 8), random(&[4, 40], 9)].map(Tensor::parameter);
             let dense = Tensor::constant(widened(&w));
             let dense = if row == Rows::Outputs { permute(&dense, &[0, 2, 1]) } else { dense };
-            assert_eq!((w.inputs(), w.outputs()), (32, 40));
-            let frozen = grouped_matmul(&x, Value::Stored(w.clone()), &b, &offsets);
+            let value = Value::Stored(w);
+            assert_eq!((value.inputs(), value.outputs()), (32, 40));
+            let frozen = grouped_matmul(&x, value, &b, &offsets);
             let trained = grouped_matmul(&x, &dense, &b, &offsets);
             assert_close("y", frozen.data(), trained.data(), 1e-5);
             for (a, b) in gradients(&frozen, &[&x, &b]).iter().zip(gradients(&trained, &[&x, &b])) {
