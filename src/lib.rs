@@ -17,8 +17,8 @@
 //! # Ok::<(), ossia::error::Error>(())
 //! ```
 //!
-//! And this one trains such a model for a few steps, and saves it so that the command line, transformers and the program
-//! above can open it:
+//! This program trains a small model for a few steps. It saves the model so that the command line, transformers and the
+//! program above can open it:
 //!
 //! ```
 //! use ossia::config::ModelConfig;
@@ -61,7 +61,7 @@
 //! - [`train`]: AdamW, the training loop, and run directories
 //! - [`config`]: the numbers that define a model, and presets
 //! - [`checkpoint`]: model directories of Hugging Face and OpenAI
-//! - [`files`]: files that are never half written
+//! - [`files`]: writes that complete or leave the file unchanged
 //!
 //! **Generation and conversation**
 //! - [`generate`]: sampling, and the generation loop
@@ -72,25 +72,26 @@
 //! - `tools`: Python in a sandbox, a browser, patches (feature `tools`)
 //! - `cli`: the command line (feature `cli`)
 //!
-//! [`error`] has the error type of the crate.
+//! [`error`] defines the error type of the crate.
 //!
 //! # From `ossia train` to a saved step
 //!
 //! 1. `cli` parses the arguments into [`RunSettings`](train::RunSettings).
-//! 2. [`Session::start`](train::Session::start) reads or tells the stories, trains a [`Tokenizer`](tokenizer::Tokenizer), and
-//!    cuts the token ids into [`Windows`](data::Windows): the [`Material`](train::Material).
-//! 3. It creates the [`RunDirectory`](train::RunDirectory) and a [`Transformer`](model::Transformer), whose layers take their
+//! 2. [`Session::start`](train::Session::start) builds the [`Material`](train::Material): it reads or tells the stories,
+//!    trains a [`Tokenizer`](tokenizer::Tokenizer), and cuts the token ids into [`Windows`](data::Windows).
+//! 3. `Session::start` also creates the [`RunDirectory`](train::RunDirectory) and a [`Transformer`](model::Transformer), whose layers take their
 //!    parameters from a [`Scope`](parameter::Scope) of random numbers.
 //! 4. [`Trainer::step`](train::Trainer::step) draws a batch, runs [`Transformer::forward`](model::Transformer::forward) and
-//!    [`Transformer::loss`](model::Transformer::loss); every op on the way records a node.
+//!    [`Transformer::loss`](model::Transformer::loss); every op of the forward pass records a node.
 //! 5. [`Tensor::backward`](tensor::Tensor::backward) visits the nodes in reverse order and returns
 //!    [`Gradients`](tensor::Gradients).
-//! 6. [`AdamW::step`](train::AdamW::step) clips them and updates every trainable [`Parameter`](parameter::Parameter).
-//! 7. [`Trainer::run`](train::Trainer::run) logs [`Metrics`](train::Metrics), and now and then calls
+//! 6. [`AdamW::step`](train::AdamW::step) clips the gradients and updates every trainable [`Parameter`](parameter::Parameter).
+//! 7. [`Trainer::run`](train::Trainer::run) logs [`Metrics`](train::Metrics). Every `eval_every` steps it calls
 //!    [`evaluate`](train::evaluate()) on text that the model has not seen.
 //! 8. A [`Monitor`](train::Monitor) displays the progress; the [`Recorder`](train::Recorder) writes the metrics and samples.
 //! 9. [`RunDirectory::save`](train::RunDirectory::save) writes the parameters and moments to `state.safetensors`, atomically.
-//! 10. [`checkpoint::save`] writes the model for everyone else, and the run continues, or is resumed later, bit for bit.
+//! 10. [`checkpoint::save`] writes the model in the layout of Hugging Face for other programs. The run continues, or is
+//!     resumed later with bit-identical results.
 //!
 //! # Conventions
 //!
@@ -98,8 +99,8 @@
 //! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size, `L` layers, `W`
 //! window. The gradient with respect to `x` is named `dx`.
 //!
-//! The modules are declared in the order in which the book first quotes them, which is a good order to read them in. They do
-//! not depend on each other in this order: the table in `tests/architecture.rs` says which module may import which, and a test
+//! The modules are declared in the order in which the book first quotes them, which is a good order to read them in. The
+//! order does not follow the dependencies: the table in `tests/architecture.rs` says which module may import which, and a test
 //! makes sure that there is no cycle.
 #![warn(missing_docs)]
 

@@ -4,7 +4,7 @@ use crate::checkpoint::Arithmetic;
 use crate::stored::Precision;
 use clap::ValueEnum;
 
-/// The arithmetic of a model.
+/// The arguments that select the arithmetic of a model.
 #[derive(clap::Args, Clone, Copy)]
 pub struct ArithmeticArguments {
     /// Precision of a layer's input in products with MXFP4 or int8 weights: `exact` f32, or `fast` blocks of int8

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 /// Measure how well a model predicts a text
 ///
 /// Prints nats per token, perplexity, and bits per byte (which are comparable between tokenizers). On the built-in
-/// stories it also prints the entropy floor, which no model can beat, and the share of the model's own stories that are
-/// well-formed and consistent. With --precision fast or --dense int8 it also prints how far the predictions are from
+/// stories it also prints the entropy floor, which no model can beat, and the share of the stories told by
+/// the model that are well-formed and consistent. With --precision fast or --dense int8 it also prints how far the predictions are from
 /// the exact ones.
 ///
 /// Example: ossia eval runs/nano --data builtin
@@ -46,7 +46,7 @@ pub struct Arguments {
     /// Tokens per window [default: the model's context, at most 2048]
     #[arg(long, value_name = "T")]
     context: Option<usize>,
-    /// With built-in data: number of stories that the model tells, to be checked
+    /// With built-in data: number of stories that the model tells and the command checks
     #[arg(long, default_value_t = 200, value_name = "N")]
     tell: usize,
     /// With built-in data: number of stories for which to show where they leave the grammar

@@ -47,7 +47,8 @@ pub struct Arguments {
 /// The sampling settings; the filters apply in this order.
 #[derive(clap::Args)]
 pub struct SamplingArguments {
-    /// Make tokens that the text already has less likely: 1 for no change, 1.3 for a strong one
+    /// Repetition penalty: makes tokens that already occur in the text less likely. 1 changes nothing; 1.3 is a strong
+    /// penalty
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     repetition_penalty: f32,
     /// Temperature: 0 always takes the most probable token, 1 follows the model's probabilities
@@ -147,7 +148,7 @@ fn show(generation: &mut Generation<Box<dyn Control + '_>>, mut text: TextStream
 /// Reads a schema from a file.
 ///
 /// # Errors
-/// If the file has no schema, or one that is not supported.
+/// If the file has no schema, or the schema is not supported.
 pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<Guide> {
     let schema = read_schema(path)?;
     let end = model.stop_tokens(tokenizer).into_iter().find(|&end| (end as usize) < tokenizer.vocab_size());

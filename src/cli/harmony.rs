@@ -46,7 +46,7 @@ pub struct ParseArguments {
     /// The role of the first message, if the prompt already began it
     #[arg(long, value_parser = ["system", "developer", "user", "assistant", "tool"])]
     role: Option<String>,
-    /// Repair malformed input and report it, instead of stopping there
+    /// Repair malformed input and report each repair, instead of stopping at the first error
     #[arg(long)]
     lenient: bool,
     /// A tokenizer.json with harmony's special tokens, or a directory that holds one [default: that of gpt-oss]

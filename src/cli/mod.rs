@@ -1,7 +1,7 @@
 //! The command line, one file per command. It parses arguments and prints; the library does the work.
 //!
-//! The result of a command goes to standard output, and everything about it to standard error. If a command fails, it
-//! prints one line and exits with code 2.
+//! The result of a command goes to standard output, and progress, notes and statistics go to standard error. If a command
+//! fails, it prints one line and exits with code 2.
 
 /// Prints a line on standard error. If standard error is closed, the run goes on.
 macro_rules! say {
@@ -44,7 +44,7 @@ use std::process::ExitCode;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Number of threads [default: all cores]. It does not change any bit of the result
+    /// Number of threads [default: all cores]. Results are bit-identical for every number
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 ///
 /// Experts then take 4.25 bits per number. Weights that are already in MXFP4 do not change: quantizing twice changes no
 /// byte. --to bf16 converts everything to bf16. The result is a directory in Hugging Face's layout, whatever the layout
-/// of MODEL; with --layout openai, one that gpt_oss.torch reads (if experts are in MXFP4), whose config.json does not
-/// name the tokens that end a text.
+/// of MODEL; with --layout openai, it is a directory that gpt_oss.torch reads (if experts are in MXFP4). The config.json
+/// of this layout does not name the tokens that end a text.
 ///
 /// Example: ossia quantize runs/nano runs/nano-mxfp4
 #[derive(clap::Args)]

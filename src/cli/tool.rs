@@ -70,7 +70,7 @@ pub fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Becomes the program of a confinement, which is given as JSON.
+/// Confines this process as `confinement` (JSON) says, then replaces the process with the program to run.
 #[cfg(target_os = "linux")]
 pub fn enter_sandbox(confinement: &str) -> Result<()> {
     let told: crate::tools::sandbox::Confinement =

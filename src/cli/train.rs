@@ -166,8 +166,8 @@ fn resume(arguments: &Arguments) -> Result<Session> {
     Session::resume(directory, arguments.steps, &mut report_skipped)
 }
 
-/// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on; with a task, its name instead of that of the
-/// preset.
+/// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on. For a task, the directory has the name of the task
+/// instead of the preset.
 fn free_directory(settings: &RunSettings) -> PathBuf {
     let preset = settings.task.as_ref().unwrap_or(&settings.preset);
     let named = |n: u32| PathBuf::from("runs").join(if n == 1 { preset.clone() } else { format!("{preset}-{n}") });
@@ -192,7 +192,7 @@ fn describe(session: &Session) {
     }
 }
 
-/// Prints the last words of a run: how good the model became, and a sample of what it can do.
+/// Prints the summary of a finished run: the quality of the model and a sample.
 fn conclude(session: &Session) -> Result<()> {
     let Session { trainer, tokenizer, .. } = session;
     let (model, seed) = (&trainer.model, trainer.settings.seed);

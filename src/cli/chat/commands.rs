@@ -34,7 +34,7 @@ impl Session<'_> {
     /// Runs a line that begins with `/`.
     ///
     /// # Errors
-    /// If it is not a command, or fails; the conversation does not change then.
+    /// If the line is not a command, or the command fails. The conversation then stays unchanged.
     pub fn command(&mut self, line: &str) -> Result<AfterCommand> {
         let (command, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let argument = argument.trim();

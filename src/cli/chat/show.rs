@@ -99,7 +99,7 @@ impl Show {
         }
     }
 
-    /// If standard error is closed, the chat goes on.
+    /// Writes to standard error. Ignores the error if standard error is closed.
     fn aside(&self, text: &str) {
         let mut out = io::stderr().lock();
         _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -110,10 +110,10 @@ impl Show {
         self.failed.is_some()
     }
 
-    /// Returns the error that kept the answer from being written.
+    /// Checks that the answer could be written.
     ///
     /// # Errors
-    /// If there was one.
+    /// The error that a write of the answer returned.
     pub fn check(&mut self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Refuses arguments that a resumed run would silently ignore, because it keeps its settings.
 ///
 /// # Errors
-/// The name of the first such argument.
+/// The error names the first such argument.
 pub fn refuse_changes(a: &Arguments) -> Result<()> {
     let given = [
         ("--preset", a.preset.is_some()),
