@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for step in 1..=400_u32 {
         losses.push((f64::from(step), f64::from(trainer.step()?.loss)));
         if step == 1 || step.is_multiple_of(50) {
-            validation.push((f64::from(step), trainer.evaluate().map_or(f64::NAN, |e| e.loss)));
+            validation.push((f64::from(step), trainer.evaluate(&mut |_, _| {}).map_or(f64::NAN, |e| e.loss)));
         }
         if [10, 50, 400].contains(&step) {
             let text = told(&trainer.model, &tokenizer, 1)?;

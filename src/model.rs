@@ -8,11 +8,11 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::layers::router::Routing;
 use crate::layers::{Block, Component, KvCache, Layer, RmsNorm, Rotary, children};
-use crate::ops::cross_entropy::cross_entropy;
+use crate::ops::cross_entropy::{count, cross_entropy};
 use crate::ops::elementwise::{add, scale};
 use crate::ops::embedding::embedding;
 use crate::ops::linear::linear;
-use crate::ops::load_balancing::load_balancing;
+use crate::ops::load_balancing::{ExpertLoad, load_balancing};
 use crate::parameter::{Init, Parameter, Random, Role, Scope, Source};
 use crate::tensor::Tensor;
 use ndarray::ArrayView2;
@@ -53,8 +53,16 @@ pub struct Loss {
     pub cross_entropy: f32,
     /// The load-balancing loss: A if the load is even, more if it is not.
     pub load_balancing: f32,
-    /// Visits per expert, summed over all layers. (E,)
-    pub expert_load: Vec<usize>,
+}
+
+/// What the terms of a loss are divided by. If the totals are those of all micro-batches of a step, the losses of the
+/// micro-batches add up to the loss of one large batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The number of targets that count.
+    pub targets: usize,
+    /// The load of the experts.
+    pub load: ExpertLoad,
 }
 
 /// An intermediate tensor of the forward pass. It is displayed as the name that `ossia trace` gives it.
@@ -172,24 +180,39 @@ impl Transformer {
     /// Computes the mean cross-entropy of `targets` (B·T,) in nats, and the load-balancing loss if the configuration
     /// asks for it. Targets that are [`IGNORE`](crate::ops::cross_entropy::IGNORE) do not count.
     pub fn loss(&self, output: &Output, targets: &[u32]) -> Loss {
-        let cross_entropy = cross_entropy(&output.hidden, self.output_projection(), targets);
-        let mut expert_load = vec![0; self.config.experts];
-        for routing in &output.routing {
-            routing.dispatch.load().into_iter().zip(&mut expert_load).for_each(|(visits, total)| *total += visits);
-        }
+        self.partial_loss(output, targets, &self.totals(output, targets))
+    }
+
+    /// Counts what the loss of a batch is divided by.
+    pub fn totals(&self, output: &Output, targets: &[u32]) -> Totals {
+        let mut load = ExpertLoad { visits: vec![0; self.config.experts], tokens: 0 };
+        output.routing.iter().for_each(|routing| load.add_layer(&routing.dispatch, targets));
+        Totals { targets: count(targets), load }
+    }
+
+    // ANCHOR: loss
+    /// Like [`loss`](Self::loss), for a micro-batch: divides by the totals of the whole step, so that the losses and the
+    /// gradients of its micro-batches add up to those of one large batch.
+    pub fn partial_loss(&self, output: &Output, targets: &[u32], step: &Totals) -> Loss {
+        let mean = cross_entropy(&output.hidden, self.output_projection(), targets);
+        let cross_entropy = match count(targets) {
+            all if all == step.targets => mean,
+            some => scale(&mean, some as f32 / step.targets as f32),
+        };
         let nats = cross_entropy.item();
         if output.routing.is_empty() {
-            return Loss { total: cross_entropy, cross_entropy: nats, load_balancing: 0.0, expert_load };
+            return Loss { total: cross_entropy, cross_entropy: nats, load_balancing: 0.0 };
         }
         let logits: Vec<&Tensor> = output.routing.iter().map(|routing| &routing.logits).collect();
-        let balance = load_balancing(&logits, &expert_load);
+        let balance = load_balancing(&logits, targets, &step.load);
         let load_balancing = balance.item();
         let total = match self.config.router_aux_loss_coef {
             0.0 => cross_entropy,
             coefficient => add(&cross_entropy, &scale(&balance, coefficient)),
         };
-        Loss { total, cross_entropy: nats, load_balancing, expert_load }
+        Loss { total, cross_entropy: nats, load_balancing }
     }
+    // ANCHOR_END: loss
 
     /// Returns the layers of the model by what they are for, in the order of the parameters.
     pub fn components(&self) -> Vec<(Component, &dyn Layer)> {

@@ -16,7 +16,7 @@ const MAY_IMPORT: [(&str, &str); 25] = [
     ("model", "layers ops parameter tensor config"),
     ("config", ""),
     ("train", "tasks harmony model checkpoint data tokenizer layers ops parameter tensor kernels config files profile"),
-    ("data", "tokenizer"),
+    ("data", "tokenizer files"),
     ("files", ""),
     ("generate", "model checkpoint schema tokenizer layers ops tensor kernels"),
     ("mxfp4", ""),

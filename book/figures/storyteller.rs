@@ -11,7 +11,7 @@ use ossia::ops::{linear::linear, rms_norm::rms_norm, rope::rope};
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::material::windows;
-use ossia::train::{AdamW, RunDirectory, Settings, Trainer};
+use ossia::train::{AdamW, RunDirectory, RunSettings, Settings, Trainer};
 use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Storyteller {
         if !state.has_state() {
             return Self::train(Some(directory));
         }
-        let saved = state.resume(Default::default())?;
+        let saved = state.resume(&RunSettings::default())?;
         let (model, optimizer) = (saved.model, saved.optimizer);
         let tokenizer = Tokenizer::load(directory.join("tokenizer.json"))?;
         let curves = std::fs::read_to_string(directory.join(CURVES)).expect("it was written before the state");

@@ -9,6 +9,8 @@ use self::commands::AfterCommand;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
 use super::generate::{SamplingArguments, read_schema};
+use super::interrupt;
+use super::terminal::printable;
 use crate::chat::{Chat, Reply};
 use crate::checkpoint;
 use crate::error::{Error, Result};
@@ -196,13 +198,7 @@ fn load(path: &Path) -> Result<Vec<Message>> {
 impl Session<'_> {
     /// Reads lines until the end of the input.
     fn talk(&mut self) -> Result<()> {
-        let flag = self.interrupted.clone();
-        // A second Ctrl-C exits at once, even during a long prefill.
-        _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        });
+        self.interrupted = interrupt::flag()?;
         let terminal = |e: ReadlineError| Error::argument(format!("the terminal cannot be read: {e}")).caused_by(e);
         let mut editor = DefaultEditor::new().map_err(terminal)?;
         if std::io::stdin().is_terminal() {
@@ -264,7 +260,7 @@ impl Session<'_> {
         self.show_citations();
         if let Some(call) = self.waiting_call() {
             let tool = call.recipient.as_deref().unwrap_or_default();
-            self.show.note(&format!("waits for {}: what you say next is its answer", show::printable(tool)));
+            self.show.note(&format!("waits for {}: what you say next is its answer", printable(tool)));
         }
         Ok(())
     }

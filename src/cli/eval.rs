@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::tasks::stories;
 use crate::tokenizer::Tokenizer;
-use crate::train::material::{UNSEEN_SEED, check_stories, is_builtin, stories as builtin_stories};
+use crate::train::material::{UNSEEN_SEED, is_builtin, stories as builtin_stories};
+use crate::train::settings::check_stories;
 use crate::train::{Deviation, EvaluationSet, deviation, evaluate};
 use std::path::PathBuf;
 
@@ -115,7 +116,7 @@ fn print_deviation(deviation: Deviation) -> Result<()> {
 /// Lets the model tell stories, and prints how many of them follow the grammar and where others leave it.
 fn print_stories(model: &Transformer, tokenizer: &Tokenizer, arguments: &Arguments) -> Result<()> {
     for temperature in [0.7, 1.0] {
-        let told = stories::tell(model, tokenizer, arguments.tell, temperature)?;
+        let told = stories::tell(model, tokenizer, 0..arguments.tell as u64, temperature)?;
         print(&format!("{}\n", stories::summary(&told, temperature)))?;
         for line in stories::departures(&told, arguments.departures) {
             print(&format!("{line}\n"))?;

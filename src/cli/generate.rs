@@ -2,6 +2,7 @@
 
 use super::arithmetic::ArithmeticArguments;
 use super::print;
+use super::terminal::shown_on;
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::generate::{Control, Generation, Generator, Guided, Plain, Sampling, StopReason, TextStream};
@@ -10,6 +11,7 @@ use crate::profile;
 use crate::schema::Guide;
 use crate::tokenizer::Tokenizer;
 use serde_json::Value;
+use std::io::stdout;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -136,12 +138,12 @@ fn show(generation: &mut Generation<Box<dyn Control + '_>>, mut text: TextStream
     let mut tokens = 0;
     for token in generation {
         tokens += 1;
-        print(&text.push(token?)?)?;
+        print(&shown_on(&stdout(), &text.push(token?)?))?;
         if text.is_stopped() {
             break;
         }
     }
-    print(&(text.finish() + "\n"))?;
+    print(&(shown_on(&stdout(), &text.finish()) + "\n"))?;
     Ok(tokens)
 }
 

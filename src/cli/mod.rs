@@ -17,9 +17,11 @@ mod eval;
 mod generate;
 mod harmony;
 mod inspect;
+mod interrupt;
 mod progress;
 mod quantize;
 mod task;
+mod terminal;
 mod tokenizer;
 #[cfg(feature = "tools")]
 mod tool;
@@ -29,6 +31,7 @@ mod train;
 use crate::data::Skipped;
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};
+use crate::train::Note;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -72,14 +75,14 @@ enum Command {
     Harmony(harmony::Command),
 }
 
-/// Runs the program. The exit code is 0, or 2 if the command failed.
+/// Runs the program. The exit code is 0, 2 if the command failed, or 130 if the user interrupted a run and it was saved.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // The reader of the output has closed it, as `head` does. This is not an error.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -89,14 +92,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+fn run(arguments: Arguments) -> Result<ExitCode> {
     kernels::memory::keep_freed_memory();
     kernels::selected()?;
     if let Some(threads) = arguments.threads {
         parallel::set_threads(threads.into()).map_err(|e| Error::argument(format!("--threads {threads}: {e}")))?;
     }
     match arguments.command {
-        Command::Train(arguments) => train::run(&arguments),
+        Command::Train(arguments) => return train::run(&arguments),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Chat(arguments) => chat::run(*arguments),
         Command::Eval(arguments) => eval::run(arguments),
@@ -109,7 +112,8 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::EnterSandbox { confinement } => tool::enter_sandbox(&confinement),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Harmony(command) => harmony::run(command),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints help and version in full, and a usage error in one line.
@@ -140,6 +144,14 @@ fn standard_input() -> Result<String> {
 fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", "write", e))
+}
+
+/// Prints a note of a run.
+fn report(note: Note) {
+    match note {
+        Note::Skipped(lines) => report_skipped(&lines),
+        note => say!("{note}"),
+    }
 }
 
 /// Says which lines of data files were left out, and why.

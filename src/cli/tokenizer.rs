@@ -1,5 +1,6 @@
 //! `ossia tokenizer`
 
+use super::terminal::shown_on;
 use super::{print, report_skipped, standard_input, thousands};
 use crate::checkpoint::{TOKENIZER, save_tokenizer};
 use crate::data::Corpus;
@@ -40,7 +41,7 @@ pub struct TrainArguments {
 
 #[derive(clap::Args)]
 pub struct EncodeArguments {
-    /// A tokenizer.json, or a directory that has one
+    /// A tokenizer.json, a directory that has one, or the name o200k_harmony
     tokenizer: PathBuf,
     /// The text [default: standard input]
     #[arg(long)]
@@ -52,7 +53,7 @@ pub struct EncodeArguments {
 
 #[derive(clap::Args)]
 pub struct DecodeArguments {
-    /// A tokenizer.json, or a directory that holds one
+    /// A tokenizer.json, a directory that has one, or the name o200k_harmony
     tokenizer: PathBuf,
     /// The ids, separated by commas or spaces [default: standard input]
     ids: Vec<String>,
@@ -86,12 +87,8 @@ fn learn(arguments: TrainArguments) -> Result<()> {
     Ok(())
 }
 
-fn open(path: &PathBuf) -> Result<Tokenizer> {
-    if path.is_dir() { Tokenizer::load(path.join(TOKENIZER)) } else { Tokenizer::load(path) }
-}
-
 fn encode(arguments: EncodeArguments) -> Result<()> {
-    let tokenizer = open(&arguments.tokenizer)?;
+    let tokenizer = Tokenizer::open(&arguments.tokenizer)?;
     let ids = tokenizer.encode(&arguments.text.map_or_else(standard_input, Ok)?);
     let shown: Vec<String> = match arguments.show {
         true => ids.iter().map(|&id| Ok(format!("{:?}", tokenizer.decode(&[id])?))).collect::<Result<_>>()?,
@@ -101,12 +98,12 @@ fn encode(arguments: EncodeArguments) -> Result<()> {
 }
 
 fn decode(arguments: DecodeArguments) -> Result<()> {
-    let tokenizer = open(&arguments.tokenizer)?;
+    let tokenizer = Tokenizer::open(&arguments.tokenizer)?;
     let text = if arguments.ids.is_empty() { standard_input()? } else { arguments.ids.join(" ") };
     let ids: Vec<u32> = text
         .split(|c: char| c == ',' || c.is_whitespace())
         .filter(|id| !id.is_empty())
         .map(|id| id.parse().map_err(|_| Error::argument(format!("{id:?} is not a token id; expected a whole number"))))
         .collect::<Result<_>>()?;
-    print(&tokenizer.decode(&ids)?)
+    print(&shown_on(&std::io::stdout(), &tokenizer.decode(&ids)?))
 }

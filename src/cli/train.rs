@@ -4,16 +4,20 @@ mod settings;
 
 use self::settings::{refuse_changes, run_settings};
 use super::progress::Progress;
-use super::{print, report_skipped, thousands};
+use super::terminal::shown_on;
+use super::{interrupt, print, report, thousands};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::generate::Sampling;
 use crate::layers::Layer;
 use crate::profile;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
-use crate::train::material::check_stories;
 use crate::train::{Outcome, RunDirectory, RunSettings, Session, Settings};
+use std::io::stdout;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// Train a model
 ///
@@ -42,6 +46,9 @@ pub struct Arguments {
     /// Text for evaluation [default: a part of --data that is set aside]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     eval_data: Vec<PathBuf>,
+    /// The most tokens of evaluation text; 0 for all of it [default: 65536]
+    #[arg(long, value_name = "N")]
+    eval_tokens: Option<usize>,
     /// The field of a JSONL line that has the text [default: text]
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
@@ -51,8 +58,9 @@ pub struct Arguments {
     /// Number of built-in stories [default: 20000]
     #[arg(long, value_name = "N")]
     stories: Option<usize>,
-    /// A tokenizer.json [default: train one on the training text]
-    #[arg(long, value_name = "FILE")]
+    /// A tokenizer.json, or the name o200k_harmony [default: o200k_harmony for a vocabulary of 201,088 tokens, otherwise a
+    /// new one that is trained on the training text]
+    #[arg(long, value_name = "FILE|NAME")]
     tokenizer: Option<PathBuf>,
     /// Number of optimizer steps [default: by preset, 1000 for nano; 2500 with --task]
     #[arg(long, value_name = "N")]
@@ -117,11 +125,12 @@ pub struct Arguments {
     profile: bool,
 }
 
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut session = if arguments.resume { resume(arguments)? } else { start(arguments)? };
     session.trainer.model.checkpoint_activations = arguments.checkpoint_activations;
     describe(&session);
-    let mut progress = Progress::new(session.trainer.step_count(), session.trainer.settings.steps);
+    let (step, steps) = (session.trainer.step_count(), session.trainer.settings.steps);
+    let mut progress = Progress::new(step, steps, interrupt::flag()?);
     if arguments.profile {
         profile::start();
     }
@@ -133,9 +142,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if outcome? == Outcome::Interrupted {
         say!("stopped at step {}; everything is saved", session.trainer.step_count());
         say!("continue with: ossia train --resume --out {}", session.directory().path().display());
-        return Ok(());
+        return Ok(ExitCode::from(interrupt::INTERRUPTED));
     }
-    conclude(&session)
+    conclude(&session)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Starts a new run.
@@ -151,19 +161,18 @@ fn start(arguments: &Arguments) -> Result<Session> {
         config.router_aux_loss_coef = balance;
     }
     let settings = run_settings(arguments, &config);
-    check_stories(settings.stories)?;
-    let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::load).transpose()?;
+    let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::open).transpose()?;
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
-    Session::start(config, settings, tokenizer, directory, &mut report_skipped)
+    Session::start(config, settings, tokenizer, directory, &mut report)
 }
 
 /// Resumes a run.
 fn resume(arguments: &Arguments) -> Result<Session> {
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_default());
-    if directory.has_state() {
+    if directory.has_run() {
         refuse_changes(arguments)?;
     }
-    Session::resume(directory, arguments.steps, &mut report_skipped)
+    Session::resume(directory, arguments.steps, &mut report)
 }
 
 /// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on. For a task, the directory has the name of the task
@@ -190,26 +199,53 @@ fn describe(session: &Session) {
         let (entries, rows) = (thousands(entries), thousands(rows));
         say!("the tokenizer has {entries} entries, the model room for {rows}: the rest stays unused");
     }
+    say!("{}", session.needs());
 }
+
+/// The most tokens of the story that a finished run shows.
+const STORY: usize = 300;
+/// The number of stories that a finished run tells in order to check them, if there is time.
+const STORIES: u64 = 100;
 
 /// Prints the summary of a finished run: the quality of the model and a sample.
 fn conclude(session: &Session) -> Result<()> {
-    let Session { trainer, tokenizer, .. } = session;
+    let Session { trainer, tokenizer, settings, .. } = session;
     let (model, seed) = (&trainer.model, trainer.settings.seed);
     let path = session.directory().path().display();
-    if session.directory().read_settings()?.task.is_some() {
-        print(&format!("{}\n", arithmetic::sample(model, tokenizer, seed)?))?;
+    let mut failed = Ok(());
+    let mut show = |piece: &str| {
+        if failed.is_ok() {
+            failed = print(&shown_on(&stdout(), piece));
+        }
+    };
+    if settings.task.is_some() {
+        arithmetic::sample(model, tokenizer, seed, &mut show)?;
+        show("\n");
+        failed?;
         say!("\nmore: ossia eval {path} --task arithmetic      curves: {path}/loss.svg");
         return Ok(());
     }
-    let set = trainer.evaluation.as_ref();
-    if set.is_some_and(|set| set.entropy_floor.is_some()) {
-        let told = stories::tell(model, tokenizer, 100, 0.7)?;
-        say!("{}", stories::summary(&told, 0.7));
+    if trainer.evaluation.as_ref().is_some_and(|set| set.entropy_floor.is_some()) {
+        say!("{}", stories::summary(&told(session)?, 0.7));
     }
-    let story = stories::one(model, tokenizer, 0.7, seed, model.config.context)?;
     say!("\na story:\n");
-    print(&format!("{}\n", story.trim()))?;
+    let sampling = Sampling { temperature: 0.7, seed, ..Sampling::default() };
+    model.stream_text(tokenizer, "", STORY, sampling, &mut show)?;
+    show("\n");
+    failed?;
     say!("\nmore: ossia generate {path} --prompt \"Once upon a time\"      curves: {path}/loss.svg");
     Ok(())
+}
+
+/// Tells stories, for half a minute at most.
+fn told(session: &Session) -> Result<Vec<String>> {
+    let start = Instant::now();
+    let mut told = Vec::new();
+    for first in (0..STORIES).step_by(10) {
+        told.extend(stories::tell(&session.trainer.model, &session.tokenizer, first..first + 10, 0.7)?);
+        if start.elapsed() > Duration::from_secs(30) {
+            break;
+        }
+    }
+    Ok(told)
 }

@@ -1,12 +1,15 @@
 //! Reads texts to train on: files, directories, JSON Lines, or the built-in stories.
 //!
-//! A corpus is a list of documents. A text file is one document. A `.jsonl` file has one document per line, in a field
-//! of a JSON object (<https://jsonlines.org>). A directory consists of all `.txt`, `.md` and `.jsonl` files below it,
-//! in sorted order, so that the same directory gives the same corpus everywhere. A bad line should not stop a run with
-//! millions of lines: it is skipped, counted and reported. A file that is not text is an error.
+//! A corpus is a list of documents. A text file is one document. A file of JSON Lines (<https://jsonlines.org>) has one
+//! document per line, in a field of a JSON object or as a string; a JSON array has one per item. The content tells which of
+//! the three a file is, whatever its name. A directory consists of all `.txt`, `.md`, `.json`, `.jsonl` and `.ndjson` files
+//! below it, in sorted order, so that the same directory gives the same corpus everywhere. A bad line should not stop a run
+//! with millions of lines: it is skipped, counted and reported. A file that is not text is an error.
 
+use super::json::{self, LineError};
 use super::story;
 use crate::error::{Error, Result};
+use crate::files::foreign_kind;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;
@@ -16,7 +19,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// The extensions of files that are read in a directory. A file that is named directly may have any extension.
-const EXTENSIONS: [&str; 3] = ["txt", "md", "jsonl"];
+const EXTENSIONS: [&str; 5] = ["txt", "md", "json", "jsonl", "ndjson"];
 
 /// The documents in order, and the lines that could not be used.
 #[derive(Clone, Debug, Default)]
@@ -134,12 +137,32 @@ impl Corpus {
     }
 
     fn read_file(&mut self, path: &Path, field: &str) -> Result<()> {
-        if has_extension(path, "jsonl") { self.read_json_lines(path, field) } else { self.read_text(path) }
+        let mut file = BufReader::new(File::open(path).map_err(|e| Error::io(path, "read", e))?);
+        let start = file.fill_buf().map_err(|e| Error::io(path, "read", e))?;
+        if let Some(kind) = foreign_kind(start) {
+            return Err(Error::file(path, kind));
+        }
+        if ["csv", "tsv"].iter().any(|extension| has_extension(path, extension)) {
+            let hint = "is a table; convert it to JSON Lines, one object per row: \
+                        python3 -c 'import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(sys.stdin)]'";
+            return Err(Error::file(path, hint));
+        }
+        if json::begins_array(start) && self.read_json_array(path, field)? {
+            return Ok(());
+        }
+        let has = |extensions: &[&str]| extensions.iter().any(|extension| has_extension(path, extension));
+        if json::begins_lines(start) || has(&["jsonl", "ndjson"]) {
+            return self.read_json_lines(path, file, field);
+        }
+        if has(&["json"]) {
+            self.skip(path, 1, "found neither JSON Lines nor a JSON array".to_string());
+            return Ok(());
+        }
+        self.read_text(path)
     }
 
     fn read_text(&mut self, path: &Path) -> Result<()> {
-        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-        let text = String::from_utf8(bytes).map_err(|e| not_utf8(path, e.utf8_error().valid_up_to() as u64))?;
+        let text = text_of(path)?;
         let text = without_byte_order_mark(&text);
         if text.trim().is_empty() {
             self.skip(path, 1, "found an empty file".to_string());
@@ -149,8 +172,7 @@ impl Corpus {
         Ok(())
     }
 
-    fn read_json_lines(&mut self, path: &Path, field: &str) -> Result<()> {
-        let mut file = BufReader::new(File::open(path).map_err(|e| Error::io(path, "read", e))?);
+    fn read_json_lines(&mut self, path: &Path, mut file: impl BufRead, field: &str) -> Result<()> {
         let mut bytes = Vec::new();
         for line in 1.. {
             bytes.clear();
@@ -158,12 +180,26 @@ impl Corpus {
                 break;
             }
             let text = str::from_utf8(&bytes).map_err(LineError::from);
-            match text.and_then(|text| document(without_byte_order_mark(text), field)) {
+            match text.and_then(|text| json::document(without_byte_order_mark(text), field)) {
                 Ok(document) => self.documents.push(document),
                 Err(error) => self.skip(path, line, error.to_string()),
             }
         }
         Ok(())
+    }
+
+    /// Reads a JSON array with a document per item. Returns `false` if the file is not one, as a text that begins with a
+    /// bracket; then nothing was read.
+    fn read_json_array(&mut self, path: &Path, field: &str) -> Result<bool> {
+        let text = text_of(path)?;
+        let Some(items) = json::items(without_byte_order_mark(&text)) else { return Ok(false) };
+        for (line, item) in items {
+            match json::document(item, field) {
+                Ok(document) => self.documents.push(document),
+                Err(error) => self.skip(path, line, error.to_string()),
+            }
+        }
+        Ok(true)
     }
 
     fn skip(&mut self, path: &Path, line: usize, reason: String) {
@@ -173,66 +209,14 @@ impl Corpus {
     fn no_documents<P: AsRef<Path>>(&self, paths: &[P]) -> Error {
         let names: Vec<String> = paths.iter().map(|path| path.as_ref().display().to_string()).collect();
         let details = match self.skipped.as_slice() {
-            [] => "expected text files, .jsonl files, or directories with .txt, .md or .jsonl files".to_string(),
+            [] => "expected text files, JSON Lines, JSON arrays, or directories with .txt, .md, .json or .jsonl files"
+                .to_string(),
             [first, ..] => format!("skipped {}, the first: {first}", self.skipped.len()),
         };
         Error::argument(format!(
             "found no document in {}; {details}",
             if names.is_empty() { "no path".into() } else { names.join(", ") }
         ))
-    }
-}
-
-/// A line of a JSON Lines file that is not a document.
-#[derive(Debug, thiserror::Error)]
-enum LineError {
-    #[error("byte {} is not UTF-8", .0.valid_up_to())]
-    NotUtf8(#[from] std::str::Utf8Error),
-    #[error("found an empty line, expected a JSON object")]
-    Empty,
-    #[error("found malformed JSON at column {}", .0.column())]
-    NotJson(#[from] serde_json::Error),
-    #[error("found {found}, expected an object with the field `{field}`")]
-    NotAnObject { found: &'static str, field: String },
-    #[error("found an empty text in the field `{0}`")]
-    EmptyText(String),
-    #[error("found {found} in the field `{field}`, expected a string")]
-    NotAString { found: &'static str, field: String },
-    #[error("found no field `{field}`, only: {fields}")]
-    NoField { field: String, fields: String },
-}
-
-/// Returns the text in a line of a JSON Lines file.
-fn document(line: &str, field: &str) -> std::result::Result<String, LineError> {
-    use serde_json::Value;
-    if line.trim().is_empty() {
-        return Err(LineError::Empty);
-    }
-    let value: Value = serde_json::from_str(line)?;
-    let Value::Object(mut object) = value else {
-        return Err(LineError::NotAnObject { found: kind(&value), field: field.into() });
-    };
-    match object.remove(field) {
-        Some(Value::String(text)) if text.trim().is_empty() => Err(LineError::EmptyText(field.into())),
-        Some(Value::String(text)) => Ok(text),
-        Some(other) => Err(LineError::NotAString { found: kind(&other), field: field.into() }),
-        None => {
-            let names: Vec<&str> = object.keys().take(5).map(String::as_str).collect();
-            Err(LineError::NoField { field: field.into(), fields: names.join(", ") })
-        }
-    }
-}
-
-/// Returns the type of a value, for messages.
-fn kind(value: &serde_json::Value) -> &'static str {
-    use serde_json::Value;
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 
@@ -243,6 +227,12 @@ fn has_extension(path: &Path, extension: &str) -> bool {
 /// Removes the byte order mark that some editors write at the start of a file.
 fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Reads a whole file as text.
+fn text_of(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
+    String::from_utf8(bytes).map_err(|e| not_utf8(path, e.utf8_error().valid_up_to() as u64))
 }
 
 fn not_utf8(path: &Path, offset: u64) -> Error {

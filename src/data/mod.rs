@@ -7,6 +7,7 @@
 
 pub mod story;
 pub mod corpus;
+mod json;
 pub mod batches;
 
 pub use batches::{Batch, Batches, Cursor, IGNORE, MaskedDocument, Windows};

@@ -42,12 +42,31 @@ impl Transformer {
         max_new_tokens: usize,
         sampling: Sampling,
     ) -> Result<String> {
+        self.stream_text(tokenizer, prompt, max_new_tokens, sampling, &mut |_| {})
+    }
+
+    /// Like [`continue_text`](Self::continue_text), and calls `show` with every piece of the text as soon as it is certain.
+    ///
+    /// # Errors
+    /// Those of [`continue_text`](Self::continue_text).
+    pub fn stream_text(
+        &self,
+        tokenizer: &Tokenizer,
+        prompt: &str,
+        max_new_tokens: usize,
+        sampling: Sampling,
+        show: &mut dyn FnMut(&str),
+    ) -> Result<String> {
         let mut generator = Generator::new(self, &tokenizer.prompt(prompt), sampling.within(tokenizer))?;
         let mut stream = TextStream::new(tokenizer, &[]);
         let mut text = String::new();
         for token in generator.generate(max_new_tokens, &self.stop_tokens(tokenizer)) {
-            text += &stream.push(token?)?;
+            let piece = stream.push(token?)?;
+            show(&piece);
+            text += &piece;
         }
-        Ok(text + &stream.finish())
+        let rest = stream.finish();
+        show(&rest);
+        Ok(text + &rest)
     }
 }

@@ -27,6 +27,7 @@ mod avx2;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 pub mod memory;
+pub mod signals;
 pub mod parallel;
 pub mod gemm;
 

@@ -48,6 +48,16 @@ impl Dispatch {
     pub fn load(&self) -> Vec<usize> {
         self.offsets.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
+
+    /// Returns E, the number of experts.
+    pub fn experts(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Returns the tokens that visit an expert.
+    pub fn visitors(&self, expert: usize) -> &[u32] {
+        &self.tokens[self.offsets[expert]..self.offsets[expert + 1]]
+    }
 }
 
 /// Tokens that one thread processes at a time.

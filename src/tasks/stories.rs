@@ -8,6 +8,7 @@ use crate::generate::Sampling;
 use crate::kernels::parallel;
 use crate::model::Transformer;
 use crate::tokenizer::Tokenizer;
+use std::ops::Range;
 
 /// Tells one story of at most `longest` tokens. Stories of different seeds differ.
 ///
@@ -17,21 +18,25 @@ pub fn one(model: &Transformer, tokenizer: &Tokenizer, temperature: f32, seed: u
     model.continue_text(tokenizer, "", longest, Sampling { temperature, seed, ..Sampling::default() })
 }
 
-/// Tells the beginning of a story, to be shown during training.
+/// Tells the beginning of a story, to be shown during training: at most 120 tokens, of which `show` gets every piece.
 ///
 /// # Errors
 /// Those of [`one`].
-pub fn sample(model: &Transformer, tokenizer: &Tokenizer, seed: u64) -> Result<String> {
-    one(model, tokenizer, 0.8, seed, 120)
+pub fn sample(model: &Transformer, tokenizer: &Tokenizer, seed: u64, show: &mut dyn FnMut(&str)) -> Result<String> {
+    model.stream_text(tokenizer, "", 120, Sampling { temperature: 0.8, seed, ..Sampling::default() }, show)
 }
 
-/// Tells `count` stories, on all cores.
+/// The most tokens of a story that is told to be checked. The built-in stories are shorter.
+const LONGEST: usize = 512;
+
+/// Tells stories with the given seeds, on all cores.
 ///
 /// # Errors
 /// Those of [`one`].
-pub fn tell(model: &Transformer, tokenizer: &Tokenizer, count: usize, temperature: f32) -> Result<Vec<String>> {
-    let longest = model.config.context;
-    parallel::map(count, |seed| one(model, tokenizer, temperature, seed as u64, longest)).into_iter().collect()
+pub fn tell(model: &Transformer, tokenizer: &Tokenizer, seeds: Range<u64>, temperature: f32) -> Result<Vec<String>> {
+    let (first, count) = (seeds.start, seeds.end.saturating_sub(seeds.start) as usize);
+    let story = |i: usize| one(model, tokenizer, temperature, first + i as u64, model.config.context.min(LONGEST));
+    parallel::map(count, story).into_iter().collect()
 }
 
 /// Returns where the first `most` stories that do not follow the grammar leave it, one line each.

@@ -52,6 +52,20 @@ impl FieldError {
 type Checked<T> = std::result::Result<T, FieldError>;
 
 impl Tokenizer {
+    /// Opens a tokenizer: `o200k_harmony` by its name (with the feature `o200k`), a `tokenizer.json`, or a directory that has
+    /// one.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        #[cfg(feature = "o200k")]
+        if path == Path::new("o200k_harmony") {
+            return Ok(super::o200k_harmony().clone());
+        }
+        if path.is_dir() { Self::load(path.join("tokenizer.json")) } else { Self::load(path) }
+    }
+
     /// Reads a `tokenizer.json`.
     ///
     /// # Errors

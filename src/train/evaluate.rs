@@ -40,13 +40,24 @@ impl Evaluation {
 // ANCHOR: evaluate
 /// Measures the mean cross-entropy over the whole text, `batch` windows at a time.
 pub fn evaluate(model: &Transformer, set: &EvaluationSet, batch: usize) -> Evaluation {
-    let model = model.detached();
+    evaluate_with(model, set, batch, &mut |_, _| {})
+}
+
+/// Like [`evaluate`], and calls `progress` after each batch with the number of measured tokens and of all tokens.
+pub fn evaluate_with(
+    model: &Transformer,
+    set: &EvaluationSet,
+    batch: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Evaluation {
+    let (model, all) = (model.detached(), set.windows.tokens());
     let (mut nats, mut tokens) = (0.0, 0);
     for batch in set.windows.evaluation(batch) {
         let targets: Vec<u32> = batch.targets.iter().copied().collect();
         let output = model.forward(batch.inputs.view(), None);
         nats += f64::from(model.loss(&output, &targets).cross_entropy) * batch.counted() as f64;
         tokens += batch.counted();
+        progress(tokens, all);
     }
     let loss = nats / tokens.max(1) as f64;
     let bits_per_byte = nats / std::f64::consts::LN_2 / set.bytes.max(1) as f64;

@@ -3,20 +3,20 @@
 //! Book: [data](../../../../book/data.html)
 
 use super::evaluate::EvaluationSet;
-use super::settings::{BUILTIN, RunSettings};
-use crate::data::{Corpus, Skipped, Windows, story};
+use super::note::{Note, Notes};
+use super::paths::{BUILTIN, DataPath};
+use super::settings::{RunSettings, check_stories};
+use crate::data::{Corpus, Windows, story};
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
 use crate::tasks::arithmetic;
 use crate::tokenizer::{self, END_OF_TEXT, Tokenizer};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The seed of stories that no run is trained on.
 pub const UNSEEN_SEED: u64 = u64::MAX;
 /// The number of conversations of the task `arithmetic`, for training and for evaluation.
 const CONVERSATIONS: [usize; 2] = [60_000, 600];
-/// The largest number of built-in stories. They are made in memory, and the number may come from a flag.
-const MOST_STORIES: usize = 10_000_000;
 
 /// The material of a run: a tokenizer, and text to train and to measure on.
 pub struct Material {
@@ -28,40 +28,35 @@ pub struct Material {
     pub evaluation: EvaluationSet,
 }
 
-/// Called with the lines of a data file that are not documents, as soon as the file is read.
-pub type SkippedLines<'s> = &'s mut dyn FnMut(&[Skipped]);
-
 impl Material {
-    /// Reads or makes the text that the settings describe. Without a tokenizer, trains one with at most `vocab_size` tokens.
+    /// Reads or makes the text that the settings describe. Without a tokenizer, uses the one of gpt-oss if `vocab_size` is the
+    /// size of its vocabulary (and the feature `o200k` is on), and otherwise trains one with at most `vocab_size` tokens.
     ///
     /// # Errors
     /// If the text cannot be read, or is too short.
-    pub fn new(
-        settings: &RunSettings,
-        tokenizer: Option<Tokenizer>,
-        vocab_size: usize,
-        skipped: SkippedLines,
-    ) -> Result<Self> {
+    pub fn new(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize, notes: Notes) -> Result<Self> {
         match settings.task {
             Some(_) => Self::conversations(settings, tokenizer, vocab_size),
-            None => Self::text(settings, tokenizer, vocab_size, skipped),
+            None => Self::text(settings, tokenizer, vocab_size, notes),
         }
     }
 
-    fn text(
-        settings: &RunSettings,
-        tokenizer: Option<Tokenizer>,
-        vocab_size: usize,
-        skipped: SkippedLines,
-    ) -> Result<Self> {
-        let (train, validation) = read_texts(settings, skipped)?;
+    fn text(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize, notes: Notes) -> Result<Self> {
+        let (train, validation) = read_texts(settings, notes)?;
         let tokenizer = match tokenizer {
             Some(tokenizer) => tokenizer,
+            #[cfg(feature = "o200k")]
+            None if vocab_size == tokenizer::o200k_harmony::VOCAB as usize => tokenizer::o200k_harmony().clone(),
             None => tokenizer::train(train.iter().map(String::as_str), vocab_size, &[END_OF_TEXT])?,
         };
         let context = settings.settings.context;
         let windows = windows(&train, &tokenizer, context)?;
         let measured = if settings.eval_data.is_empty() { &settings.data } else { &settings.eval_data };
+        let shortened = settings.eval_tokens.and_then(|most| shortened(&validation, &tokenizer, most));
+        if let Some((documents, tokens)) = &shortened {
+            notes(Note::EvaluationShortened { tokens: *tokens, documents: documents.len(), of: validation.len() });
+        }
+        let validation = shortened.map_or(validation, |(documents, _)| documents);
         let evaluation = match is_builtin(measured) {
             true => EvaluationSet::of_stories(&validation, &tokenizer, context)?,
             false => EvaluationSet::of_documents(&validation, &tokenizer, context)?,
@@ -91,24 +86,68 @@ impl Material {
 }
 
 /// Returns the documents to train on and to measure on.
-fn read_texts(settings: &RunSettings, skipped: SkippedLines) -> Result<(Vec<String>, Vec<String>)> {
-    let mut read = |names: &[String], seed: u64| {
-        let corpus = match is_builtin(names) {
+fn read_texts(settings: &RunSettings, notes: Notes) -> Result<(Vec<String>, Vec<String>)> {
+    let mut read = |paths: &[DataPath], seed: u64| {
+        let mut corpus = match is_builtin(paths) {
             true => stories(settings.stories, seed)?,
-            false => Corpus::read(&names.iter().map(PathBuf::from).collect::<Vec<_>>(), &settings.field)?,
+            false => Corpus::read(paths, &settings.field)?,
         };
-        skipped(&corpus.skipped);
+        if !corpus.skipped.is_empty() {
+            notes(Note::Skipped(std::mem::take(&mut corpus.skipped)));
+        }
         Ok::<_, Error>(corpus)
     };
     let corpus = read(&settings.data, settings.settings.seed)?;
     if !settings.eval_data.is_empty() {
         return Ok((corpus.documents, read(&settings.eval_data, UNSEEN_SEED)?.documents));
     }
-    if corpus.documents.len() == 1 {
-        return Err(Error::argument("found 1 document, expected 2 or more to put one aside; give --eval-data"));
+    if let [document] = &corpus.documents[..] {
+        if is_builtin(&settings.data) {
+            return Err(Error::argument("--stories 1: expected 2 or more to set one aside, or --eval-data"));
+        }
+        let (training, evaluation) = cut(document, settings.validation_fraction)?;
+        notes(Note::TailSetAside { training: training.len(), evaluation: evaluation.len() });
+        return Ok((vec![training.to_string()], vec![evaluation.to_string()]));
     }
     let split = corpus.split(settings.validation_fraction, settings.settings.seed)?;
     Ok((split.train, split.validation))
+}
+
+/// Cuts a document in two: its beginning, and about `fraction` of its bytes at its end. It cuts at the line end that is
+/// nearest. If that would make the end twice as long or longer, it cuts between two characters.
+fn cut(document: &str, fraction: f64) -> Result<(&str, &str)> {
+    let wanted = (document.len() as f64 * (1.0 - fraction)) as usize;
+    let usable = |at: &usize| !document[..*at].trim().is_empty() && !document[*at..].trim().is_empty();
+    let distance = |at: &usize| at.abs_diff(wanted);
+    let lines = document.match_indices('\n').map(|(at, _)| at + 1).filter(usable).min_by_key(distance);
+    let characters = || document.char_indices().map(|(at, _)| at).filter(usable).min_by_key(distance);
+    match lines.filter(|at| distance(at) < document.len() - wanted).or_else(characters) {
+        Some(at) => Ok(document.split_at(at)),
+        None => Err(Error::argument("the only document is too short to be cut into training and evaluation text")),
+    }
+}
+
+/// Returns the first documents that have at most `most` tokens together, and their tokens; `None` if that is all of them. If
+/// the first document is longer, returns its beginning.
+fn shortened(documents: &[String], tokenizer: &Tokenizer, most: usize) -> Option<(Vec<String>, usize)> {
+    let (mut kept, mut tokens) = (Vec::new(), 0);
+    for document in documents {
+        let ids = tokenizer.encode(document);
+        if tokens + ids.len() < most {
+            tokens += ids.len() + 1; // and the end of the text
+            kept.push(document.clone());
+            continue;
+        }
+        if kept.is_empty() {
+            let bytes: usize =
+                ids[..most.min(ids.len())].iter().filter_map(|&id| tokenizer.token_bytes(id)).map(<[u8]>::len).sum();
+            let whole = (0..=bytes).rev().find(|&at| document.is_char_boundary(at)).unwrap_or(0); // not half a character
+            kept.push(document[..whole].to_string());
+            tokens = most;
+        }
+        return Some((kept, tokens));
+    }
+    None
 }
 
 /// Returns whether the paths stand for the built-in stories.
@@ -123,17 +162,6 @@ pub fn is_builtin<P: AsRef<Path>>(paths: &[P]) -> bool {
 pub fn stories(count: usize, seed: u64) -> Result<Corpus> {
     check_stories(count)?;
     Ok(Corpus::builtin(count, seed))
-}
-
-/// Checks a number of built-in stories.
-///
-/// # Errors
-/// If there are more than 10 million.
-pub fn check_stories(count: usize) -> Result<()> {
-    match count {
-        0..=MOST_STORIES => Ok(()),
-        _ => Err(Error::argument(format!("{count} stories: expected at most {MOST_STORIES}"))),
-    }
 }
 
 /// Encodes documents, on all cores, and cuts them into windows of `context` tokens.

@@ -13,6 +13,9 @@ pub mod trainer;
 pub mod evaluate;
 pub mod metrics;
 pub mod run;
+pub mod paths;
+pub mod note;
+pub mod memory;
 pub mod material;
 #[cfg(feature = "plots")]
 pub mod chart;
@@ -20,9 +23,11 @@ pub mod recorder;
 pub mod session;
 
 pub use adamw::AdamW;
-pub use evaluate::{Deviation, Evaluation, EvaluationSet, deviation, evaluate};
+pub use evaluate::{Deviation, Evaluation, EvaluationSet, deviation, evaluate, evaluate_with};
 pub use material::Material;
 pub use metrics::Metrics;
+pub use note::{Note, Notes};
+pub use paths::DataPath;
 pub use recorder::Recorder;
 pub use run::RunDirectory;
 pub use schedule::Schedule;

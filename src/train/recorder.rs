@@ -3,14 +3,21 @@
 //! Book: [training](../../../../book/training.html)
 
 use super::metrics::Metrics;
-use super::run::{RunDirectory, State};
+use super::run::{RunDirectory, RunState};
 use crate::checkpoint;
-use crate::error::Result;
-use crate::files::append_line;
+use crate::error::{Error, Result};
+use crate::files::{append_line, write_atomically};
 use crate::model::Transformer;
+use std::path::Path;
 
-/// Shows what a model can do after a step, as text.
-pub type Sample = Box<dyn Fn(&Transformer, u64) -> Result<String>>;
+/// Receives the pieces of a sample as they are generated, and `None` at its end.
+pub type ShowSample<'s> = &'s mut dyn FnMut(Option<&str>);
+
+/// Generates a sample that shows what a model can do after a step. The function gets every piece of it.
+pub type Sample = Box<dyn Fn(&Transformer, u64, &mut dyn FnMut(&str)) -> Result<String>>;
+
+/// The line above a sample of `samples.txt`, before the number of the step.
+const HEADING: &str = "=== step ";
 
 /// Writes `metrics.jsonl`, `samples.txt`, `loss.svg` (with the feature `plots`), the model with the lowest validation loss
 /// in `best/`, and the state from which a run can resume.
@@ -34,12 +41,8 @@ impl Recorder {
         metrics.append(&self.directory.metrics())
     }
 
-    /// Records an evaluation. Returns the sample.
-    pub(super) fn evaluated(&self, model: &Transformer, step: u64, best: bool) -> Result<Option<String>> {
-        let sample = self.sample.as_ref().map(|sample| sample(model, step)).transpose()?;
-        if let Some(sample) = &sample {
-            append_line(&self.directory.file("samples.txt"), &format!("=== step {step}\n{}\n", sample.trim()))?;
-        }
+    /// Records an evaluation.
+    pub(super) fn evaluated(&self, model: &Transformer, step: u64, best: bool, show: ShowSample) -> Result<()> {
         if best {
             let best = self.directory.file("best");
             checkpoint::save_weights(model, &best)?;
@@ -47,10 +50,37 @@ impl Recorder {
         }
         #[cfg(feature = "plots")]
         super::chart::draw(&super::metrics::read(&self.directory.metrics(), step)?, &self.directory.file("loss.svg"))?;
-        Ok(sample)
+        if let Some(sample) = &self.sample {
+            let text = sample(model, step, &mut |piece| show(Some(piece)))?;
+            show(None);
+            // A line of the text that looks like a heading would be taken for one when the file is cut back.
+            let text = text.trim().replace(&format!("\n{HEADING}"), &format!("\n {HEADING}"));
+            append_line(&self.directory.samples(), &format!("{HEADING}{step}\n{text}\n"))?;
+        }
+        Ok(())
     }
 
-    pub(super) fn save(&self, state: &State) -> Result<()> {
+    pub(super) fn save(&self, state: &RunState) -> Result<()> {
         self.directory.save(state)
     }
+}
+
+/// Drops the samples after step `last`, which a resumed run shows again.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn truncate_samples(path: &Path, last: u64) -> Result<()> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io(path, "read", e)),
+    };
+    let is_later = |line: &[u8]| {
+        let step =
+            str::from_utf8(line).ok().and_then(|line| line.trim_end().strip_prefix(HEADING)?.parse::<u64>().ok());
+        step.is_some_and(|step| step > last)
+    };
+    let kept: usize =
+        bytes.split_inclusive(|&byte| byte == b'\n').take_while(|line| !is_later(line)).map(<[u8]>::len).sum();
+    if kept == bytes.len() { Ok(()) } else { write_atomically(path, &bytes[..kept]) }
 }

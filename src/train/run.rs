@@ -4,20 +4,32 @@
 //! moments, step, position in the data) in one file that is replaced atomically, so that it is consistent whenever a
 //! run is killed. `model.safetensors` has the same weights again, for programs that only need the model. There is no
 //! other state: the order of the windows is a function of the seed and the epoch.
+//!
+//! One process at a time works in a run directory: it holds a lock on the file `lock`.
 
-use super::adamw::{AdamW, Hyperparameters, Moments};
+use super::adamw::{AdamW, Moments};
 use super::settings::RunSettings;
 use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
 use crate::data::Cursor;
 use crate::error::{Error, Result};
-use crate::files::{create_directory, write_atomically};
+use crate::files::{Lock, create_directory, is_left_over, remove_left_overs, write_atomically};
+use crate::kernels::memory::little_endian;
 use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::parameter::{Request, Source, Value};
 use crate::tensor::Tensor;
+use crate::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The file that a process locks while it works in the directory.
+const LOCK: &str = "lock";
+/// The key of the position in the metadata of `state.safetensors`.
+const POSITION: &str = "ossia";
+/// The key of the checksum of the position and of the arrays.
+const CHECKSUM: &str = "ossia-checksum";
 
 /// The directory of a run.
 #[derive(Debug, Clone)]
@@ -25,18 +37,33 @@ pub struct RunDirectory {
     path: PathBuf,
 }
 
-/// The state of a run, to be saved.
-pub struct State<'t> {
-    /// The model.
-    pub model: &'t Transformer,
-    /// The optimizer, with its moments and step count.
-    pub optimizer: &'t AdamW,
+/// Where a run stands, apart from its arrays, and fingerprints of what it has to find again when it resumes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The number of optimizer steps.
+    pub step: u64,
     /// The position in the data.
     pub cursor: Cursor,
     /// The lowest validation loss so far.
     pub best_loss: Option<f64>,
     /// A fingerprint of the training text.
     pub fingerprint: u64,
+    /// A fingerprint of the evaluation text. Runs before version 2 of `state.safetensors` have none.
+    #[serde(default)]
+    pub evaluation: Option<u64>,
+    /// A fingerprint of the model's configuration. Runs before version 2 of `state.safetensors` have none.
+    #[serde(default)]
+    pub config: Option<u32>,
+}
+
+/// The state of a run, to be saved.
+pub struct RunState<'t> {
+    /// The model.
+    pub model: &'t Transformer,
+    /// The optimizer, with its moments and step count.
+    pub optimizer: &'t AdamW,
+    /// Where the run stands.
+    pub position: Position,
 }
 
 /// The state of a run that was stopped.
@@ -45,21 +72,13 @@ pub struct SavedRun {
     pub model: Transformer,
     /// The optimizer, with its moments and step count.
     pub optimizer: AdamW,
-    /// The position in the data.
-    pub cursor: Cursor,
-    /// The lowest validation loss so far.
-    pub best_loss: Option<f64>,
-    /// A fingerprint of the training text.
-    pub fingerprint: u64,
+    /// Where the run stands.
+    pub position: Position,
 }
 
-/// The metadata of `state.safetensors`.
-#[derive(Serialize, Deserialize)]
-struct Header {
-    step: u64,
-    cursor: Cursor,
-    best_loss: Option<f64>,
-    fingerprint: u64,
+/// Returns a fingerprint of a configuration, to check that a resumed run has the same one.
+pub fn config_fingerprint(config: &ModelConfig) -> u32 {
+    crc32fast::hash(config.to_json().as_bytes())
 }
 
 impl RunDirectory {
@@ -83,37 +102,73 @@ impl RunDirectory {
         self.file("metrics.jsonl")
     }
 
+    /// Returns the path of `samples.txt`.
+    pub fn samples(&self) -> PathBuf {
+        self.file("samples.txt")
+    }
+
     fn state(&self) -> PathBuf {
         self.file("state.safetensors")
     }
 
-    /// Returns whether the directory has a run that can be resumed.
+    fn settings(&self) -> PathBuf {
+        self.file("train.json")
+    }
+
+    /// Returns whether the run has saved a state.
     pub fn has_state(&self) -> bool {
         self.state().exists()
     }
 
-    /// Refuses a directory that has no run to be resumed.
-    pub(super) fn require_state(&self) -> Result<()> {
-        if self.has_state() {
-            return Ok(());
-        }
-        Err(Error::file(&self.path, "holds no run to --resume (state.safetensors is missing)"))
+    /// Returns whether the directory has a run that can be resumed, or that was stopped before it saved a state.
+    pub fn has_run(&self) -> bool {
+        self.settings().exists()
     }
 
-    /// Creates the directory for a new run and writes `train.json` and `config.json`.
+    /// Keeps other processes from working in the directory, and removes the temporary files that a killed one has left.
+    ///
+    /// # Errors
+    /// If the directory has no run, or another process works in it.
+    pub fn lock(&self) -> Result<Lock> {
+        if !self.has_run() {
+            return Err(Error::file(&self.path, "holds no run to --resume (train.json is missing)"));
+        }
+        self.acquire()
+    }
+
+    fn acquire(&self) -> Result<Lock> {
+        let lock = Lock::acquire(&self.file(LOCK))?;
+        let lock = lock.ok_or_else(|| Error::file(&self.path, "another ossia train works in this directory"))?;
+        remove_left_overs(&self.path)?;
+        remove_left_overs(&self.file("best"))?;
+        Ok(lock)
+    }
+
+    /// Creates the directory for a new run, locks it, and writes the tokenizer, `config.json` and `train.json`, in this
+    /// order: if `train.json` is there, the run can start.
     ///
     /// # Errors
     /// If the directory is not empty; nothing in it is changed.
-    pub fn create(&self, settings: &RunSettings, config: &ModelConfig) -> Result<()> {
-        if let Ok(mut entries) = std::fs::read_dir(&self.path)
-            && entries.next().is_some()
-        {
-            let advice = if self.has_state() { "go on with --resume, or choose" } else { "choose" };
-            return Err(Error::file(&self.path, format!("already holds something; {advice} another --out")));
-        }
+    pub fn create(&self, settings: &RunSettings, config: &ModelConfig, tokenizer: Option<&Tokenizer>) -> Result<Lock> {
+        self.require_empty()?;
         create_directory(&self.path)?;
+        let lock = self.acquire()?;
+        self.require_empty()?; // still: another process may have been faster
+        if let Some(tokenizer) = tokenizer {
+            checkpoint::save_tokenizer(tokenizer, &self.path, config.context)?;
+        }
         write_atomically(&self.file(checkpoint::CONFIG), config.to_json().as_bytes())?;
-        self.write_settings(settings)
+        self.write_settings(settings)?;
+        Ok(lock)
+    }
+
+    fn require_empty(&self) -> Result<()> {
+        let mut entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten().map(|entry| entry.path());
+        if entries.all(|path| path == self.file(LOCK) || is_left_over(&path)) {
+            return Ok(());
+        }
+        let advice = if self.has_run() { "go on with --resume, or choose" } else { "choose" };
+        Err(Error::file(&self.path, format!("already holds something; {advice} another --out")))
     }
 
     /// Writes `train.json`.
@@ -122,17 +177,19 @@ impl RunDirectory {
     /// Those of the operating system.
     pub fn write_settings(&self, settings: &RunSettings) -> Result<()> {
         let text = serde_json::to_string_pretty(settings).expect("plain settings");
-        write_atomically(&self.file("train.json"), format!("{text}\n").as_bytes())
+        write_atomically(&self.settings(), format!("{text}\n").as_bytes())
     }
 
     /// Reads `train.json`.
     ///
     /// # Errors
-    /// If the file is missing or malformed.
+    /// If the file is missing or malformed, or a number in it is out of its range.
     pub fn read_settings(&self) -> Result<RunSettings> {
-        let path = self.file("train.json");
+        let path = self.settings();
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
-        serde_json::from_str(&text).map_err(|e| Error::invalid(&path, e))
+        let settings: RunSettings = serde_json::from_str(&text).map_err(|e| Error::invalid(&path, e))?;
+        settings.check().map_err(|e| Error::invalid(&path, e))?;
+        Ok(settings)
     }
 
     // ANCHOR: save
@@ -140,25 +197,21 @@ impl RunDirectory {
     ///
     /// # Errors
     /// Those of the operating system; the previous state is still complete.
-    pub fn save(&self, state: &State) -> Result<()> {
+    pub fn save(&self, state: &RunState) -> Result<()> {
         let parameters = state.model.parameters();
         let trainable = parameters.iter().filter(|parameter| parameter.is_trainable());
-        let header = Header {
-            step: state.optimizer.steps(),
-            cursor: state.cursor,
-            best_loss: state.best_loss,
-            fingerprint: state.fingerprint,
-        };
-        let tensors = trainable.zip(state.optimizer.moments()).flat_map(|(parameter, moments)| {
+        let mut arrays = BTreeMap::new();
+        for (parameter, moments) in trainable.zip(state.optimizer.moments()) {
             let (name, tensor) = (parameter.name(), parameter.tensor());
-            [
-                (name.to_string(), TensorToWrite::f32(tensor.shape(), tensor.data())),
-                (format!("m.{name}"), TensorToWrite::f32(tensor.shape(), &moments.m)),
-                (format!("v.{name}"), TensorToWrite::f32(tensor.shape(), &moments.v)),
-            ]
-        });
-        let header = serde_json::to_string(&header).expect("plain numbers");
-        write_tensors(&self.state(), tensors, &[("ossia", header)])?;
+            arrays.insert(name.to_string(), (tensor.shape(), tensor.data()));
+            arrays.insert(format!("m.{name}"), (tensor.shape(), &moments.m[..]));
+            arrays.insert(format!("v.{name}"), (tensor.shape(), &moments.v[..]));
+        }
+        let position = serde_json::to_string(&state.position).expect("plain numbers");
+        let bytes = arrays.iter().map(|(name, (_, numbers))| (name.as_str(), little_endian(numbers)));
+        let metadata = [(CHECKSUM, checksum(&position, bytes)), (POSITION, position)];
+        let tensors = arrays.iter().map(|(name, (shape, numbers))| (name.clone(), TensorToWrite::f32(shape, numbers)));
+        write_tensors(&self.state(), tensors, &metadata)?;
         checkpoint::save_weights(state.model, &self.path)
     }
     // ANCHOR_END: save
@@ -166,15 +219,18 @@ impl RunDirectory {
     /// Reads the state that [`RunDirectory::save`] wrote.
     ///
     /// # Errors
-    /// If there is no state, or it is damaged, or it does not fit `config.json`.
-    pub fn resume(&self, hyperparameters: Hyperparameters) -> Result<SavedRun> {
-        self.require_state()?;
+    /// If there is no state, or it is damaged, or `config.json` is not the one that the run was started with.
+    pub fn resume(&self, settings: &RunSettings) -> Result<SavedRun> {
         let path = self.state();
-        let config = ModelConfig::load(self.file(checkpoint::CONFIG))?;
         let file = TensorFile::open(&path)?;
-        let header = file.metadata().get("ossia").map_or("", String::as_str);
-        let header: Header = serde_json::from_str(header)
+        let position = file.metadata().get(POSITION).map_or("", String::as_str);
+        verify(&file, position, settings.version)?;
+        let position: Position = serde_json::from_str(position)
             .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")).caused_by(e))?;
+        let config = ModelConfig::load(self.file(checkpoint::CONFIG))?;
+        if position.config.is_some_and(|fingerprint| fingerprint != config_fingerprint(&config)) {
+            return Err(Error::file(self.file(checkpoint::CONFIG), "is not what the run was started with"));
+        }
         let model = Transformer::new(&config, &mut StateFile { file: &file })?;
         let mut moments = Vec::new();
         for parameter in model.parameters() {
@@ -183,9 +239,32 @@ impl RunDirectory {
             let numbers = |array| crate::tensor::slice(&array).to_vec();
             moments.push(Moments { m: numbers(read("m")?), v: numbers(read("v")?) });
         }
-        let optimizer = AdamW::resume(hyperparameters, header.step, moments);
-        let Header { cursor, best_loss, fingerprint, .. } = header;
-        Ok(SavedRun { model, optimizer, cursor, best_loss, fingerprint })
+        let optimizer = AdamW::resume(settings.settings.adamw.clone(), position.step, moments);
+        Ok(SavedRun { model, optimizer, position })
+    }
+}
+
+/// Returns the checksum (CRC-32) of a position and of named arrays, in the order of their names.
+fn checksum<'b, B: AsRef<[u8]>>(position: &str, arrays: impl Iterator<Item = (&'b str, B)>) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(position.as_bytes());
+    for (name, bytes) in arrays {
+        hasher.update(name.as_bytes());
+        hasher.update(bytes.as_ref());
+    }
+    format!("{:08x}", hasher.finalize())
+}
+
+/// Checks the checksum of a state. States of version 1 have none.
+fn verify(file: &TensorFile, position: &str, version: u32) -> Result<()> {
+    let arrays = file.names().filter_map(|name| Some((name, &*file.entry(name)?.bytes)));
+    match file.metadata().get(CHECKSUM) {
+        None if version == 1 => Ok(()),
+        Some(expected) if *expected == checksum(position, arrays) => Ok(()),
+        _ => Err(Error::file(
+            file.path(),
+            "is damaged: its checksum does not fit its content; restore it from a copy, or start a new run",
+        )),
     }
 }
 

@@ -2,28 +2,34 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
-use super::material::{Material, SkippedLines};
+use super::material::Material;
+use super::memory::{self, Needs};
 use super::metrics;
-use super::recorder::Recorder;
+use super::note::{Note, Notes};
+use super::recorder::{self, Recorder};
 use super::run::RunDirectory;
 use super::settings::RunSettings;
 use super::trainer::{Monitor, Outcome, Trainer};
-use crate::checkpoint::{self, report};
+use crate::checkpoint;
 use crate::config::ModelConfig;
 use crate::data::Batches;
 use crate::error::{Error, Result};
+use crate::files::Lock;
 use crate::harmony::Harmony;
 use crate::model::Transformer;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
 
-/// A run that is ready to train.
+/// A run that is ready to train. It holds the lock of its directory.
 pub struct Session {
     /// The model, the optimizer and the data.
     pub trainer: Trainer,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
+    /// The settings of the run.
+    pub settings: RunSettings,
     recorder: Recorder,
+    _lock: Lock,
 }
 
 impl Session {
@@ -37,57 +43,118 @@ impl Session {
         settings: RunSettings,
         tokenizer: Option<Tokenizer>,
         directory: RunDirectory,
-        skipped: SkippedLines,
+        notes: Notes,
     ) -> Result<Self> {
-        settings.settings.check()?;
-        check_memory(&config)?;
-        let Material { tokenizer, windows, evaluation } =
-            Material::new(&settings, tokenizer, config.vocab_size, skipped)?;
-        let config = fitted(config, &tokenizer, &settings)?;
-        let batches = Batches::new(windows, settings.settings.batch_size, settings.settings.seed)?;
-        directory.create(&settings, &config)?;
-        checkpoint::save_tokenizer(&tokenizer, directory.path(), config.context)?;
+        settings.check()?;
+        memory::check(&config)?;
+        let settings = settings.with_absolute_paths()?;
+        // A run that is refused says why in one line, so other notes wait until it is created.
+        let mut held = Vec::new();
+        let material = Material::new(&settings, tokenizer, config.vocab_size, &mut |note| match note {
+            Note::Skipped(_) => notes(note),
+            note => held.push(note),
+        })?;
+        let config = fitted(config, &material.tokenizer, &settings)?;
+        // Everything that can refuse the run comes before its directory.
+        let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
+        let lock = directory.create(&settings, &config, Some(&material.tokenizer))?;
         if settings.task.is_some() {
             arithmetic::save_system(directory.path())?;
         }
-        let model = Transformer::random(&config, settings.settings.seed);
-        let recorder = recorder(directory, &settings, &tokenizer);
-        let trainer = Trainer::new(model, settings.settings, batches, Some(evaluation));
-        Ok(Self { trainer, tokenizer, recorder })
+        held.into_iter().for_each(notes);
+        Ok(Self::first(&config, settings, material, batches, directory, lock))
     }
 
-    /// Continues a run that was stopped, with its own settings; only the number of steps may be raised.
+    /// Continues a run that was stopped, with its own settings; only the number of steps may be raised. A run that was stopped
+    /// before it saved a state starts anew.
     ///
     /// # Errors
-    /// If the directory has no run, the run is finished or damaged, or the training text has changed.
-    pub fn resume(directory: RunDirectory, steps: Option<u64>, skipped: SkippedLines) -> Result<Self> {
-        directory.require_state()?;
-        let mut settings = directory.read_settings()?;
+    /// If the directory has no run, another process works in it, the run is finished or damaged, or its text or its
+    /// configuration has changed.
+    pub fn resume(directory: RunDirectory, steps: Option<u64>, notes: Notes) -> Result<Self> {
+        let lock = directory.lock()?;
+        let before = directory.read_settings()?;
+        let mut settings = before.clone();
         settings.settings.steps = steps.unwrap_or(settings.settings.steps);
-        settings.settings.check()?;
+        settings.check()?;
         let tokenizer = Tokenizer::load(directory.file(checkpoint::TOKENIZER))?;
-        let Material { tokenizer, windows, evaluation } = Material::new(&settings, Some(tokenizer), 0, skipped)?;
-        let saved = directory.resume(settings.settings.adamw.clone())?;
-        if windows.fingerprint() != saved.fingerprint {
-            let message =
-                format!("the training text ({}) is not what the run was started with", settings.data.join(" "));
-            return Err(Error::file(directory.path(), message));
+        // How the text was divided was said when the run was started.
+        let material = Material::new(&settings, Some(tokenizer), 0, &mut |note| {
+            if let Note::Skipped(_) = note {
+                notes(note);
+            }
+        })?;
+        if !directory.has_state() {
+            return Self::start_anew(settings, material, directory, lock, notes);
         }
-        let done = saved.optimizer.steps();
+        let saved = directory.resume(&settings)?;
+        if material.windows.fingerprint() != saved.position.fingerprint {
+            return Err(changed(&directory, "training", &settings.data));
+        }
+        if saved.position.evaluation.is_some_and(|known| known != material.evaluation.windows.fingerprint()) {
+            let data = if settings.eval_data.is_empty() { &settings.data } else { &settings.eval_data };
+            return Err(changed(&directory, "evaluation", data));
+        }
+        let done = saved.position.step;
         if done >= settings.settings.steps {
             return Err(Error::file(directory.path(), format!("is finished: {done} steps; give more with --steps")));
         }
         // Everything that can refuse the run comes before the first change of its directory.
+        let Material { tokenizer, windows, evaluation } = material;
         let trainer = Trainer::resume(saved, settings.settings.clone(), windows, Some(evaluation))?;
-        metrics::truncate(&directory.metrics(), done)?;
+        cut_back(&directory, done)?;
         directory.write_settings(&settings)?;
-        let recorder = recorder(directory, &settings, &tokenizer);
-        Ok(Self { trainer, tokenizer, recorder })
+        let rates = [&before, &settings].map(|settings| settings.settings.learning_rate(done + 1));
+        if rates[0] != rates[1] {
+            let (from, to) = (before.settings.steps, settings.settings.steps);
+            notes(Note::ScheduleChanged { step: done, from, to, learning_rate: rates });
+        }
+        let recorder = recorder_of(directory, &settings, &tokenizer);
+        Ok(Self { trainer, tokenizer, settings, recorder, _lock: lock })
+    }
+
+    /// Starts a run again that was stopped before it saved a state.
+    fn start_anew(
+        settings: RunSettings,
+        material: Material,
+        directory: RunDirectory,
+        lock: Lock,
+        notes: Notes,
+    ) -> Result<Self> {
+        notes(Note::StartsAnew);
+        let config = ModelConfig::load(directory.file(checkpoint::CONFIG))?;
+        memory::check(&config)?;
+        let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
+        cut_back(&directory, 0)?;
+        directory.write_settings(&settings)?;
+        Ok(Self::first(&config, settings, material, batches, directory, lock))
+    }
+
+    /// Creates the session of a run that has taken no step.
+    fn first(
+        config: &ModelConfig,
+        settings: RunSettings,
+        material: Material,
+        batches: Batches,
+        directory: RunDirectory,
+        lock: Lock,
+    ) -> Self {
+        let Material { tokenizer, evaluation, .. } = material;
+        let model = Transformer::random(config, settings.settings.seed);
+        let trainer = Trainer::new(model, settings.settings.clone(), batches, Some(evaluation));
+        let recorder = recorder_of(directory, &settings, &tokenizer);
+        Self { trainer, tokenizer, settings, recorder, _lock: lock }
     }
 
     /// Returns the run directory.
     pub fn directory(&self) -> &RunDirectory {
         self.recorder.directory()
+    }
+
+    /// Estimates the memory and the disk that the run takes.
+    pub fn needs(&self) -> Needs {
+        let Trainer { model, settings, .. } = &self.trainer;
+        Needs::of(&model.config, settings, model.checkpoint_activations)
     }
 
     /// Trains to the end, or until the monitor interrupts; keeps the run directory up to date.
@@ -99,30 +166,24 @@ impl Session {
     }
 }
 
-/// Creates the recorder of a run, whose samples show what the run trains.
-fn recorder(directory: RunDirectory, settings: &RunSettings, tokenizer: &Tokenizer) -> Recorder {
-    let tokenizer = tokenizer.clone();
-    let sample = if settings.task.is_some() { arithmetic::sample } else { stories::sample };
-    Recorder::new(directory, Some(Box::new(move |model, step| sample(model, &tokenizer, step))))
+/// Removes what a run has recorded after step `last`, which a resumed run records again.
+fn cut_back(directory: &RunDirectory, last: u64) -> Result<()> {
+    metrics::truncate(&directory.metrics(), last)?;
+    recorder::truncate_samples(&directory.samples(), last)
 }
 
-/// Refuses a model that is too large to be trained on this machine, before hours go by. A parameter takes 16 bytes: itself,
-/// its gradient and its two moments.
-fn check_memory(config: &ModelConfig) -> Result<()> {
-    let parameters = report::published(config).total().parameters;
-    let memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let kilobytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        Some(kilobytes.trim().trim_end_matches(" kB").parse::<usize>().ok()? * 1024)
-    });
-    match memory.filter(|&memory| 16 * parameters > memory) {
-        Some(memory) => Err(Error::argument(format!(
-            "{:.1} billion parameters need {} GB to be trained; this machine has {} GB",
-            parameters as f64 / 1e9,
-            16 * parameters / 1_000_000_000,
-            memory / 1_000_000_000
-        ))),
-        None => Ok(()), // also if the system does not say how much memory it has
-    }
+/// The error for a text that is not the one with which the run was started.
+fn changed(directory: &RunDirectory, which: &str, data: &[super::DataPath]) -> Error {
+    let paths: Vec<String> = data.iter().map(|path| path.as_ref().display().to_string()).collect();
+    let message = format!("the {which} text ({}) is not what the run was started with", paths.join(" "));
+    Error::file(directory.path(), message)
+}
+
+/// Creates the recorder of a run, whose samples show what the run trains.
+fn recorder_of(directory: RunDirectory, settings: &RunSettings, tokenizer: &Tokenizer) -> Recorder {
+    let tokenizer = tokenizer.clone();
+    let sample = if settings.task.is_some() { arithmetic::sample } else { stories::sample };
+    Recorder::new(directory, Some(Box::new(move |model, step, show| sample(model, &tokenizer, step, show))))
 }
 
 /// Adapts the configuration to the tokenizer and to the settings.

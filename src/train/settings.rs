@@ -3,6 +3,7 @@
 //! Book: [training](../../../../book/training.html)
 
 use super::adamw::Hyperparameters;
+use super::paths::{BUILTIN, DataPath};
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ pub struct Settings {
     pub batch_size: usize,
     /// Tokens per window.
     pub context: usize,
-    /// Micro-batches per step. Their gradients are averaged.
+    /// Micro-batches per step. Together they have the gradient of one large batch.
     pub accumulate: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
@@ -75,21 +76,29 @@ impl Settings {
         }
     }
 
+    /// Returns the learning rate of a step, counted from 1.
+    pub fn learning_rate(&self, step: u64) -> f64 {
+        self.schedule.learning_rate(step, self.steps, self.warmup, self.learning_rate)
+    }
+
     /// Checks that every number is in its range. A message names the setting as the flag of `ossia train`.
     ///
     /// # Errors
     /// The first number that is not.
     pub fn check(&self) -> Result<()> {
-        let Hyperparameters { beta1, beta2, weight_decay, clip, .. } = self.adamw;
+        let Hyperparameters { beta1, beta2, weight_decay, clip, epsilon } = self.adamw;
         let unit = |x: f64| (0.0..1.0).contains(&x);
         let checks = [
             ("steps", self.steps as f64, self.steps > 0, "at least 1"),
+            ("batch-size", self.batch_size as f64, self.batch_size > 0, "at least 1"),
+            ("context", self.context as f64, self.context > 0, "at least 1"),
             ("accumulate", self.accumulate as f64, (1..=1 << 16).contains(&self.accumulate), "1 to 65536"),
             ("learning-rate", self.learning_rate, self.learning_rate > 0.0, "more than 0"),
             ("beta1", beta1, unit(beta1), "0 to 1, without 1"),
             ("beta2", beta2, unit(beta2), "0 to 1, without 1"),
             ("weight-decay", weight_decay, weight_decay >= 0.0, "0 or more"),
             ("clip", clip, clip > 0.0, "more than 0, and finite"),
+            ("epsilon", epsilon, epsilon as f32 > 0.0 && epsilon <= 1.0, "more than 0, at most 1"),
         ];
         match checks.iter().find(|(_, value, in_range, _)| !in_range || !value.is_finite()) {
             Some((flag, value, _, expected)) => Err(Error::argument(format!("--{flag} {value}: expected {expected}"))),
@@ -98,10 +107,15 @@ impl Settings {
     }
 }
 
-/// The name that stands for the built-in stories instead of a path.
-pub const BUILTIN: &str = "builtin";
 /// The default number of built-in stories.
 pub const STORIES: usize = 20_000;
+/// The largest number of built-in stories. They are made in memory, and the number may come from a flag.
+const MOST_STORIES: usize = 10_000_000;
+/// The default number of tokens that an evaluation may use.
+pub const EVAL_TOKENS: usize = 65_536;
+/// The newest version of `state.safetensors`. Version 2 has a checksum, and fingerprints of the evaluation text and of the
+/// configuration.
+const VERSION: u32 = 2;
 
 /// The content of `train.json`: how the run was started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,9 +126,12 @@ pub struct RunSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
     /// The training data: paths, or `builtin`.
-    pub data: Vec<String>,
+    pub data: Vec<DataPath>,
     /// The evaluation data; if empty, a part of `data`.
-    pub eval_data: Vec<String>,
+    pub eval_data: Vec<DataPath>,
+    /// The most tokens of evaluation text; `None` for all.
+    #[serde(default)]
+    pub eval_tokens: Option<usize>,
     /// The field of a JSONL line that holds the text.
     pub field: String,
     /// The share of documents that are set aside for validation if there is no `eval_data`.
@@ -135,11 +152,55 @@ impl Default for RunSettings {
             task: None,
             data: vec![BUILTIN.into()],
             eval_data: Vec::new(),
+            eval_tokens: Some(EVAL_TOKENS),
             field: "text".into(),
             validation_fraction: 0.02,
             stories: STORIES,
             settings: Settings::default(),
-            version: 1,
+            version: VERSION,
         }
+    }
+}
+
+impl RunSettings {
+    /// Checks that every number is in its range.
+    ///
+    /// # Errors
+    /// The first number that is not.
+    pub fn check(&self) -> Result<()> {
+        if !(1..=VERSION).contains(&self.version) {
+            let version = self.version;
+            return Err(Error::argument(format!(
+                "version {version}: expected at most {VERSION}; is this ossia too old?"
+            )));
+        }
+        if !(0.0..1.0).contains(&self.validation_fraction) {
+            let fraction = self.validation_fraction;
+            return Err(Error::argument(format!("--validation-fraction {fraction}: expected 0 to 1, without 1")));
+        }
+        check_stories(self.stories)?;
+        self.settings.check()
+    }
+
+    /// Makes the paths of the data absolute, so that the run can resume from another directory.
+    ///
+    /// # Errors
+    /// Those of [`DataPath::absolute`].
+    pub fn with_absolute_paths(mut self) -> Result<Self> {
+        for path in self.data.iter_mut().chain(&mut self.eval_data) {
+            *path = path.absolute()?;
+        }
+        Ok(self)
+    }
+}
+
+/// Checks a number of built-in stories.
+///
+/// # Errors
+/// If there are more than 10 million.
+pub fn check_stories(count: usize) -> Result<()> {
+    match count {
+        0..=MOST_STORIES => Ok(()),
+        _ => Err(Error::argument(format!("{count} stories: expected at most {MOST_STORIES}"))),
     }
 }

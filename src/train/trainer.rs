@@ -3,16 +3,16 @@
 //! Book: [training](../../../../book/training.html)
 
 use super::adamw::AdamW;
-use super::evaluate::{Evaluation, EvaluationSet, evaluate};
+use super::evaluate::{Evaluation, EvaluationSet, evaluate_with};
 use super::metrics::Metrics;
 use super::recorder::Recorder;
-use super::run::{SavedRun, State};
+use super::run::{Position, RunState, SavedRun, config_fingerprint};
 use super::settings::Settings;
-use crate::data::{Batches, Windows};
+use crate::data::{Batch, Batches, Windows};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
-use crate::model::Transformer;
-use crate::ops::elementwise::scale;
+use crate::model::{Totals, Transformer};
+use crate::ops::load_balancing::ExpertLoad;
 use crate::tensor::Gradients;
 use std::time::Instant;
 
@@ -26,10 +26,20 @@ pub trait Monitor {
         _ = (trainer, loss, metrics);
     }
 
-    /// Called after an evaluation. `best` says whether the validation loss is the lowest so far; `sample` shows what the
-    /// model can do.
-    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, best: bool, sample: Option<&str>) {
-        _ = (trainer, evaluation, best, sample);
+    /// Called during an evaluation, with the number of tokens that were measured and of those that there are.
+    fn evaluating(&mut self, measured: usize, tokens: usize) {
+        _ = (measured, tokens);
+    }
+
+    /// Called after an evaluation. `best` says whether the validation loss is the lowest so far.
+    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, best: bool) {
+        _ = (trainer, evaluation, best);
+    }
+
+    /// Called after an evaluation with a sample of what the model can do, piece by piece, as it is generated; and at its end
+    /// with `None`.
+    fn sampled(&mut self, piece: Option<&str>) {
+        _ = piece;
     }
 
     /// Returns whether the user asked to stop.
@@ -69,15 +79,15 @@ pub struct Trainer {
 /// The measurements of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// Mean cross-entropy of the micro-batches, nats per token.
+    /// Mean cross-entropy over all targets of the step that count, nats per token.
     pub loss: f32,
-    /// Mean of their load-balancing losses.
+    /// The load-balancing loss over the tokens of these targets.
     pub load_balancing: f32,
     /// The norm of the gradient before clipping.
     pub grad_norm: f64,
     /// The learning rate.
     pub lr: f64,
-    /// Visits per expert.
+    /// Visits of these tokens per expert, over all layers. (E,)
     pub expert_load: Vec<usize>,
 }
 
@@ -98,7 +108,7 @@ impl Trainer {
         windows: Windows,
         evaluation: Option<EvaluationSet>,
     ) -> Result<Self> {
-        let SavedRun { model, optimizer, cursor, best_loss, .. } = saved;
+        let SavedRun { model, optimizer, position: Position { cursor, best_loss, .. } } = saved;
         let batches = Batches::from_cursor(windows, settings.batch_size, settings.seed, cursor)?;
         Ok(Self { model, settings, optimizer, batches, evaluation, best_loss })
     }
@@ -114,34 +124,50 @@ impl Trainer {
     }
 
     // ANCHOR: step
-    /// Takes one optimizer step over `accumulate` micro-batches.
+    /// Takes one optimizer step over `accumulate` micro-batches. It equals a step over one batch that contains them all.
     ///
     /// # Errors
     /// [`Error::NotFinite`] if the loss or a gradient is not finite; the model has not changed then.
     pub fn step(&mut self) -> Result<StepReport> {
         let step = self.step_count() + 1;
-        let share = 1.0 / self.settings.accumulate as f32;
+        let batches: Vec<Batch> = (0..self.settings.accumulate).map(|_| self.batches.next_batch()).collect();
+        let mut totals = self.totals(&batches);
         let mut gradients = Gradients::default();
         let (mut loss_sum, mut balance_sum) = (0.0, 0.0);
-        let mut expert_load = vec![0; self.model.config.experts];
-        for _ in 0..self.settings.accumulate {
-            let batch = self.batches.next_batch();
-            let targets: Vec<u32> = batch.targets.iter().copied().collect();
+        for batch in &batches {
+            let targets = batch.targets.as_slice().expect("row-major");
             let output = self.model.forward(batch.inputs.view(), None);
-            let loss = self.model.loss(&output, &targets);
+            let totals = totals.get_or_insert_with(|| self.model.totals(&output, targets));
+            let loss = self.model.partial_loss(&output, targets, totals);
             if !loss.total.item().is_finite() {
                 return Err(Error::NotFinite { step, tensor: "the loss".into() });
             }
             drop(output);
-            gradients.accumulate(scale(&loss.total, share).backward());
+            gradients.accumulate(loss.total.backward());
             loss_sum += loss.cross_entropy;
             balance_sum += loss.load_balancing;
-            loss.expert_load.iter().zip(&mut expert_load).for_each(|(visits, total)| *total += visits);
         }
-        let Settings { steps, warmup, learning_rate, schedule, .. } = self.settings;
-        let lr = schedule.learning_rate(step, steps, warmup, learning_rate);
+        let lr = self.settings.learning_rate(step);
         let grad_norm = self.optimizer.step(self.model.parameters_mut(), &gradients, lr)?;
-        Ok(StepReport { loss: loss_sum * share, load_balancing: balance_sum * share, grad_norm, lr, expert_load })
+        let expert_load = totals.map_or_else(Vec::new, |totals| totals.load.visits);
+        Ok(StepReport { loss: loss_sum, load_balancing: balance_sum, grad_norm, lr, expert_load })
+    }
+
+    /// Counts the targets and the visits of all micro-batches of a step. The visits are known only after a forward pass,
+    /// but every backward pass needs their sum, so this takes a forward pass more per micro-batch. A single batch needs
+    /// none: returns `None`.
+    fn totals(&self, batches: &[Batch]) -> Option<Totals> {
+        if batches.len() == 1 {
+            return None;
+        }
+        let mut totals = Totals { targets: batches.iter().map(Batch::counted).sum(), load: ExpertLoad::default() };
+        let model = self.model.detached();
+        let with_experts = model.config.layers > model.config.dense_layers.len();
+        for batch in if with_experts { batches } else { &[] } {
+            let output = model.forward(batch.inputs.view(), None);
+            totals.load.add(&model.totals(&output, batch.targets.as_slice().expect("row-major")).load);
+        }
+        Some(totals)
     }
     // ANCHOR_END: step
 
@@ -158,7 +184,8 @@ impl Trainer {
             let due = |every: u64| every > 0 && step.is_multiple_of(every);
             let last = step == self.settings.steps;
             let seconds = logged.0.elapsed().as_secs_f64().max(1e-9);
-            let evaluation = if due(self.settings.eval_every) || last { self.evaluate() } else { None };
+            let evaluate = due(self.settings.eval_every) || last;
+            let evaluation = if evaluate { self.evaluate(&mut |done, of| monitor.evaluating(done, of)) } else { None };
             let log = (due(self.settings.log_every) || step == 1 || last || evaluation.is_some()).then(|| {
                 let steps = step - logged.1;
                 self.metrics(&report, (steps * self.tokens_per_step() as u64) as f64 / seconds, evaluation.as_ref())
@@ -172,8 +199,10 @@ impl Trainer {
                 if best {
                     self.best_loss = Some(evaluation.loss);
                 }
-                let sample = recorder.map_or(Ok(None), |recorder| recorder.evaluated(&self.model, step, best))?;
-                monitor.evaluated(self, &evaluation, best, sample.as_deref());
+                monitor.evaluated(self, &evaluation, best);
+                if let Some(recorder) = recorder {
+                    recorder.evaluated(&self.model, step, best, &mut |piece| monitor.sampled(piece))?;
+                }
             }
             let interrupted = !last && monitor.interrupted();
             if let Some(recorder) = recorder.filter(|_| due(self.settings.save_every) || last || interrupted) {
@@ -191,19 +220,21 @@ impl Trainer {
     // ANCHOR_END: run
 
     /// Returns the state from which the run can resume.
-    pub fn state(&self) -> State<'_> {
-        State {
-            model: &self.model,
-            optimizer: &self.optimizer,
+    pub fn state(&self) -> RunState<'_> {
+        let position = Position {
+            step: self.step_count(),
             cursor: self.batches.cursor(),
             best_loss: self.best_loss,
             fingerprint: self.batches.windows().fingerprint(),
-        }
+            evaluation: self.evaluation.as_ref().map(|set| set.windows.fingerprint()),
+            config: Some(config_fingerprint(&self.model.config)),
+        };
+        RunState { model: &self.model, optimizer: &self.optimizer, position }
     }
 
-    /// Measures the model on the validation text; `None` if there is none.
-    pub fn evaluate(&self) -> Option<Evaluation> {
-        self.evaluation.as_ref().map(|set| evaluate(&self.model, set, self.settings.batch_size))
+    /// Measures the model on the validation text, and calls `progress` as [`evaluate_with`] does; `None` if there is no text.
+    pub fn evaluate(&self, progress: &mut dyn FnMut(usize, usize)) -> Option<Evaluation> {
+        self.evaluation.as_ref().map(|set| evaluate_with(&self.model, set, self.settings.batch_size, progress))
     }
 
     fn metrics(&self, report: &StepReport, tokens_per_second: f64, evaluation: Option<&Evaluation>) -> Metrics {

@@ -63,24 +63,19 @@ fn workplace() -> TempDir {
     directory
 }
 
-const TRAIN: [&str; 13] = [
-    "train",
-    "--config",
-    "small.json",
-    "--stories",
-    "40",
-    "--batch-size",
-    "2",
-    "--log-every",
-    "1",
-    "--save-every",
-    "5",
-    "--validation-fraction",
-    "0.1",
+const TRAIN: [[&str; 2]; 6] = [
+    ["--config", "small.json"],
+    ["--stories", "40"],
+    ["--batch-size", "2"],
+    ["--log-every", "1"],
+    ["--save-every", "5"],
+    ["--validation-fraction", "0.1"],
 ];
 
+/// The arguments of a short run. An argument in `more` replaces one of the same name.
 fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&TRAIN[..], more].concat()
+    let usual = TRAIN.iter().filter(|[name, _]| !more.contains(name)).flatten().copied();
+    ["train"].into_iter().chain(usual).chain(more.iter().copied()).collect()
 }
 
 /// (step, loss, eval_loss) of every logged step, as text: equal text is equal bits.

@@ -46,6 +46,67 @@ fn a_directory_is_read_in_sorted_order() {
     assert_eq!(empty.to_string(), format!("{}:1: found an empty file", directory.path().join("e.txt").display()));
 }
 
+/// The content says whether a file is JSON Lines, a JSON array or text, whatever its name.
+#[test]
+fn json_is_recognized_by_its_content() {
+    let lines: &[u8] = b"\n{\"text\": \"one\"}\n\"two\"\n";
+    let array: &[u8] = b"\xef\xbb\xbf[\n  {\"text\": \"one\", \"n\": [1]},\n  \"two\"\n]\n";
+    let long = format!("{{\"other\": \"{}\", \"text\": \"one\"}}\n\"two\"\n", "x".repeat(50_000));
+    for name in ["a.jsonl", "a.ndjson", "a.json", "a.txt", "a", "a.data"] {
+        for content in [lines, array, long.as_bytes()] {
+            let directory = directory(&[(name, content)]);
+            let corpus = Corpus::read(&[directory.path().join(name)], "text").unwrap();
+            assert_eq!(corpus.documents, ["one", "two"], "{name}: {:.20}", String::from_utf8_lossy(content));
+        }
+    }
+    for text in ["[1] A footnote.", "[\"A title\", he said.]", "{curly} words", "{\n\"text\": 1}", "[]", "{", "["] {
+        let directory = directory(&[("a.txt", text.as_bytes())]);
+        assert_eq!(Corpus::read(&[directory.path().join("a.txt")], "text").unwrap().documents, [text]);
+    }
+}
+
+/// The message for an item of an array names its line; an object over several lines is not a corpus.
+#[test]
+fn json_that_is_no_document_is_skipped_with_its_line() {
+    let directory = directory(&[
+        ("a.json", b"[\n{\"text\": \"one\"},\n\n{\"text\": 5}, {\"title\": \"t\"},\n[\"no\"], \"\"\n]"),
+        ("b.json", b"{\n  \"name\": \"a package\"\n}\n"),
+    ]);
+    let corpus = Corpus::read(&[directory.path()], "text").unwrap();
+    assert_eq!(corpus.documents, ["one"]);
+    let skipped: Vec<(usize, &str)> = corpus.skipped.iter().map(|s| (s.line, s.reason.as_str())).collect();
+    assert_eq!(
+        skipped,
+        [
+            (4, "found a number in the field `text`, expected a string"),
+            (4, "found no field `text`, only: title"),
+            (5, "found an array, expected an object with the field `text`"),
+            (5, "found an empty line, expected a JSON object"),
+            (1, "found neither JSON Lines nor a JSON array"),
+        ]
+    );
+}
+
+/// Tables and other kinds of files are refused with what to do.
+#[test]
+fn files_that_are_not_text_are_refused_by_what_they_are() {
+    for (name, content, expected) in [
+        ("a.csv", &b"title,text\na,b\n"[..], "a.csv: is a table; convert it to JSON Lines"),
+        ("a.TSV", b"title\ttext\n", "is a table"),
+        ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "git lfs pull"),
+        ("a.txt", b"\x1f\x8b\x08\0", "is compressed with gzip"),
+        ("a.jsonl", b"\x28\xb5\x2f\xfd\x04", "is compressed with zstd"),
+        ("a", b"PK\x03\x04\x14\0", "is a ZIP archive"),
+        ("a.parquet", b"PAR1\x15\x04", "is a Parquet file"),
+        ("a.pdf", b"%PDF-1.7\n", "is a PDF file"),
+        ("a.bin", b"GGUF\x03\0\0\0\x01", "is a GGUF file"),
+    ] {
+        let directory = directory(&[(name, content)]);
+        let message = refusal(&[directory.path().join(name)]);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
 #[test]
 fn paths_are_read_in_the_order_given() {
     let directory =

@@ -23,6 +23,7 @@ mod kv_cache;
 mod model;
 mod checkpoints;
 mod malformed_checkpoints;
+mod material;
 mod mxfp4;
 mod stored;
 mod config;

@@ -1,11 +1,13 @@
 //! Training: ten steps against PyTorch, the schedule, the optimizer's rules, and runs that stop and go on.
 
+mod run;
+
 use crate::common::{Reference, assert_close, reference_path};
 use crate::model::CHECKPOINTS;
 use ndarray::Array2;
 use ossia::checkpoint;
 use ossia::config::ModelConfig;
-use ossia::data::{Batches, Windows};
+use ossia::data::{Batches, MaskedDocument, Windows};
 use ossia::error::Error;
 use ossia::layers::Layer;
 use ossia::model::Transformer;
@@ -142,20 +144,39 @@ fn trainer(settings: Settings) -> Trainer {
 
 #[test]
 fn training_accumulates_two_half_batches_to_one_whole() {
-    let (mut whole, mut halves) = (trainer(settings(3, 1, 8)), trainer(settings(3, 2, 4)));
-    whole.model.config.router_aux_loss_coef = 0.0; // is not linear in the batch
-    halves.model.config.router_aux_loss_coef = 0.0;
-    // Windows without padding: every target counts, so the mean of means is the mean.
-    let even: Vec<Vec<u32>> = (0..8_u32).map(|d| (0..11).map(|i| 1 + (d + i) % 39).collect()).collect();
-    for t in [&mut whole, &mut halves] {
-        t.batches = Batches::new(Windows::new(&even, 0, 12).unwrap(), t.settings.batch_size, 5).unwrap();
-    }
+    is_one_large_batch(windows(), 2, 4);
+}
+
+/// Documents of which few tokens are learned, and a window that has none: the mean of means is not the mean.
+#[test]
+fn training_accumulates_masked_micro_batches_to_one_whole() {
+    let mask = |d: usize, ids: &[u32]| (0..ids.len()).map(|i| !d.is_multiple_of(3) && i % (1 + d % 5) == 0).collect();
+    let masked = documents().into_iter().enumerate();
+    let masked: Vec<MaskedDocument> = masked.map(|(d, ids)| MaskedDocument { learned: mask(d, &ids), ids }).collect();
+    let windows = Windows::masked(&masked, 0, 12).unwrap();
+    let mut batches = Batches::new(windows.clone(), 1, 5).unwrap();
+    let counted: Vec<usize> = (0..8).map(|_| batches.next_batch().counted()).collect();
+    assert!(counted.contains(&0) && counted.iter().any(|&n| n > 2), "{counted:?}");
+    is_one_large_batch(windows, 8, 1);
+}
+
+/// Three steps over `accumulate` micro-batches, with the load-balancing loss, equal three steps over one large batch.
+fn is_one_large_batch(windows: Windows, accumulate: usize, batch_size: usize) {
+    let mut both = [(1, accumulate * batch_size), (accumulate, batch_size)].map(|(accumulate, batch_size)| {
+        let mut trainer = trainer(settings(3, accumulate, batch_size));
+        trainer.model.config.router_aux_loss_coef = 0.5;
+        trainer.batches = Batches::new(windows.clone(), batch_size, 5).unwrap();
+        trainer
+    });
     for _ in 0..3 {
-        let (a, b) = (whole.step().unwrap(), halves.step().unwrap());
+        let [a, b] = both.each_mut().map(|trainer| trainer.step().unwrap());
         assert!((a.loss - b.loss).abs() < 1e-5, "{} {}", a.loss, b.loss);
-        assert!((a.grad_norm - b.grad_norm).abs() < 1e-4 * a.grad_norm);
+        assert!((a.load_balancing - b.load_balancing).abs() < 1e-5, "{} {}", a.load_balancing, b.load_balancing);
+        assert!((a.grad_norm - b.grad_norm).abs() < 1e-4 * a.grad_norm, "{} {}", a.grad_norm, b.grad_norm);
+        assert_eq!(a.expert_load, b.expert_load);
     }
-    for (a, b) in whole.model.parameters().into_iter().zip(halves.model.parameters()) {
+    let [whole, parts] = &both;
+    for (a, b) in whole.model.parameters().into_iter().zip(parts.model.parameters()) {
         assert_close(a.name(), a.tensor().data(), b.tensor().data(), 2e-3);
     }
 }
@@ -206,9 +227,8 @@ impl Monitor for Notes {
         self.losses.push(loss.to_bits());
         assert_eq!(metrics.unwrap().step, trainer.step_count());
     }
-    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, _: bool, sample: Option<&str>) {
+    fn evaluated(&mut self, trainer: &Trainer, evaluation: &Evaluation, _: bool) {
         self.evaluations.push((trainer.step_count(), evaluation.loss));
-        assert_eq!(sample, None, "there is no tokenizer");
     }
     fn interrupted(&self) -> bool {
         self.losses.len() as u64 >= self.stop_after
@@ -224,8 +244,8 @@ fn run_settings(settings: Settings) -> RunSettings {
 }
 
 fn go_on(run: &RunDirectory, settings: Settings) -> Trainer {
-    let saved = run.resume(settings.adamw.clone()).unwrap();
-    assert_eq!(saved.fingerprint, windows().fingerprint());
+    let saved = run.resume(&run_settings(settings.clone())).unwrap();
+    assert_eq!(saved.position.fingerprint, windows().fingerprint());
     Trainer::resume(saved, settings, windows(), trainer(self::settings(1, 1, 4)).evaluation).unwrap()
 }
 
@@ -239,7 +259,7 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
 
     let directory = tempfile::tempdir().unwrap();
     let run = RunDirectory::new(directory.path().join("run"));
-    run.create(&run_settings(settings(20, 2, 4)), &small()).unwrap();
+    run.create(&run_settings(settings(20, 2, 4)), &small(), None).unwrap();
     let mut losses = Vec::new();
     let mut part = trainer(settings(20, 2, 4));
     for stop_after in [7, 6, u64::MAX] {
@@ -262,43 +282,10 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
 }
 
 #[test]
-fn training_saves_every_few_steps_and_after_the_last() {
-    /// Reads which step is saved whenever a step was taken.
-    struct Saves(RunDirectory, Vec<u64>);
-    impl Monitor for Saves {
-        fn stepped(&mut self, _: &Trainer, _: f32, _: Option<&Metrics>) {
-            self.1.extend(self.0.resume(hyperparameters()).map(|saved| saved.optimizer.steps()));
-        }
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let run = RunDirectory::new(directory.path().join("run"));
-    run.create(&run_settings(settings(8, 1, 4)), &small()).unwrap();
-    let mut saves = Saves(run.clone(), Vec::new());
-    trainer(settings(8, 1, 4)).run(Some(&recorder(&run)), &mut saves).unwrap();
-    assert_eq!(saves.1, [3, 3, 3, 6, 6], "at the steps 4 to 8");
-    assert_eq!(run.resume(hyperparameters()).unwrap().optimizer.steps(), 8);
-    let lines = metrics::read(&run.metrics(), 8).unwrap();
-    assert_eq!(lines.iter().map(|line| line.step).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
-    assert!(run.file("loss.svg").exists() == cfg!(feature = "plots") && run.file("best/model.safetensors").exists());
-}
-
-#[test]
-fn training_refuses_to_overwrite_a_run_or_to_resume_none() {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("diary.txt"), "dear diary").unwrap();
-    let run = RunDirectory::new(directory.path());
-    let error = run.create(&run_settings(settings(1, 1, 1)), &small()).unwrap_err().to_string();
-    assert!(error.contains("already holds something"), "{error}");
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was added");
-    let error = run.resume(hyperparameters()).err().unwrap().to_string();
-    assert!(error.contains("holds no run to --resume"), "{error}");
-}
-
-#[test]
 fn training_stops_at_a_loss_that_is_not_finite_and_keeps_what_was_saved() {
     let directory = tempfile::tempdir().unwrap();
     let run = RunDirectory::new(directory.path().join("run"));
-    run.create(&run_settings(settings(9, 1, 4)), &small()).unwrap();
+    run.create(&run_settings(settings(9, 1, 4)), &small(), None).unwrap();
     let mut part = trainer(settings(9, 1, 4));
     part.run(Some(&recorder(&run)), &mut Notes::new(3)).unwrap();
     let kept = std::fs::read(run.file("state.safetensors")).unwrap();

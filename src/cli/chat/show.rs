@@ -2,6 +2,7 @@
 
 use crate::chat::Event;
 use crate::cli::print;
+use crate::cli::terminal::printable;
 use crate::error::{Error, Result};
 use crate::harmony::{Header, Message};
 use std::io::{self, IsTerminal, Write};
@@ -116,22 +117,5 @@ impl Show {
     /// The error that a write of the answer returned.
     pub fn check(&mut self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
-    }
-}
-
-/// Removes control characters except line ends and tabs, because a model can also write sequences that a terminal would
-/// obey.
-pub fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c };
-    text.chars().map(shown).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn escape_sequences_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\tb\n\x1b[2Jc\r\u{9b}d"), "a\tb\n\u{FFFD}[2Jc\u{FFFD}\u{FFFD}d");
     }
 }

@@ -1,7 +1,7 @@
 //! The tools of a chat.
 
-use super::show::printable;
 use super::{Arguments, developer, system_of};
+use crate::cli::terminal::printable;
 use crate::error::{Error, Result};
 use crate::harmony::{Content, Message, MessageRole};
 use crate::tokenizer::Tokenizer;

@@ -4,7 +4,7 @@ use super::Arguments;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::train::adamw::Hyperparameters;
-use crate::train::{RunSettings, Schedule, Settings};
+use crate::train::{DataPath, RunSettings, Schedule, Settings};
 use std::path::PathBuf;
 
 /// Refuses arguments that a resumed run would silently ignore, because it keeps its settings.
@@ -18,6 +18,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--task", a.task.is_some()),
         ("--data", !a.data.is_empty()),
         ("--eval-data", !a.eval_data.is_empty()),
+        ("--eval-tokens", a.eval_tokens.is_some()),
         ("--field", a.field.is_some()),
         ("--validation-fraction", a.validation_fraction.is_some()),
         ("--stories", a.stories.is_some()),
@@ -68,13 +69,14 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> RunSettings {
         save_every: a.save_every.unwrap_or(usual.save_every),
         ..usual
     };
-    let strings = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+    let paths = |paths: &[PathBuf]| paths.iter().map(DataPath::from).collect();
     let usual = RunSettings::default();
     RunSettings {
         preset,
         task: a.task.clone(),
-        data: if a.data.is_empty() { usual.data } else { strings(&a.data) },
-        eval_data: strings(&a.eval_data),
+        data: if a.data.is_empty() { usual.data } else { paths(&a.data) },
+        eval_data: paths(&a.eval_data),
+        eval_tokens: a.eval_tokens.map_or(usual.eval_tokens, |most| Some(most).filter(|&most| most > 0)),
         field: a.field.clone().unwrap_or(usual.field),
         validation_fraction: a.validation_fraction.unwrap_or(usual.validation_fraction),
         stories: a.stories.unwrap_or(usual.stories),

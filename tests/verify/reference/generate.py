@@ -165,6 +165,13 @@ def load_balancing():
     write("load_balancing", with_gradients(dict(a=a, b=b), loss.reshape(1)))
 
 
+def load_balancing_masked():
+    a, b = leaf(6, 5, scale=2.0), leaf(6, 5, scale=2.0)
+    mask = torch.tensor([[1, 0, 1], [1, 1, 0]])
+    loss = hf.load_balancing_loss_func((a, b), 5, 2, mask)
+    write("load_balancing_masked", dict(with_gradients(dict(a=a, b=b), loss.reshape(1)), mask=mask.reshape(-1)))
+
+
 def linear():
     x, w, b = leaf(9, 11), leaf(6, 11), leaf(6)
     write("linear", with_gradients(dict(x=x, w=w, b=b), F.linear(x, w, b)))
@@ -347,7 +354,7 @@ def long_context():
 
 if __name__ == "__main__":
     jobs = [rms_norm, rope, attention, top_k, swiglu, experts, cross_entropy, load_balancing, linear, embedding, checkpoints,
-            narrow_checkpoints, long_context]
+            narrow_checkpoints, long_context, load_balancing_masked]
     for number, job in enumerate(jobs):
         if len(sys.argv) == 1 or job.__name__ in sys.argv[1:]:
             torch.manual_seed(number)

@@ -1,0 +1,110 @@
+//! Memory: what a run needs, and what the machine has.
+
+use super::settings::Settings;
+use crate::checkpoint::report;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+/// The most memory and disk that a run is expected to take, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// The parameters with their gradients and moments, and the activations of a step.
+    pub memory: usize,
+    /// The state of the run, once more while it is replaced, and two models.
+    pub disk: usize,
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let size = |bytes: usize| match bytes as f64 / 1e9 {
+            gigabytes if gigabytes < 1.0 => format!("{:.0} MB", 1e3 * gigabytes),
+            gigabytes => format!("{gigabytes:.1} GB"),
+        };
+        write!(f, "the run takes about {} of memory and up to {} of disk", size(self.memory), size(self.disk))
+    }
+}
+
+impl Needs {
+    /// Estimates what training a model takes. With `recompute`, only the input of each block is kept (gradient
+    /// checkpointing).
+    pub fn of(config: &ModelConfig, settings: &Settings, recompute: bool) -> Self {
+        let parameters = report::published(config).total().parameters;
+        let tokens = settings.batch_size * settings.context;
+        let blocks: Vec<usize> = (0..config.layers).map(|layer| activations(config, layer)).collect();
+        let kept: usize = match recompute {
+            true => config.layers * config.hidden_size + blocks.iter().max().copied().unwrap_or(0),
+            false => blocks.iter().sum(),
+        };
+        // Beside a parameter are its gradient and its two moments. The gradient of the largest array exists twice, while
+        // the parts of the embedding and of the output projection are added. The logits of one block of tokens are small.
+        let twice = if config.tied { config.vocab_size * config.hidden_size } else { 0 };
+        Self {
+            memory: 4 * (4 * parameters + twice + tokens * kept),
+            // The state has three numbers per parameter, and exists twice while it is replaced. The model is also in
+            // `model.safetensors` and in `best/`.
+            disk: 4 * (2 * 3 + 2) * parameters,
+        }
+    }
+}
+
+/// Returns how many numbers per token a block keeps for its backward pass.
+fn activations(config: &ModelConfig, layer: usize) -> usize {
+    let (hidden, queries) = (config.hidden_size, config.heads * config.head_dim);
+    let keys = config.kv_heads * config.head_dim;
+    // Attention: x, its norm, q, k and v, the rotated q and k, the output of the heads, its projection, and the sum.
+    let attention = 4 * hidden + 3 * queries + 3 * keys;
+    // Feed-forward: the norm, per visit the input, gate and up, their product and the output, and two sums.
+    let feed_forward = match config.dense_layers.contains(&layer) {
+        true => 3 * hidden + 3 * config.dense_intermediate_size,
+        false => {
+            3 * hidden + config.experts_per_token * (2 * hidden + 3 * config.intermediate_size) + 2 * config.experts
+        }
+    };
+    attention + feed_forward
+}
+
+/// Refuses a model that is too large to be trained on this machine, before hours go by.
+///
+/// # Errors
+/// If the parameters alone, with their gradients and moments, need more memory than there is.
+pub fn check(config: &ModelConfig) -> Result<()> {
+    let parameters = report::published(config).total().parameters;
+    match limit(Path::new("/")).filter(|&memory| 16 * parameters > memory) {
+        Some(memory) => Err(Error::argument(format!(
+            "{:.1} billion parameters need {} GB to be trained; this machine has {:.1} GB",
+            parameters as f64 / 1e9,
+            16 * parameters / 1_000_000_000,
+            memory as f64 / 1e9
+        ))),
+        None => Ok(()), // also if the system does not say how much memory it has
+    }
+}
+
+/// Returns how many bytes of memory this process may use: those of the machine, or fewer if a control group (the limit of a
+/// container) allows fewer. Returns `None` if the system does not say. `root` is `/`, except in tests.
+///
+/// Linux: <https://docs.kernel.org/admin-guide/cgroup-v2.html>, and version 1 of it.
+pub fn limit(root: &Path) -> Option<usize> {
+    let machine = fs::read_to_string(root.join("proc/meminfo")).ok().and_then(|text| {
+        let kilobytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(kilobytes.trim().trim_end_matches(" kB").parse::<usize>().ok()? * 1024)
+    });
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let limits = groups.lines().flat_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap_or(""), parts.next().unwrap_or("/"));
+        let (mount, file) = match controllers.split(',').any(|name| name == "memory") {
+            true => ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            false if controllers.is_empty() => ("sys/fs/cgroup", "memory.max"),
+            false => return Vec::new(),
+        };
+        // The limit of a group holds for the groups below it. "max" is not a number: no limit.
+        let group = root.join(mount).join(path.trim_start_matches('/'));
+        let above = group.ancestors().take_while(|path| path.starts_with(root.join(mount)));
+        above.filter_map(|path| fs::read_to_string(path.join(file)).ok()?.trim().parse().ok()).collect()
+    });
+    limits.chain(machine).min()
+}
