@@ -120,6 +120,29 @@ pub fn is_left_over(path: &Path) -> bool {
     id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Reads a text file of a model or of a run.
+///
+/// # Errors
+/// If the file cannot be read, is not UTF-8, or is something else under its name, such as a web page.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
+    check_kind(path, &bytes)?;
+    String::from_utf8(bytes)
+        .map_err(|e| Error::file(path, format!("byte {} is not UTF-8", e.utf8_error().valid_up_to())))
+}
+
+/// Refuses a file of a model whose first bytes show that it is something else under its name.
+///
+/// # Errors
+/// What the file is, and what to do.
+pub fn check_kind(path: &Path, start: &[u8]) -> Result<()> {
+    const PAGE: &str = "is a web page, not the file; does the download need a login, or another address?";
+    match foreign_kind(start).or(is_web_page(start).then_some(PAGE)) {
+        Some(kind) => Err(Error::file(path, kind)),
+        None => Ok(()),
+    }
+}
+
 /// Returns what a file is and what to do, if its first bytes show that it is not a file of the expected kind: neither text
 /// nor safetensors.
 pub fn foreign_kind(start: &[u8]) -> Option<&'static str> {
@@ -140,7 +163,7 @@ pub fn foreign_kind(start: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns whether a file begins like a web page. A download that fails often saves one under the name of the file.
-pub fn is_web_page(start: &[u8]) -> bool {
+fn is_web_page(start: &[u8]) -> bool {
     let start = start.trim_ascii_start();
     [&b"<!doctype"[..], b"<html"].iter().any(|tag| start.get(..tag.len()).is_some_and(|s| s.eq_ignore_ascii_case(tag)))
 }

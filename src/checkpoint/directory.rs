@@ -1,18 +1,17 @@
 //! The tensors of a model directory, in one file or in several.
 //!
-//! A single file is `model.safetensors`. Several files have an index, `model.safetensors.index.json`, whose
-//! `weight_map` says which file has which tensor.
+//! A single file is `model.safetensors`. Several files have an index, `model.safetensors.index.json`, whose `weight_map` says
+//! which file has which tensor. Where the files and the index disagree, transformers follows the files, and so does ossia.
 
+use super::locate::{ADAPTER, WEIGHTS, adapter_message};
 use super::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::{read_text, write_atomically};
 use ::safetensors::View;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The name of the file with the weights, if there is only one.
-pub const WEIGHTS: &str = "model.safetensors";
 /// The name of the index, if there are several files with weights.
 pub const INDEX: &str = "model.safetensors.index.json";
 
@@ -20,23 +19,38 @@ pub const INDEX: &str = "model.safetensors.index.json";
 pub struct Tensors {
     directory: PathBuf,
     files: Vec<TensorFile>,
+    notes: Vec<String>,
 }
 
 impl Tensors {
-    /// Maps every file and checks that each tensor is in the file that the index names, and only there.
+    /// Maps every file. If a tensor is in several files, the last one counts, whatever the index says, as in transformers.
     ///
     /// # Errors
-    /// One line with the file, and the tensor, that is missing, there twice, or in the wrong file.
+    /// One line with the file, and the tensor, that is missing.
     pub fn open(directory: &Path) -> Result<Self> {
         let (single, index) = (directory.join(WEIGHTS), directory.join(INDEX));
-        // If there are both, transformers takes the single file.
-        let files = if single.exists() || !index.exists() { vec![TensorFile::open(single)?] } else { shards(&index)? };
-        Ok(Self { directory: directory.to_path_buf(), files })
+        let mut notes = Vec::new();
+        let files = match (single.exists(), index.exists()) {
+            (true, both) => {
+                if both {
+                    notes.push(format!("there are {WEIGHTS} and {INDEX}: transformers and ossia use {WEIGHTS}"));
+                }
+                vec![TensorFile::open(single)?]
+            }
+            (false, true) => shards(&index, &mut notes)?,
+            (false, false) => return Err(Error::file(directory, missing_weights(directory))),
+        };
+        Ok(Self { directory: directory.to_path_buf(), files, notes })
+    }
+
+    /// Returns a line for everything in which the files differ from what their index says.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Returns a tensor, and the file that has it.
     pub fn get(&self, name: &str) -> Option<(&Entry, &Path)> {
-        self.files.iter().find_map(|file| Some((file.entry(name)?, file.path())))
+        self.files.iter().rev().find_map(|file| Some((file.entry(name)?, file.path())))
     }
 
     /// Returns the names of all tensors.
@@ -55,10 +69,22 @@ impl Tensors {
     }
 }
 
-/// Opens the files that an index names.
-fn shards(index: &Path) -> Result<Vec<TensorFile>> {
+/// Describes a directory with a `config.json` and without weights.
+fn missing_weights(directory: &Path) -> String {
+    let has = |name: &str| directory.join(name).exists();
+    if has(ADAPTER) {
+        return adapter_message(ADAPTER);
+    }
+    match ["pytorch_model.bin", "pytorch_model.bin.index.json"].into_iter().find(|name| has(name)) {
+        Some(name) => format!("has {name} of PyTorch; save the model with save_pretrained, which writes {WEIGHTS}"),
+        None => format!("has neither {WEIGHTS} nor {INDEX}; is the download complete?"),
+    }
+}
+
+/// Opens the files that an index names, in the order of their names.
+fn shards(index: &Path, notes: &mut Vec<String>) -> Result<Vec<TensorFile>> {
     let wrong = |message: String| Error::file(index, message);
-    let text = std::fs::read_to_string(index).map_err(|e| Error::io(index, "read", e))?;
+    let text = read_text(index)?;
     let json: Value = serde_json::from_str(&text).map_err(|e| wrong(format!("not JSON: {e}")).caused_by(e))?;
     let map = json.get("weight_map").and_then(Value::as_object);
     let map: &Map<String, Value> = map.ok_or_else(|| wrong("weight_map is missing; expected an object".into()))?;
@@ -70,13 +96,21 @@ fn shards(index: &Path) -> Result<Vec<TensorFile>> {
         if !files.contains_key(name) {
             files.insert(name, TensorFile::open(index.with_file_name(name))?);
         }
-        if files[name].entry(tensor).is_none() {
-            return Err(wrong(format!("tensor {tensor} is said to be in {name}, which does not have it")));
+    }
+    let holder =
+        |tensor: &str| files.iter().rev().find(|(_, file)| file.entry(tensor).is_some()).map(|(name, _)| *name);
+    for (tensor, said) in map {
+        let said = said.as_str().unwrap_or_default();
+        match holder(tensor) {
+            None => return Err(wrong(format!("tensor {tensor} is said to be in {said}, which does not have it"))),
+            Some(name) if name != said => notes
+                .push(format!("tensor {tensor} is said to be in {said}: transformers and ossia use the one in {name}")),
+            Some(_) => {}
         }
     }
     for (name, file) in &files {
-        if let Some(tensor) = file.names().find(|tensor| map.get(*tensor).and_then(Value::as_str) != Some(name)) {
-            return Err(Error::file(file.path(), format!("tensor {tensor} is not said to be here by {INDEX}")));
+        for tensor in file.names().filter(|tensor| !map.contains_key(*tensor)) {
+            notes.push(format!("tensor {tensor} of {name} is not in {INDEX}: transformers and ossia use it"));
         }
     }
     Ok(files.into_values().collect())

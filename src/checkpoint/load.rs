@@ -1,10 +1,12 @@
 //! Loading: a model directory as a source of parameters.
 
 use super::directory::Tensors;
+use super::locate::{CONFIG, adapter_message, locate};
 use super::names::{Layout, mxfp4_names, place};
 use super::safetensors::Entry;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::files::read_text;
 use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::mxfp4::BLOCK;
@@ -14,9 +16,6 @@ use crate::tensor::{Array, Tensor, array};
 use ::safetensors::tensor::Dtype;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-
-/// The name of the file with the configuration.
-pub const CONFIG: &str = "config.json";
 
 /// The arithmetic of a model that is not trained. By default, every weight has exactly the value in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,11 +82,25 @@ enum Use {
 }
 
 fn open(directory: &Path, purpose: Use) -> Result<Transformer> {
-    if !directory.is_dir() {
-        return Err(Error::file(directory, "no such directory; expected a MODEL: config.json and model.safetensors"));
-    }
+    open_noting(directory, purpose, &mut |_| {})
+}
+
+/// Returns a line for everything that [`load`] does not use or that contradicts itself, and where it does as transformers
+/// does: numbers under two keys, tensors that the index places elsewhere, left-overs of older versions.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn notes(directory: impl AsRef<Path>) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    open_noting(directory.as_ref(), Use::Describe, &mut |note| notes.push(note))?;
+    Ok(notes)
+}
+
+fn open_noting(directory: &Path, purpose: Use, note: &mut dyn FnMut(String)) -> Result<Transformer> {
+    let directory = &locate(directory)?;
     let path = directory.join(CONFIG);
     let config = ModelConfig::load(&path)?;
+    ModelConfig::contradictions(&read_text(&path)?).into_iter().for_each(&mut *note);
     if let Some(quantization) = config.other.get("quantization_config") {
         let method = quantization.get("quant_method").unwrap_or(&serde_json::Value::Null);
         if method != "mxfp4" {
@@ -96,14 +109,12 @@ fn open(directory: &Path, purpose: Use) -> Result<Transformer> {
         }
     }
     let tensors = Tensors::open(directory)?;
+    tensors.notes().iter().cloned().for_each(&mut *note);
     let layout = if tensors.get("norm.scale").is_some() { Layout::OpenAi } else { Layout::HuggingFace };
     let mut checkpoint = Checkpoint { tensors, layout, config: &config, purpose, used: HashSet::new() };
     let model = Transformer::new(&config, &mut checkpoint)?;
-    let Checkpoint { tensors, used, .. } = checkpoint;
-    match tensors.names().find(|&name| !used.contains(name)) {
-        Some(name) => Err(tensors.wrong(name, "no part of the model that config.json describes")),
-        None => Ok(model),
-    }
+    checkpoint.check_unused(note)?;
+    Ok(model)
 }
 
 struct Checkpoint<'c> {
@@ -115,10 +126,55 @@ struct Checkpoint<'c> {
 }
 
 impl Checkpoint<'_> {
+    /// Checks the tensors that no parameter has used. Some are harmless and noted.
+    fn check_unused(&self, note: &mut dyn FnMut(String)) -> Result<()> {
+        for name in self.tensors.names().filter(|&name| !self.used.contains(name)) {
+            if name.ends_with("rotary_emb.inv_freq") {
+                note(format!("tensor {name} is left out: the frequencies follow from config.json"));
+            } else if self.config.tied && self.layout == Layout::HuggingFace && name == "lm_head.weight" {
+                self.check_tied(name)?;
+                note(format!("tensor {name} is left out: it equals the embedding, to which config.json ties it"));
+            } else {
+                return Err(self.tensors.wrong(name, self.foreign(name).unwrap_or_else(no_part)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that an output projection which is stored although it is tied to the embedding equals the embedding.
+    fn check_tied(&self, name: &str) -> Result<()> {
+        let embedding = self.tensors.get(&place(self.layout, "embedding.weight", self.config).tensor);
+        match self.tensors.get(name).zip(embedding) {
+            Some(((head, _), (embedding, _))) if head.dtype == embedding.dtype && *head.bytes == *embedding.bytes => {
+                Ok(())
+            }
+            _ => Err(self.tensors.wrong(name, "differs from the embedding, to which tie_word_embeddings ties it")),
+        }
+    }
+
+    /// Describes a tensor of another program's layout.
+    fn foreign(&self, name: &str) -> Option<String> {
+        let has = |part: &str| name.contains(part);
+        if has("lora_") || name.starts_with("base_model.") {
+            return Some(adapter_message("the tensor"));
+        }
+        let per_expert = has(".experts.") && name.split('.').skip_while(|&part| part != "experts").any(is_number);
+        per_expert.then(|| {
+            "is of a single expert, as unsloth names them; ossia reads transformers' names, with all experts of a layer in \
+             one tensor (gate_up_proj, down_proj): save the model with save_pretrained_merged"
+                .into()
+        })
+    }
+
     /// Returns a tensor of the given shape.
     fn entry(&mut self, name: &str, shape: &[usize]) -> Result<Entry> {
         let Some((entry, _)) = self.tensors.get(name) else {
-            return Err(self.tensors.wrong(name, "missing; do config.json and the weights belong together?"));
+            // A file of another program lacks the tensor, and has others instead.
+            let foreign = self.tensors.names().find_map(|name| Some((name, self.foreign(name)?)));
+            return Err(match foreign {
+                Some((name, message)) => self.tensors.wrong(name, message),
+                None => self.tensors.wrong(name, "missing; do config.json and the weights belong together?"),
+            });
         };
         if entry.shape != shape {
             return Err(self.tensors.wrong(name, format!("shape {:?}; config.json makes it {shape:?}", entry.shape)));
@@ -147,7 +203,7 @@ impl Checkpoint<'_> {
     }
 
     fn wrong_type(&self, name: &str, entry: &Entry) -> Error {
-        self.tensors.wrong(name, format!("type {:?}; expected F32 or BF16", entry.dtype))
+        self.tensors.wrong(name, format!("type {:?}; expected F32, BF16 or F16", entry.dtype))
     }
 
     fn tensor(&self, numbers: Array) -> Tensor {
@@ -206,7 +262,7 @@ impl Source for Checkpoint<'_> {
         if !role.is_matrix() {
             let (tensor, entry) = self.part(name, shape)?;
             let numbers = match self.purpose {
-                Use::Describe if entry.numbers().is_some() => array(shape, vec![0.0; shape.iter().product()]),
+                Use::Describe if entry.is_supported() => array(shape, vec![0.0; shape.iter().product()]),
                 _ => self.to_array(&tensor, &entry)?,
             };
             return Ok(self.tensor(numbers).into());
@@ -224,7 +280,8 @@ impl Source for Checkpoint<'_> {
         };
         // ANCHOR_END: orientation
         let (tensor, entry) = self.part(name, &shape_in_file)?;
-        let numbers = entry.numbers().ok_or_else(|| self.wrong_type(&tensor, &entry))?;
+        // F16 is widened, because the kernels do not compute with it.
+        let numbers = entry.widened().ok_or_else(|| self.wrong_type(&tensor, &entry))?;
         if self.purpose != Use::Train && StoredWeight::fits(&shape_in_file, &numbers) {
             return self.stored(role, &tensor, StoredWeight::new(&shape_in_file, row, numbers));
         }
@@ -234,4 +291,12 @@ impl Source for Checkpoint<'_> {
         let numbers = if transposed { numbers.permuted_axes([0, 2, 1].as_slice()) } else { numbers };
         Ok(self.tensor(numbers).into())
     }
+}
+
+fn no_part() -> String {
+    "no part of the model that config.json describes".into()
+}
+
+fn is_number(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -5,6 +5,7 @@
 //! Book: [weights](../../../book/weights.html)
 
 mod safetensors;
+mod locate;
 mod directory;
 mod names;
 mod load;
@@ -14,8 +15,9 @@ pub mod report;
 
 pub use self::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 pub use ::safetensors::Dtype;
-pub use directory::{INDEX, WEIGHTS};
-pub use load::{Arithmetic, CONFIG, check, describe, load, load_trainable, load_with};
+pub use directory::INDEX;
+pub use load::{Arithmetic, check, describe, load, load_trainable, load_with, notes};
+pub use locate::{CONFIG, WEIGHTS, locate};
 pub use names::{Layout, file_name};
 pub use save::{Form, SaveOptions, save, save_as, save_weights};
 pub use tokenizer::{TOKENIZER, TOKENIZER_CONFIG, copy_tokenizer, open, open_with, save_tokenizer};

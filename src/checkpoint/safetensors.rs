@@ -5,13 +5,14 @@
 //! <https://github.com/huggingface/safetensors>
 
 use crate::error::{Error, Result};
-use crate::files::replace_atomically;
+use crate::files::{check_kind, replace_atomically};
 use crate::kernels;
 use crate::kernels::memory::little_endian;
 use crate::stored::{Bytes, Numbers};
 use crate::tensor::{Array, array};
 use ::safetensors::tensor::{Dtype, SafeTensorError, View};
 use ::safetensors::{SafeTensors, serialize_to_file};
+use half::f16;
 use serde::Deserializer;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
@@ -33,16 +34,26 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Returns the numbers in their format; `None` if they are neither f32 nor bf16.
-    pub fn numbers(&self) -> Option<Numbers> {
+    /// Returns whether the number format is one that a parameter can have.
+    pub fn is_supported(&self) -> bool {
+        matches!(self.dtype, Dtype::F32 | Dtype::BF16 | Dtype::F16)
+    }
+
+    /// Returns the numbers in their format, or f16 widened to f32; `None` for other formats.
+    pub fn widened(&self) -> Option<Numbers> {
         match self.dtype {
             Dtype::F32 => Some(Numbers::F32(self.bytes.clone())),
             Dtype::BF16 => Some(Numbers::Bf16(self.bytes.clone())),
+            Dtype::F16 => {
+                let widened = |&bytes: &[u8; 2]| f16::from_le_bytes(bytes).to_f32().to_le_bytes();
+                let bytes: Vec<u8> = self.bytes.as_chunks::<2>().0.iter().flat_map(widened).collect();
+                Some(Numbers::F32(Bytes::new(Arc::new(bytes))))
+            }
             _ => None,
         }
     }
 
-    /// Returns the numbers as f32; `None` if they are neither f32 nor bf16.
+    /// Returns the numbers as f32; `None` if they are neither f32, bf16 nor f16.
     pub fn to_array(&self) -> Option<Array> {
         let numbers = match self.dtype {
             Dtype::F32 => self.bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
@@ -51,6 +62,9 @@ impl Entry {
                 let mut numbers = vec![0.0; halves.len()];
                 kernels::expand_bf16(halves, &mut numbers);
                 numbers
+            }
+            Dtype::F16 => {
+                self.bytes.as_chunks::<2>().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect()
             }
             _ => return None,
         };
@@ -82,6 +96,7 @@ impl TensorFile {
     /// If the header does not describe exactly what follows.
     pub fn from_bytes(path: impl AsRef<Path>, bytes: Bytes) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
+        check_kind(&path, &bytes[..bytes.len().min(64)])?;
         let wrong = |e: crate::error::Cause| {
             Error::file(&path, format!("not a whole safetensors file: {e}; was it cut short?")).caused_by(e)
         };
@@ -117,7 +132,7 @@ impl TensorFile {
         self.entries.get(name)
     }
 
-    /// Returns the numbers of a tensor in f32 or bf16, as f32. If `shape` is given, the tensor must have it.
+    /// Returns the numbers of a tensor in f32, bf16 or f16, as f32. If `shape` is given, the tensor must have it.
     ///
     /// # Errors
     /// If there is no such tensor, or its type or shape is different.
@@ -127,7 +142,7 @@ impl TensorFile {
         if let Some(shape) = shape.filter(|&shape| shape != entry.shape) {
             return Err(wrong(format!("shape {:?}; config.json makes it {shape:?}", entry.shape)));
         }
-        entry.to_array().ok_or_else(|| wrong(format!("type {:?}; expected F32 or BF16", entry.dtype)))
+        entry.to_array().ok_or_else(|| wrong(format!("type {:?}; expected F32, BF16 or F16", entry.dtype)))
     }
 }
 

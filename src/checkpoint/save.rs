@@ -4,7 +4,8 @@
 //! memory can be converted.
 
 use super::directory::write;
-use super::load::{CONFIG, check};
+use super::load::check;
+use super::locate::CONFIG;
 use super::names::{Layout, mxfp4_names, place};
 use super::safetensors::TensorToWrite;
 use super::tokenizer::save_tokenizer;
@@ -25,6 +26,9 @@ use serde_json::json;
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+
+/// The file from which transformers takes the tokens that begin and end a text.
+pub const GENERATION_CONFIG: &str = "generation_config.json";
 
 /// The number format of the tensors to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +93,9 @@ pub fn save_as(model: &Transformer, directory: &Path, options: SaveOptions) -> R
     }
     create_directory(directory)?;
     let bytes = write(directory, tensors, options.shard_bytes)?;
+    if options.layout == Layout::HuggingFace {
+        write_atomically(&directory.join(GENERATION_CONFIG), model.config.generation_config_json().as_bytes())?;
+    }
     write_atomically(&directory.join(CONFIG), config.as_bytes())?;
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! The tokenizer in a model directory.
 
 use super::load::{Arithmetic, load_with};
+use super::locate::locate;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::Transformer;
@@ -26,8 +27,9 @@ pub fn open(directory: impl AsRef<Path>) -> Result<(Transformer, Tokenizer)> {
 /// # Errors
 /// Those of [`open`]; and if a weight that is to be rounded has rows that are not whole blocks of 32.
 pub fn open_with(directory: impl AsRef<Path>, arithmetic: Arithmetic) -> Result<(Transformer, Tokenizer)> {
+    let directory = locate(directory.as_ref())?;
     let model = load_with(&directory, arithmetic)?;
-    let path = directory.as_ref().join(TOKENIZER);
+    let path = directory.join(TOKENIZER);
     let tokenizer = tokenizer_of(&model, &path)?;
     let (found, rows) = (tokenizer.vocab_size(), model.config.vocab_size);
     if found > rows {

@@ -9,8 +9,8 @@ use self::commands::AfterCommand;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
 use super::generate::{SamplingArguments, read_schema};
-use super::interrupt;
 use super::terminal::printable;
+use super::{interrupt, report_model};
 use crate::chat::{Chat, Reply};
 use crate::checkpoint;
 use crate::error::{Error, Result};
@@ -109,6 +109,7 @@ const MOST_CALLS: usize = 32;
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
     let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
+    report_model(&arguments.model)?;
     let harmony = Harmony::new(&tokenizer).map_err(|e| Error::invalid(&arguments.model, e))?;
     let first = first_messages(&arguments)?;
     #[cfg(feature = "tools")]
@@ -166,7 +167,7 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
 
 /// Returns the system message that a model was trained with, if it is not the one of gpt-oss.
 fn system_of(model: &Path) -> Result<Option<SystemContent>> {
-    let path = model.join(arithmetic::SYSTEM);
+    let path = checkpoint::locate(model)?.join(arithmetic::SYSTEM);
     if !path.exists() {
         return Ok(None);
     }

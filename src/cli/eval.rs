@@ -1,7 +1,7 @@
 //! `ossia eval`
 
 use super::arithmetic::ArithmeticArguments;
-use super::{print, report_skipped, task, thousands};
+use super::{print, report_model, report_skipped, task, thousands};
 use crate::checkpoint::{self, Arithmetic};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
@@ -60,6 +60,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<()> {
     let arithmetic = arguments.arithmetic.arithmetic();
     let (model, tokenizer) = checkpoint::open_with(&arguments.model, arithmetic)?;
+    report_model(&arguments.model)?;
     if arguments.task.is_some() {
         return task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds);
     }

@@ -1,8 +1,8 @@
 //! `ossia generate`
 
 use super::arithmetic::ArithmeticArguments;
-use super::print;
 use super::terminal::shown_on;
+use super::{print, report_model};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::generate::{Control, Generation, Generator, Guided, Plain, Sampling, StopReason, TextStream};
@@ -99,6 +99,7 @@ impl SamplingArguments {
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
     let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
+    report_model(&arguments.model)?;
     let prompt = tokenizer.prompt(&arguments.prompt);
     let start = Instant::now();
     if arguments.profile {

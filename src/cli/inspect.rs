@@ -1,6 +1,6 @@
 //! `ossia inspect`
 
-use super::{print, thousands};
+use super::{print, report_model, thousands};
 use crate::checkpoint;
 use crate::checkpoint::report::{Report, Size, cache_numbers, published, report};
 use crate::config::ModelConfig;
@@ -55,6 +55,7 @@ fn read(path: &Path) -> Result<(ModelConfig, Report)> {
         return Ok((config, report));
     }
     let model = checkpoint::describe(path)?;
+    report_model(path)?;
     let report = report(&model);
     Ok((model.config, report))
 }

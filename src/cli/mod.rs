@@ -28,6 +28,7 @@ mod tool;
 mod trace;
 mod train;
 
+use crate::checkpoint;
 use crate::data::Skipped;
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};
@@ -36,6 +37,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// OpenAI's gpt-oss from scratch, on the CPU: train a tiny model, talk to it, look inside
@@ -94,6 +96,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
     kernels::memory::keep_freed_memory();
+    kernels::signals::explain_truncated_files();
     kernels::selected()?;
     if let Some(threads) = arguments.threads {
         parallel::set_threads(threads.into()).map_err(|e| Error::argument(format!("--threads {threads}: {e}")))?;
@@ -152,6 +155,12 @@ fn report(note: Note) {
         Note::Skipped(lines) => report_skipped(&lines),
         note => say!("{note}"),
     }
+}
+
+/// Says in what a model directory contradicts itself, and what of it is not used.
+fn report_model(model: &Path) -> Result<()> {
+    checkpoint::notes(model)?.iter().for_each(|line| say!("{line}"));
+    Ok(())
 }
 
 /// Says which lines of data files were left out, and why.

@@ -1,6 +1,6 @@
 //! `ossia quantize`
 
-use super::thousands;
+use super::{report_model, thousands};
 use crate::checkpoint::{self, Form, Layout, SaveOptions, save_as};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
@@ -50,10 +50,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::file(out, "already holds something; choose another directory"));
     }
     let model = checkpoint::load(from)?;
+    report_model(from)?;
     let form = if arguments.to == "bf16" { Form::Bf16 } else { Form::Mxfp4 };
     let layout = if arguments.layout == "openai" { Layout::OpenAi } else { Layout::HuggingFace };
     let bytes = save_as(&model, out, SaveOptions { form, layout, shard_bytes: arguments.max_shard_size })?;
-    checkpoint::copy_tokenizer(from, out)?;
+    checkpoint::copy_tokenizer(&checkpoint::locate(from)?, out)?;
     say!("{}: {} bytes of weights", out.display(), thousands(bytes as usize));
     Ok(())
 }

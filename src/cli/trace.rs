@@ -1,7 +1,7 @@
 //! `ossia trace`
 
 use super::arithmetic::ArithmeticArguments;
-use super::print;
+use super::{print, report_model};
 use crate::checkpoint::{self, Arithmetic, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
 use crate::generate::trace::{first_difference, trace};
@@ -37,11 +37,22 @@ pub struct Arguments {
     tolerance: f32,
 }
 
+/// The key of a trace's tokens in the metadata of its file.
+const TOKENS: &str = "tokens";
+
 pub fn run(arguments: Arguments) -> Result<()> {
     if !(arguments.tolerance >= 0.0 && arguments.tolerance.is_finite()) {
         return Err(Error::argument(format!("--tolerance {}: expected 0 or more", arguments.tolerance)));
     }
     let other = arguments.compare.as_ref().map(TensorFile::open).transpose()?;
+    if let Some(out) = arguments.out.as_ref().filter(|out| out.exists())
+        && TensorFile::open(out).ok().is_none_or(|file| !file.metadata().contains_key(TOKENS))
+    {
+        return Err(Error::file(
+            out,
+            "exists and is not a trace, perhaps the weights of a model; choose another --out",
+        ));
+    }
     let directory = &arguments.model;
     let arithmetic = arguments.arithmetic.arithmetic();
     let model = match arguments.gradients {
@@ -51,11 +62,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
             return Err(Error::argument("--gradients: is computed exactly; without --precision fast and --dense int8"));
         }
     };
+    report_model(directory)?;
     let tensors = trace(&model, &arguments.tokens, arguments.gradients)?;
+    let mut damaged = tensors.iter().filter(|(_, tensor)| tensor.iter().any(|x| !x.is_finite()));
+    if let Some((first, _)) = damaged.next() {
+        let count = 1 + damaged.count();
+        say!("{count} of {} tensors are not finite, first {first}; are the weights damaged?", tensors.len());
+    }
     if let Some(out) = &arguments.out {
         let parts =
             tensors.iter().map(|(name, tensor)| (name.clone(), TensorToWrite::f32(tensor.shape(), slice(tensor))));
-        write_tensors(out, parts, &[("tokens", format!("{:?}", arguments.tokens))])?;
+        write_tensors(out, parts, &[(TOKENS, format!("{:?}", arguments.tokens))])?;
         say!("{} tensors in {}", tensors.len(), out.display());
     }
     let (Some(path), Some(other)) = (&arguments.compare, &other) else { return Ok(()) };

@@ -97,24 +97,35 @@ impl ModelConfig {
 
     fn check_yarn(&self) -> ConfigResult<()> {
         let Some(yarn) = &self.yarn else { return Ok(()) };
-        more_than_one("rope factor", yarn.factor)?;
+        at_least("rope factor", yarn.factor, 1.0)?;
         positive("beta_fast", yarn.beta_fast)?;
         positive("beta_slow", yarn.beta_slow)?;
         positive("original_max_position_embeddings", yarn.original_context as f64)?;
-        positive("attention_factor", yarn.attention_factor.unwrap_or(1.0))
+        // Scores contain the square of the factor, which has to stay far from the limits of f32.
+        match yarn.attention_factor.filter(|factor| !(1e-6..=1e6).contains(factor)) {
+            Some(factor) => Err(ConfigError::unexpected("attention_factor", factor, "1e-6 to 1e6")),
+            None => Ok(()),
+        }
     }
 }
 
 fn positive(key: &str, value: f64) -> ConfigResult<()> {
-    match value.is_finite() && value > 0.0 {
+    match (value as f32).is_finite() && value as f32 > 0.0 {
         true => Ok(()),
-        false => Err(ConfigError::unexpected(key, value, "a positive number")),
+        false => Err(ConfigError::unexpected(key, value, "a number that is positive and finite in f32")),
     }
 }
 
 fn more_than_one(key: &str, value: f64) -> ConfigResult<()> {
-    match value.is_finite() && value > 1.0 {
+    match (value as f32).is_finite() && value > 1.0 {
         true => Ok(()),
-        false => Err(ConfigError::unexpected(key, value, "more than 1")),
+        false => Err(ConfigError::unexpected(key, value, "more than 1, and finite in f32")),
+    }
+}
+
+fn at_least(key: &str, value: f64, least: f64) -> ConfigResult<()> {
+    match (value as f32).is_finite() && value >= least {
+        true => Ok(()),
+        false => Err(ConfigError::unexpected(key, value, format!("at least {least}, and finite in f32"))),
     }
 }

@@ -11,8 +11,8 @@ pub(super) enum ConfigError {
     Unexpected { key: String, found: String, expected: String },
     #[error("{key} is missing; {reason}")]
     Missing { key: String, reason: &'static str },
-    #[error("{first} is {a} and {second} is {b}; expected one{unit}")]
-    Conflict { first: String, a: String, second: String, b: String, unit: &'static str },
+    #[error("{first} is {a} and {second} is {b}; expected one")]
+    Conflict { first: String, a: String, second: String, b: String },
     #[error("{0} is not known to ossia; it could change the result")]
     UnknownKey(String),
     #[error("layer_types has {entries} entries; num_hidden_layers is {layers}")]

@@ -5,6 +5,19 @@ use super::keys::{ConfigKeys, shortest_decimal};
 use super::{ModelConfig, Yarn};
 use serde_json::{Value, json};
 
+/// Two keys for one number. If a file has both, transformers uses the first one.
+const ALIASES: [[&str; 2]; 2] = [["num_experts", "num_local_experts"], ["num_experts_per_tok", "experts_per_token"]];
+
+/// Returns a line for every number that the text of a file has under two keys with different values.
+pub fn contradictions(text: &str) -> Vec<String> {
+    let file: Value = serde_json::from_str(text).unwrap_or_default();
+    let contradiction = |[first, second]: [&str; 2]| {
+        let (a, b) = (file.get(first)?, file.get(second)?);
+        (a != b).then(|| format!("{first} is {a} and {second} is {b}; transformers and ossia use {first}"))
+    };
+    ALIASES.into_iter().filter_map(contradiction).collect()
+}
+
 /// Reads a configuration. It is not checked for contradictions yet.
 pub fn parse(mut keys: ConfigKeys) -> ConfigResult<ModelConfig> {
     keys.only("model_type", &json!("gpt_oss"))?;
@@ -13,6 +26,9 @@ pub fn parse(mut keys: ConfigKeys) -> ConfigResult<ModelConfig> {
     keys.take("dtype");
     keys.take("torch_dtype");
     keys.take("architectures");
+    if keys.map.get("quantization_config").is_some_and(Value::is_null) {
+        keys.take("quantization_config");
+    }
     let layers = keys.required("num_hidden_layers")?;
     let heads = keys.required("num_attention_heads")?;
     let hidden_size = keys.required("hidden_size")?;
@@ -25,8 +41,8 @@ pub fn parse(mut keys: ConfigKeys) -> ConfigResult<ModelConfig> {
         heads,
         kv_heads: keys.integer("num_key_value_heads")?.unwrap_or(heads),
         head_dim: keys.integer("head_dim")?.unwrap_or(hidden_size / heads.max(1)),
-        experts: keys.one_of("num_experts", "num_local_experts")?,
-        experts_per_token: keys.one_of("experts_per_token", "num_experts_per_tok")?,
+        experts: keys.one_of(ALIASES[0])?,
+        experts_per_token: keys.one_of(ALIASES[1])?,
         intermediate_size: keys.required("intermediate_size")?,
         dense_layers: dense_layers(&mut keys)?,
         dense_intermediate_size: keys.integer("dense_intermediate_size")?.unwrap_or(0),
@@ -99,7 +115,6 @@ fn rope(keys: &mut ConfigKeys, context: usize) -> ConfigResult<(f64, Option<Yarn
             a: value.to_string(),
             second: format!("rope_parameters.{key}"),
             b: b.map[key].to_string(),
-            unit: "",
         });
     }
     let default_theta = theta.unwrap_or(150_000.0);
@@ -178,11 +193,7 @@ pub fn render(config: &ModelConfig) -> String {
         "router_aux_loss_coef": shortest_decimal(config.router_aux_loss_coef),
         "attention_bias": true,
         "hidden_act": "silu",
-        "eos_token_id": match config.eos_token_ids.as_slice() {
-            [] => Value::Null,
-            [id] => json!(id),
-            ids => json!(ids),
-        },
+        "eos_token_id": end_tokens(config),
     });
     if !config.dense_layers.is_empty() {
         file["mlp_only_layers"] = json!(config.dense_layers);
@@ -190,6 +201,25 @@ pub fn render(config: &ModelConfig) -> String {
     }
     for (key, value) in &config.other {
         file[key] = value.clone();
+    }
+    serde_json::to_string_pretty(&file).expect("a JSON value renders") + "\n"
+}
+
+fn end_tokens(config: &ModelConfig) -> Value {
+    match config.eos_token_ids.as_slice() {
+        [] => Value::Null,
+        [id] => json!(id),
+        ids => json!(ids),
+    }
+}
+
+/// Returns the text of a `generation_config.json`.
+pub fn render_generation(config: &ModelConfig) -> String {
+    let mut file = json!({ "do_sample": true, "eos_token_id": end_tokens(config) });
+    for key in ["bos_token_id", "pad_token_id"] {
+        if let Some(id) = config.other.get(key) {
+            file[key] = id.clone();
+        }
     }
     serde_json::to_string_pretty(&file).expect("a JSON value renders") + "\n"
 }

@@ -44,20 +44,10 @@ impl ConfigKeys {
         self.integer(key)?.ok_or(missing)
     }
 
-    /// Reads a number that must be there under one of two keys. If both are there, they must agree.
-    pub fn one_of(&mut self, alias: &str, key: &str) -> ConfigResult<usize> {
-        match (self.integer(alias)?, self.integer(key)?) {
-            (Some(a), Some(b)) if a != b => Err(ConfigError::Conflict {
-                first: alias.into(),
-                a: a.to_string(),
-                second: key.into(),
-                b: b.to_string(),
-                unit: " number",
-            }),
-            (a, b) => {
-                b.or(a).ok_or_else(|| ConfigError::Missing { key: key.into(), reason: "expected a whole number" })
-            }
-        }
+    /// Reads a number that must be there under one of two keys. If both are there, the first one counts.
+    pub fn one_of(&mut self, [first, second]: [&str; 2]) -> ConfigResult<usize> {
+        let (a, b) = (self.integer(first)?, self.integer(second)?);
+        a.or(b).ok_or_else(|| ConfigError::Missing { key: first.into(), reason: "expected a whole number" })
     }
 
     /// Reads a number.

@@ -11,6 +11,7 @@ mod hugging_face;
 mod openai;
 
 use crate::error::{Error, Result};
+use crate::files::read_text;
 use keys::ConfigKeys;
 use std::path::Path;
 
@@ -201,8 +202,14 @@ impl ModelConfig {
     /// and what was expected.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+        let text = read_text(path)?;
         Self::parse(&text).map_err(|error| Error::invalid(path, error))
+    }
+
+    /// Returns a line for every number that the text of a `config.json` has under two keys with different values, where
+    /// [`load`](Self::load) uses one of them.
+    pub fn contradictions(text: &str) -> Vec<String> {
+        hugging_face::contradictions(text)
     }
 
     fn parse(text: &str) -> error::ConfigResult<Self> {
@@ -215,6 +222,11 @@ impl ModelConfig {
     /// Returns the text of a `config.json` in the form of transformers 5, which version 4.55 and later read too.
     pub fn to_json(&self) -> String {
         hugging_face::render(self)
+    }
+
+    /// Returns the text of a `generation_config.json`, from which transformers takes the tokens that begin and end a text.
+    pub fn generation_config_json(&self) -> String {
+        hugging_face::render_generation(self)
     }
 
     /// Returns the text of a `config.json` in OpenAI's own layout.

@@ -140,10 +140,12 @@ pub fn sum<S: Simd>(simd: S, x: &[f32]) -> f32 {
 #[inline(always)]
 pub fn max<S: Simd>(simd: S, x: &[f32]) -> f32 {
     let (x, tail) = x.as_chunks::<8>();
-    let mut best = simd.load(&pad(tail, f32::NEG_INFINITY));
+    // If an operand is NaN, the second one is returned: `best` never becomes NaN.
+    let mut best = simd.splat(f32::NEG_INFINITY);
     for group in x {
         best = simd.load(group).max(best);
     }
+    let best = simd.load(&pad(tail, f32::NEG_INFINITY)).max(best);
     to_array(best).into_iter().fold(f32::NEG_INFINITY, f32::max)
 }
 

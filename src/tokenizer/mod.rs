@@ -20,6 +20,8 @@ pub mod train;
 mod specials;
 mod stream;
 mod token_set;
+mod field_error;
+mod template;
 mod tokenizer_json;
 mod vocabulary_error;
 #[cfg(feature = "o200k")]
@@ -47,6 +49,7 @@ pub const END_OF_TEXT: &str = "<|endoftext|>";
 pub struct Tokenizer {
     bpe: Bpe,
     specials: Specials,
+    start: Option<u32>, // the token that begins every document
 }
 
 // ANCHOR: tokenizer
@@ -140,14 +143,25 @@ impl Tokenizer {
         self.special_id(END_OF_TEXT)
     }
 
-    /// Returns a prompt as ids, after the token that begins every document: `<|endoftext|>` in models that are trained here.
-    /// gpt-oss reads a text as it is; only an empty prompt becomes `<|startoftext|>`.
+    /// Returns the token that begins every document of the text that a model was trained on, if there is one: its name and
+    /// its id. Models that are trained here on text begin documents with `<|endoftext|>`; gpt-oss reads a text as it is.
+    pub fn start_token(&self) -> Option<(&str, u32)> {
+        self.start.and_then(|id| Some((self.specials.name(id)?, id)))
+    }
+
+    /// Returns the tokenizer with another start token.
+    #[must_use]
+    pub fn with_start(self, start: Option<u32>) -> Self {
+        Self { start: start.filter(|&id| self.specials.name(id).is_some()), ..self }
+    }
+
+    /// Returns a prompt as ids, behind the start token if there is one. An empty prompt without a start token becomes
+    /// `<|startoftext|>`, or `<|endoftext|>`, because a model continues at least one token.
     pub fn prompt(&self, text: &str) -> Vec<u32> {
-        let ids = self.encode(text);
-        match self.special_id("<|startoftext|>") {
-            Some(start) if ids.is_empty() => vec![start],
-            Some(_) => ids,
-            None => self.end_of_text().into_iter().chain(ids).collect(),
+        let ids: Vec<u32> = self.start.into_iter().chain(self.encode(text)).collect();
+        match ids.is_empty() {
+            true => self.special_id("<|startoftext|>").or(self.end_of_text()).into_iter().collect(),
+            false => ids,
         }
     }
 
@@ -204,7 +218,7 @@ impl Tokenizer {
                 return Err(VocabularyError::SpecialIdTaken { name: name.clone(), id: *id });
             }
         }
-        Ok(Self { bpe, specials })
+        Ok(Self { bpe, specials, start: None })
     }
 }
 

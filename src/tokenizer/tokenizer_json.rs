@@ -15,41 +15,13 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::bpe::{Bpe, Merge};
+use super::field_error::{Checked, FieldError};
 use super::hash::FastMap;
 use super::specials::Specials;
-use super::vocabulary_error::VocabularyError;
+use super::template;
 use super::{END_OF_TEXT, PATTERN, Tokenizer, by_id};
 use crate::error::{Error, Result};
-
-/// A mistake in a field of the file.
-#[derive(Debug, thiserror::Error)]
-enum FieldError {
-    #[error("{field}: found {found}, expected {expected}")]
-    Unexpected { field: String, found: String, expected: String },
-    #[error("model.vocab.{token:?}: found {found:?}, expected characters that stand for a byte")]
-    NotAByte { token: String, found: char },
-    #[error("{field}: {source}")]
-    Vocabulary { field: &'static str, source: VocabularyError },
-}
-
-impl FieldError {
-    /// A field whose value is not the expected one. A long value is cut short in the message.
-    fn unexpected(field: impl Into<String>, found: &Value, expected: impl Into<String>) -> Self {
-        let found = match found {
-            Value::Null => "nothing".to_owned(),
-            value => value.to_string(),
-        };
-        let found = found.char_indices().nth(80).map_or(found.clone(), |(end, _)| format!("{}…", &found[..end]));
-        Self::Unexpected { field: field.into(), found, expected: expected.into() }
-    }
-
-    /// A field whose tokens do not make a vocabulary.
-    fn vocabulary(field: &'static str) -> impl Fn(VocabularyError) -> Self {
-        move |source| Self::Vocabulary { field, source }
-    }
-}
-
-type Checked<T> = std::result::Result<T, FieldError>;
+use crate::files::read_text;
 
 impl Tokenizer {
     /// Opens a tokenizer: `o200k_harmony` by its name (with the feature `o200k`), a `tokenizer.json`, or a directory that has
@@ -71,7 +43,7 @@ impl Tokenizer {
     /// # Errors
     /// If the file cannot be read, or is not a byte-level BPE tokenizer with the pieces of o200k.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, "read", source))?;
+        let text = read_text(path.as_ref())?;
         Self::from_json(&text, path)
     }
 
@@ -106,7 +78,7 @@ impl Tokenizer {
                     byte_level(),
                 ],
             },
-            "post_processor": null,
+            "post_processor": self.start_token().map(template::render),
             "decoder": byte_level(),
             "model": model(&self.bpe),
         });
@@ -121,6 +93,10 @@ impl Tokenizer {
             "model_max_length": max_length,
             "clean_up_tokenization_spaces": false,
         });
+        if let Some((name, _)) = self.start_token() {
+            config["bos_token"] = name.into();
+            config["add_bos_token"] = true.into();
+        }
         if self.end_of_text().is_some() {
             config["eos_token"] = END_OF_TEXT.into();
             config["pad_token"] = END_OF_TEXT.into();
@@ -190,7 +166,9 @@ fn read(file: &Value) -> Checked<Tokenizer> {
     };
     let tokens = by_id(spelled_out(&ids)?).map_err(FieldError::vocabulary("model.vocab"))?;
     let bpe = Bpe::new(tokens, &merges, ignore_merges).map_err(FieldError::vocabulary("model"))?;
-    Tokenizer::from_parts(bpe, specials).map_err(FieldError::vocabulary("added_tokens"))
+    let start = template::parse(&file["post_processor"], &specials)?;
+    let tokenizer = Tokenizer::from_parts(bpe, specials).map_err(FieldError::vocabulary("added_tokens"))?;
+    Ok(tokenizer.with_start(start))
 }
 
 /// Refuses every setting that would change the ids of the same vocabulary.
@@ -215,10 +193,7 @@ fn check_pipeline(file: &Value) -> Checked<()> {
         ("pre_tokenizer.pretokenizers.1.add_prefix_space", vec![json!(false)]),
         ("pre_tokenizer.pretokenizers.1.use_regex", vec![json!(false)]),
         ("pre_tokenizer.pretokenizers.2", nothing()),
-        ("post_processor.type", vec![Value::Null, json!("ByteLevel")]),
         ("decoder.type", vec![json!("ByteLevel")]),
-        ("truncation", nothing()),
-        ("padding", nothing()),
     ];
     for (field, allowed) in required {
         let found = file.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null);

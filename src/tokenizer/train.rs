@@ -27,7 +27,8 @@ type Pair = (u32, u32);
 /// `special_tokens`.
 ///
 /// If the texts have too few different pairs, the tokenizer is smaller: see [`Tokenizer::vocab_size`]. The texts are
-/// plain: the name of a special token in them is treated like any other text.
+/// plain: the name of a special token in them is treated like any other text. `<|endoftext|>`, if it is one of the special
+/// tokens, becomes the start token: in a stream of documents it also stands before each of them.
 ///
 /// # Errors
 /// If `vocab_size` has no room for the bytes and the special tokens, or exceeds 2²⁰, or if a special token is empty or
@@ -44,7 +45,9 @@ where
             special_tokens.len()
         )));
     }
-    Tokenizer::from_merges(&merges(&count_pieces(texts), vocab_size - least), special_tokens)
+    let tokenizer = Tokenizer::from_merges(&merges(&count_pieces(texts), vocab_size - least), special_tokens)?;
+    let start = tokenizer.end_of_text();
+    Ok(tokenizer.with_start(start))
 }
 
 /// Counts the distinct pieces of the texts and returns them sorted by their bytes.

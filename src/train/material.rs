@@ -49,6 +49,9 @@ impl Material {
             None if vocab_size == tokenizer::o200k_harmony::VOCAB as usize => tokenizer::o200k_harmony().clone(),
             None => tokenizer::train(train.iter().map(String::as_str), vocab_size, &[END_OF_TEXT])?,
         };
+        // In the stream of the training text, every document stands behind the end of the one before it.
+        let start = tokenizer.end_of_text();
+        let tokenizer = tokenizer.with_start(start);
         let context = settings.settings.context;
         let windows = windows(&train, &tokenizer, context)?;
         let measured = if settings.eval_data.is_empty() { &settings.data } else { &settings.eval_data };

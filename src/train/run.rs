@@ -13,7 +13,7 @@ use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
 use crate::data::Cursor;
 use crate::error::{Error, Result};
-use crate::files::{Lock, create_directory, is_left_over, remove_left_overs, write_atomically};
+use crate::files::{Lock, create_directory, is_left_over, read_text, remove_left_overs, write_atomically};
 use crate::kernels::memory::little_endian;
 use crate::layers::Layer;
 use crate::model::Transformer;
@@ -186,7 +186,7 @@ impl RunDirectory {
     /// If the file is missing or malformed, or a number in it is out of its range.
     pub fn read_settings(&self) -> Result<RunSettings> {
         let path = self.settings();
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
+        let text = read_text(&path)?;
         let settings: RunSettings = serde_json::from_str(&text).map_err(|e| Error::invalid(&path, e))?;
         settings.check().map_err(|e| Error::invalid(&path, e))?;
         Ok(settings)

@@ -194,6 +194,9 @@ fn fitted(mut config: ModelConfig, tokenizer: &Tokenizer, settings: &RunSettings
         return Err(Error::argument(format!("the tokenizer has {found} entries; this model has room for {rows}")));
     }
     config.eos_token_ids = tokenizer.end_of_text().into_iter().collect();
+    if let Some((_, start)) = tokenizer.start_token() {
+        config.other.insert("bos_token_id".into(), start.into());
+    }
     if settings.task.is_some() {
         // The tokenizer has all words of the task: further rows could stand for nothing.
         config.vocab_size = found;

@@ -62,6 +62,11 @@ fn config_eos_may_be_a_list() {
 
 #[test]
 fn config_contradictions_are_one_line() {
+    let yarn = |key: &str, value: f64| {
+        let mut rope = json!({"rope_type": "yarn", "factor": 32.0});
+        rope[key] = json!(value);
+        rope
+    };
     let table = [
         (
             "num_attention_heads",
@@ -97,6 +102,15 @@ fn config_contradictions_are_one_line() {
         ("rope_parameters", json!({"rope_type": "yarn", "factor": 0.5}), "rope factor is 0.5"),
         ("rope_parameters", json!({"rope_type": "default", "mscale": 2}), "rope_parameters.mscale is not known"),
         ("rope_parameters", json!({"rope_theta": 1.0}), "rope_theta is 1; expected more than 1"),
+        ("rope_parameters", json!({"rope_theta": 1e39}), "finite in f32"),
+        ("rope_parameters", yarn("factor", 1e39), "rope factor is 1"),
+        ("rope_parameters", yarn("beta_fast", 1e-308), "beta_fast is 0.0"),
+        ("rope_parameters", yarn("beta_slow", 1e39), "beta_slow is 1"),
+        ("rope_parameters", yarn("attention_factor", 1e39), "attention_factor is 1"),
+        ("rope_parameters", yarn("attention_factor", 1e20), "expected 1e-6 to 1e6"),
+        ("rope_parameters", yarn("attention_factor", 1e-30), "expected 1e-6 to 1e6"),
+        ("rms_norm_eps", json!(1e39), "rms_norm_eps is inf"),
+        ("swiglu_limit", json!(1e-60), "swiglu_limit is 0"),
     ];
     for (key, value, expected) in table {
         let message = parse(&nano_with(key, value.clone())).expect_err(&format!("{key} = {value} is refused"));
@@ -137,7 +151,7 @@ fn config_is_counted_as_its_model_is() {
 }
 
 #[test]
-fn config_with_two_names_for_a_number_has_to_agree_with_itself() {
+fn config_with_two_names_for_a_number_is_read_as_transformers_reads_it() {
     let mut value: Value = serde_json::from_str(&ModelConfig::nano().to_json()).unwrap();
     value["num_experts"] = value["num_local_experts"].clone();
     value["rope_scaling"] = value["rope_parameters"].clone();
@@ -147,6 +161,26 @@ fn config_with_two_names_for_a_number_has_to_agree_with_itself() {
         parse(&value).unwrap_err().contains("rope_scaling.rope_theta is 10000.0 and rope_parameters.rope_theta is")
     );
     value["rope_scaling"] = value["rope_parameters"].clone();
-    value["num_experts"] = json!(9);
-    assert_eq!(parse(&value).unwrap_err(), "num_experts is 9 and num_local_experts is 8; expected one number");
+    // transformers lets num_experts win, and num_experts_per_tok.
+    (value["num_experts"], value["experts_per_token"]) = (json!(9), json!(1));
+    let config = parse(&value).unwrap();
+    assert_eq!((config.experts, config.experts_per_token), (9, 2));
+    assert_eq!(
+        ModelConfig::contradictions(&value.to_string()),
+        [
+            "num_experts is 9 and num_local_experts is 8; transformers and ossia use num_experts",
+            "num_experts_per_tok is 2 and experts_per_token is 1; transformers and ossia use num_experts_per_tok"
+        ]
+    );
+}
+
+/// YaRN with factor 1 stretches nothing.
+#[test]
+fn config_accepts_yarn_with_factor_1() {
+    let rope = |rope: Value| parse(&nano_with("rope_parameters", rope)).unwrap();
+    let yarn = rope(json!({"rope_type": "yarn", "factor": 1.0, "rope_theta": 10_000.0}));
+    let plain = rope(json!({"rope_type": "default", "rope_theta": 10_000.0}));
+    let rotary = |config: &ModelConfig| ossia::layers::Rotary::new(config);
+    assert_eq!(rotary(&yarn).inverse_frequencies(), rotary(&plain).inverse_frequencies());
+    assert_eq!(rotary(&yarn).concentration(), 1.0);
 }

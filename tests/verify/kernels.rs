@@ -92,6 +92,20 @@ fn kernels_of_unaligned_slices_are_the_same_numbers() {
     }
 }
 
+/// A NaN is not the largest number, and does not hide it, wherever both are.
+#[test]
+fn kernels_max_ignores_nan() {
+    for n in LENGTHS {
+        for (nan, largest) in (0..n).flat_map(|nan| (0..n).map(move |largest| (nan, largest))) {
+            let mut x = numbers(n, 1);
+            x[largest] = 100.0;
+            x[nan] = f32::NAN;
+            assert_eq!(kernels::max(&x).to_bits(), scalar::max(&x).to_bits(), "{n}: NaN at {nan}, 100 at {largest}");
+        }
+    }
+    assert_eq!(kernels::max(&[f32::NAN; 9]), f32::NEG_INFINITY);
+}
+
 #[test]
 fn kernels_updates_equal_the_scalar_twin() {
     for n in LENGTHS {

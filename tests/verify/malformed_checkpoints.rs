@@ -3,6 +3,7 @@
 mod directories;
 mod files;
 mod tensors;
+mod wild;
 
 use crate::common::reference_path;
 use ossia::checkpoint;

@@ -78,7 +78,7 @@ pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
     texts.extend((0..512).map(|_| Question::sum(3, &mut rng).text(Wording::random(&mut rng))));
     let words = texts.iter().map(|text| text.replace(|c: char| c.is_ascii_digit(), " "));
     let specials: Vec<&str> = [END_OF_TEXT].into_iter().chain(Marks::NAMES).collect();
-    tokenizer::train(words, vocab_size, &specials)
+    Ok(tokenizer::train(words, vocab_size, &specials)?.with_start(None)) // conversations begin with a mark of their own
 }
 
 // ANCHOR: documents

@@ -6,7 +6,7 @@ use std::fs;
 
 pub fn files() -> Vec<Case> {
     vec![
-        case!("weights missing", "bf16", |b| fs::remove_file(b.path(ONE)).unwrap(), ONE, "read"),
+        case!("weights missing", "bf16", |b| fs::remove_file(b.path(ONE)).unwrap(), ONE, "complete"),
         case!("weights empty", "bf16", |b| b.bytes(ONE, Vec::clear), ONE, "safetensors"),
         case!(
             "weights a directory",
@@ -45,11 +45,55 @@ pub fn files() -> Vec<Case> {
         case!("one byte too many", "bf16", |b| b.bytes(ONE, |c| c.push(0)), ONE),
         case!("half a file", "bf16", |b| b.bytes(ONE, |c| c.truncate(c.len() / 2)), ONE, "cut short"),
         case!(
-            "a text file",
+            "weights that are a pointer",
             "bf16",
-            |b| fs::write(b.path(ONE), "version https://git-lfs.github.com/spec/v1\n").unwrap(),
-            ONE
+            |b| fs::write(b.path(ONE), "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n").unwrap(),
+            ONE,
+            "git lfs pull"
         ),
+        case!(
+            "a configuration that is a pointer",
+            "bf16",
+            |b| fs::write(b.path("config.json"), "version https://git-lfs.github.com/spec/v1\n").unwrap(),
+            "config.json",
+            "git lfs pull"
+        ),
+        case!(
+            "weights that are a web page",
+            "bf16",
+            |b| fs::write(b.path(ONE), "\n<!DOCTYPE html>\n<html><title>Sign in</title></html>").unwrap(),
+            ONE,
+            "is a web page"
+        ),
+        case!(
+            "a configuration that is a web page",
+            "bf16",
+            |b| fs::write(b.path("config.json"), "<HTML lang=en>").unwrap(),
+            "config.json",
+            "is a web page"
+        ),
+        case!(
+            "weights that are GGUF",
+            "bf16",
+            |b| fs::write(b.path(ONE), b"GGUF\x03\0\0\0\x01").unwrap(),
+            ONE,
+            "is a GGUF file"
+        ),
+        case!(
+            "weights of PyTorch",
+            "bf16",
+            |b| fs::rename(b.path(ONE), b.path("pytorch_model.bin")).unwrap(),
+            "pytorch_model.bin",
+            "save_pretrained"
+        ),
+        case!(
+            "an adapter beside the configuration of its base model",
+            "bf16",
+            |b| fs::rename(b.path(ONE), b.path("adapter_model.safetensors")).unwrap(),
+            "adapter_model.safetensors",
+            "merge_and_unload"
+        ),
+        case!("a text file", "bf16", |b| fs::write(b.path(ONE), "once upon a time\n").unwrap(), ONE),
         case!("noise", "bf16", |b| fs::write(b.path(ONE), [0x9c; 5000]).unwrap(), ONE),
         #[cfg(unix)]
         case!(

@@ -40,7 +40,6 @@ pub fn tensors() -> Vec<Case> {
             ONE,
             "k_proj"
         ),
-        case!("half precision", "bf16", |b| b.tensors(ONE, |t| find(t, NORM).1 = json!("F16")), ONE, NORM, "F16"),
         case!(
             "whole numbers",
             "bf16",

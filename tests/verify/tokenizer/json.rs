@@ -104,6 +104,50 @@ fn the_structure_of_gpt_oss_is_accepted() {
     }
 }
 
+/// The start token is in the file, and an identity, as transformers writes it, is none.
+#[test]
+fn the_start_token_travels_with_the_file() {
+    let trained = train(["a tale of a tail"], 300, &["<|endoftext|>", "<|other|>"]).unwrap();
+    let id = trained.end_of_text().unwrap();
+    assert_eq!(trained.start_token(), Some(("<|endoftext|>", id)));
+    let back = Tokenizer::from_json(&trained.to_json(), "t.json").unwrap();
+    assert_eq!(back.prompt("tale"), [&[id][..], &trained.encode("tale")].concat());
+    assert_eq!(back.to_json(), trained.to_json());
+    let other = trained.special_id("<|other|>");
+    let changed = Tokenizer::from_json(&trained.clone().with_start(other).to_json(), "t.json").unwrap();
+    assert_eq!(changed.prompt(""), [other.unwrap()]);
+    // Without a start token a text is read as it is.
+    let mut file: Value = serde_json::from_str(&trained.to_json()).unwrap();
+    let template = file["post_processor"].take();
+    let identity =
+        json!({"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": []});
+    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true});
+    let sequence = |list: &[&Value]| json!({"type": "Sequence", "processors": list});
+    for (processor, start) in [
+        (Value::Null, None),
+        (byte_level.clone(), None),
+        (identity.clone(), None),
+        (sequence(&[&byte_level, &identity]), None),
+        (sequence(&[&byte_level, &template]), Some(id)),
+    ] {
+        file["post_processor"] = processor.clone();
+        let read = read(&file);
+        assert_eq!(read.start_token().map(|(_, id)| id), start, "{processor}");
+        assert_eq!(read.prompt("tale").len(), trained.encode("tale").len() + usize::from(start.is_some()));
+        assert_eq!(read.prompt(""), [id], "nothing to continue but a document");
+    }
+}
+
+/// What a call of transformers with `truncation=True` and `padding=True` leaves in the file does not change an id.
+#[test]
+fn truncation_and_padding_are_ignored() {
+    let mut file: Value = serde_json::from_str(TOKENIZER).unwrap();
+    let plain = read(&file).encode("a long enough text");
+    file["truncation"] = json!({"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0});
+    file["padding"] = json!({"strategy": {"Fixed": 64}, "direction": "Left", "pad_id": 0, "pad_token": "x"});
+    assert_eq!(read(&file).encode("a long enough text"), plain);
+}
+
 #[test]
 fn the_configuration_names_the_class_and_the_end_of_text() {
     let config: Value = serde_json::from_str(&tokenizer().tokenizer_config_json(4_096)).unwrap();

@@ -75,20 +75,35 @@ fn pipelines_that_give_other_ids() {
             json!(true),
             &format!("{step}.1.use_regex: found true, expected false"),
         ),
-        (
-            "/post_processor",
-            json!({"type": "TemplateProcessing"}),
-            "post_processor.type: found \"TemplateProcessing\", expected null",
-        ),
         ("/decoder", json!(null), "decoder.type: found nothing, expected \"ByteLevel\""),
-        ("/truncation", json!({"max_length": 8}), "truncation: found {\"max_length\":8}, expected null"),
-        ("/padding", json!({"pad_id": 0}), "padding: found {\"pad_id\":0}, expected null"),
     ] {
         assert_eq!(
             with(pointer, value),
             format!("t.json: {expected} (only o200k's byte-level BPE is supported)"),
             "{pointer}"
         );
+    }
+}
+
+/// A template that ossia does not follow would give other prompts, without a word.
+#[test]
+fn templates_that_put_more_than_a_start_token() {
+    let special = |name: &str| json!({"SpecialToken": {"id": name, "type_id": 0}});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let template = |single: Value, id: u32| {
+        let tokens = json!({"<|start|>": {"id": "<|start|>", "ids": [id], "tokens": ["<|start|>"]}});
+        json!({"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": tokens})
+    };
+    for (processor, expected) in [
+        (json!({"type": "BertProcessing"}), "post_processor.type: found \"BertProcessing\""),
+        (json!({"type": "TemplateProcessing"}), "post_processor.single: found nothing"),
+        (template(json!([text, special("<|start|>")]), 639), "puts at most one token before a text"),
+        (template(json!([special("<|start|>"), special("<|start|>"), text]), 639), "at most one token"),
+        (template(json!([special("[CLS]"), text]), 639), "post_processor.single: found \"[CLS]\", expected a token of"),
+        (template(json!([special("<|start|>"), text]), 5), "post_processor.special_tokens.<|start|>.ids: found [5]"),
+    ] {
+        let message = with("/post_processor", processor);
+        assert!(message.starts_with("t.json: ") && message.contains(expected), "{message}");
     }
 }
 
