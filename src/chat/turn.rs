@@ -112,11 +112,12 @@ impl<'c> Turn<'c> {
         let text = self.parser.push(token)?;
         let ended = inside || self.harmony.marks().ends_message(token);
         self.header = if self.parser.header().is_some() || ended { 0 } else { self.header + 1 };
+        // The end of a message may complete its text.
+        let wanted = !inside || text.is_empty() || (self.watch)(Event::Text(&text));
         Ok(match self.parser.header() {
             Some(header) if !inside => (self.watch)(Event::Begin(header)),
-            Some(_) if !text.is_empty() => (self.watch)(Event::Text(&text)),
-            None if inside => (self.watch)(Event::End),
-            _ => true,
+            None if inside => (self.watch)(Event::End) && wanted,
+            _ => wanted,
         })
     }
 

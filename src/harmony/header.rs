@@ -1,5 +1,6 @@
 //! Parses the header of a message, which is between `<|start|>` and `<|message|>`.
 
+use super::Mode;
 use super::message::MessageRole;
 use super::{CHANNEL, CONSTRAIN};
 
@@ -37,7 +38,9 @@ pub(super) enum WordsAfterRole {
 // ANCHOR: header
 /// Parses a header: `ROLE to=RECIPIENT<|channel|>CHANNEL TYPE`. If the prompt has already begun the message, `role` is
 /// known, and the text may or may not repeat it. The recipient may also be after the channel, and without `to=`.
-pub(super) fn parse_header(text: &str, role: Option<MessageRole>, words: WordsAfterRole) -> ParsedHeader {
+///
+/// The words are read as openai-harmony 0.0.8 reads them, and in lenient mode as a model means them; see [`as_meant`].
+pub(super) fn parse_header(text: &str, role: Option<MessageRole>, words: WordsAfterRole, mode: Mode) -> ParsedHeader {
     let mut problems = Vec::new();
     let (text, channel) = take_channel(text, &mut problems);
     // "to=python<|constrain|>json" is two words.
@@ -48,11 +51,16 @@ pub(super) fn parse_header(text: &str, role: Option<MessageRole>, words: WordsAf
             take_word(&mut rest, |word| word == role.name());
             (role, None)
         }
-        None => take_role(&mut rest, &mut problems),
+        None => take_role(&mut rest, mode, &mut problems),
     };
     let mut header = Header { role, name, channel, recipient: None, content_type: None };
     if words == WordsAfterRole::Header {
-        rest = take_recipient_and_type(rest, &mut header);
+        let recipient;
+        (rest, recipient) = take_recipient_and_type(rest, &mut header);
+        header.recipient = recipient.map(|word| word.strip_prefix("to=").unwrap_or(word).to_string());
+        if mode == Mode::Lenient {
+            as_meant(&mut header, recipient.is_some_and(|word| !word.starts_with("to=")));
+        }
         if !rest.is_empty() {
             problems.push(format!("words that are neither recipient nor content type: {rest:?}"));
         }
@@ -96,8 +104,14 @@ fn take_channel(text: &str, problems: &mut Vec<String>) -> (String, Option<Strin
 }
 
 /// Removes the role, or the name of a tool, from the start of a header that the model has begun itself.
-fn take_role(rest: &mut &str, problems: &mut Vec<String>) -> (MessageRole, Option<String>) {
+fn take_role(rest: &mut &str, mode: Mode, problems: &mut Vec<String>) -> (MessageRole, Option<String>) {
     let word = rest.split_ascii_whitespace().next().unwrap_or("");
+    // "user:alice" is how a name is rendered; openai-harmony does not read it.
+    let named = word.split_once(':').filter(|(_, name)| mode == Mode::Lenient && !name.is_empty());
+    if let Some((role, name)) = named.and_then(|(role, name)| Some((MessageRole::from_name(role)?, name.to_string()))) {
+        take_word(rest, |_| true);
+        return (role, Some(name));
+    }
     match MessageRole::from_name(word) {
         Some(role) => {
             take_word(rest, |_| true);
@@ -121,22 +135,35 @@ fn take_role(rest: &mut &str, problems: &mut Vec<String>) -> (MessageRole, Optio
     }
 }
 
-/// Removes the last word or the last two. A single word is the recipient. If there are two, the last is the content
+/// Removes the last word or the last two, and returns the word that is the recipient. A single word is the recipient. If there are two, the last is the content
 /// type, unless it begins with `to=`.
-fn take_recipient_and_type<'a>(rest: &'a str, header: &mut Header) -> &'a str {
-    let recipient = |word: &str| Some(word.strip_prefix("to=").unwrap_or(word).to_string());
+fn take_recipient_and_type<'a>(rest: &'a str, header: &mut Header) -> (&'a str, Option<&'a str>) {
     let (before, last) = split_last_word(rest);
     if last.is_empty() {
-        return rest;
+        return (rest, None);
     }
     if last.starts_with("to=") || before.is_empty() {
-        header.recipient = recipient(last);
-        return before;
+        return (before, Some(last));
     }
     header.content_type = Some(last.to_string());
     let (before, last) = split_last_word(before);
-    header.recipient = recipient(last);
-    before
+    (before, Some(last))
+}
+
+/// Corrects a header in which a single word was taken for a recipient although a model means something else by it.
+/// `<|constrain|>json` is always a content type. An answer on the channel `final` is for the user, so a bare word in its header
+/// is a content type, and `to=user` names nobody else. `bare` says whether the recipient had no `to=`.
+fn as_meant(header: &mut Header, bare: bool) {
+    let is_final = header.channel.as_deref() == Some("final");
+    let recipient = header.recipient.as_deref().unwrap_or_default();
+    if bare && recipient.starts_with(CONSTRAIN) {
+        header.content_type = header.recipient.take();
+    } else if bare && is_final {
+        let word = header.recipient.take();
+        header.content_type = header.content_type.take().or(word);
+    } else if is_final && recipient == MessageRole::User.name() {
+        header.recipient = None;
+    }
 }
 
 fn split_last_word(text: &str) -> (&str, &str) {

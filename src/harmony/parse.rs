@@ -13,9 +13,11 @@ use crate::tokenizer::Utf8Stream;
 /// The reaction to tokens that are not a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The parser returns an error.
+    /// The parser reads exactly what openai-harmony 0.0.8 reads, and returns an error where that does. This includes an
+    /// oddity: in `<|channel|>final <|constrain|>json` the format counts as the recipient, as if the answer were a call.
     Strict,
-    /// The parser guesses what was meant and records a [`Flag`].
+    /// The parser guesses what was meant and records a [`Flag`]. A format in the header of an answer is a format, and a
+    /// role may have a name (`user:alice`).
     Lenient,
 }
 
@@ -38,9 +40,18 @@ enum State {
     /// Between messages.
     Outside,
     /// After `<|start|>`, or after a prompt that has begun the message.
-    Header { ids: Vec<u32>, role: Option<MessageRole> },
+    Header(PartialHeader),
     /// After `<|message|>`.
     Content { header: Header, text: String, bytes: Utf8Stream },
+}
+
+/// A header that is being read.
+struct PartialHeader {
+    ids: Vec<u32>,
+    /// The role, if the prompt has begun the message.
+    role: Option<MessageRole>,
+    /// Whether `<|start|>` or a prompt began the header. Otherwise it may also be a stray token between messages.
+    started: bool,
 }
 
 /// Parses a conversation while it is written.
@@ -58,7 +69,8 @@ impl<'t> Parser<'t> {
     /// Makes a parser. With a `role`, the header of the first message has already been begun, as in a prompt for
     /// completion; otherwise the first token must be `<|start|>`.
     pub fn new(harmony: Harmony<'t>, role: Option<MessageRole>, mode: Mode) -> Self {
-        let state = role.map_or(State::Outside, |role| State::Header { ids: Vec::new(), role: Some(role) });
+        let header = |role| State::Header(PartialHeader { ids: Vec::new(), role: Some(role), started: true });
+        let state = role.map_or(State::Outside, header);
         Self { harmony, mode, state, messages: Vec::new(), flags: Vec::new(), seen: 0 }
     }
 
@@ -73,32 +85,29 @@ impl<'t> Parser<'t> {
             State::Outside if marks.ends_message(id) => {
                 self.report("a message ends where none was begun").map(|()| String::new())
             }
-            State::Outside => self.report("<|start|> is missing").and_then(|()| {
-                self.begin_header()?;
-                self.in_header(id, Vec::new(), None)
-            }),
-            State::Header { ids, role } => self.in_header(id, ids, role),
+            State::Outside => self
+                .report("<|start|> is missing")
+                .and_then(|()| self.in_header(id, PartialHeader { ids: Vec::new(), role: None, started: false })),
+            State::Header(header) => self.in_header(id, header),
             State::Content { header, text, bytes } => self.in_content(id, header, text, bytes),
         };
         self.seen += 1;
         delta
     }
 
-    /// Ends the input. Unfinished content becomes a message, because a model may run out of tokens.
+    /// Ends the input. Unfinished content becomes a message, because a model may run out of tokens. Returns the content that
+    /// the end completes: joined, the pieces of [`push`](Self::push) and of this are the contents of all messages.
     ///
     /// # Errors
     /// In strict mode, if a header is unfinished.
-    pub fn finish(&mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<String> {
         match std::mem::replace(&mut self.state, State::Outside) {
-            State::Outside => Ok(()),
-            State::Header { ids, role } => {
+            State::Outside => Ok(String::new()),
+            State::Header(header) => {
                 self.report("the tokens end in the header of a message")?;
-                self.message_without_mark(&ids, role)
+                self.message_without_mark(header)
             }
-            State::Content { header, text, bytes } => {
-                self.end_message(header, text, bytes);
-                Ok(())
-            }
+            State::Content { header, text, bytes } => Ok(self.end_message(header, text, bytes)),
         }
     }
 }
@@ -152,15 +161,16 @@ impl Parser<'_> {
     }
 
     fn begin_header(&mut self) -> Result<String> {
-        self.state = State::Header { ids: Vec::new(), role: None };
+        self.state = State::Header(PartialHeader { ids: Vec::new(), role: None, started: true });
         Ok(String::new())
     }
 
-    fn in_header(&mut self, id: u32, mut ids: Vec<u32>, role: Option<MessageRole>) -> Result<String> {
+    fn in_header(&mut self, id: u32, mut header: PartialHeader) -> Result<String> {
         let marks = self.harmony.marks();
         if id == marks.message {
+            let PartialHeader { ids, role, .. } = header;
             let text = self.header_text(&ids)?;
-            let ParsedHeader { header, problems, .. } = parse_header(&text, role, WordsAfterRole::Header);
+            let ParsedHeader { header, problems, .. } = parse_header(&text, role, WordsAfterRole::Header, self.mode);
             for problem in problems {
                 self.report(problem)?;
             }
@@ -170,22 +180,22 @@ impl Parser<'_> {
             self.state = State::Content { header, text: String::new(), bytes: Utf8Stream::new() };
         } else if marks.ends_message(id) {
             self.report("a message ends in its header: <|message|> is missing")?;
-            self.message_without_mark(&ids, role)?;
+            return self.message_without_mark(header);
         } else if id == marks.start {
             self.report("<|start|> in a header: the message before it has no <|message|> and no end")?;
-            self.message_without_mark(&ids, role)?;
-            return self.begin_header();
+            let content = self.message_without_mark(header)?;
+            self.begin_header()?;
+            return Ok(content);
         } else {
-            ids.push(id);
-            self.state = State::Header { ids, role };
+            header.ids.push(id);
+            self.state = State::Header(header);
         }
         Ok(String::new())
     }
 
     fn in_content(&mut self, id: u32, header: Header, mut text: String, mut bytes: Utf8Stream) -> Result<String> {
         if self.harmony.marks().ends_message(id) {
-            self.end_message(header, text, bytes);
-            return Ok(String::new());
+            return Ok(self.end_message(header, text, bytes));
         }
         let delta = match self.harmony.tokenizer().token_bytes(id) {
             Some(token) => bytes.push(token),
@@ -216,23 +226,28 @@ impl Parser<'_> {
         }
     }
 
-    /// Ends a message whose header was not followed by content. The words of the header become the content.
-    fn message_without_mark(&mut self, ids: &[u32], role: Option<MessageRole>) -> Result<()> {
-        if ids.is_empty() {
-            return Ok(());
+    /// Ends a message whose header was not followed by content. The words of the header become the content, which is
+    /// returned. Without a header, the words are stray tokens between messages, and no message.
+    fn message_without_mark(&mut self, header: PartialHeader) -> Result<String> {
+        let PartialHeader { ids, role, started } = header;
+        if ids.is_empty() || !started {
+            return Ok(String::new());
         }
-        let text = self.header_text(ids)?;
-        let ParsedHeader { header, leftover, problems } = parse_header(&text, role, WordsAfterRole::Content);
+        let text = self.header_text(&ids)?;
+        let ParsedHeader { header, leftover, problems } = parse_header(&text, role, WordsAfterRole::Content, self.mode);
         for problem in problems {
             self.report(problem)?;
         }
-        self.end_message(header, leftover, Utf8Stream::new());
-        Ok(())
+        self.end_message(header, leftover.clone(), Utf8Stream::new());
+        Ok(leftover)
     }
 
-    fn end_message(&mut self, header: Header, text: String, bytes: Utf8Stream) {
+    /// Ends a message. Returns the end of its content: U+FFFD if the content ends within a character.
+    fn end_message(&mut self, header: Header, text: String, bytes: Utf8Stream) -> String {
         let Header { role, name, channel, recipient, content_type } = header;
-        let content = vec![(text + &bytes.finish()).into()];
+        let end = bytes.finish();
+        let content = vec![(text + &end).into()];
         self.messages.push(Message { role, name, content, channel, recipient, content_type });
+        end
     }
 }

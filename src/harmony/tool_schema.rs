@@ -3,7 +3,10 @@
 //! The text equals that of openai-harmony exactly, including its oddities, because the model was trained on it:
 //! descriptions become comments, optional properties have a `?`, and integers are `number`.
 
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::ser::{Formatter, Serializer};
+use std::io;
 
 /// Returns the type. All lines after the first begin with `indent`.
 pub fn typescript(schema: &Value, indent: &str) -> String {
@@ -112,8 +115,22 @@ fn default_of(schema: &Value, quotes: Quotes) -> Option<String> {
         Value::String(text) if is_enum && quotes == Quotes::UnlessEnum => Some(format!("default: {text}")),
         // A plain string is quoted as it is; the string of an enum is written as JSON, which escapes characters.
         Value::String(text) if !is_enum => Some(format!("default: \"{text}\"")),
-        other => Some(format!("default: {other}")),
+        other => Some(format!("default: {}", json_text(other))),
     }
+}
+
+/// Returns a value as JSON. Large and small numbers are written as openai-harmony writes them: `1e20`, not `1e+20`.
+fn json_text(value: &Value) -> String {
+    struct Numbers;
+    impl Formatter for Numbers {
+        fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+            writer.write_all(Value::from(value).to_string().replace("e+", "e").as_bytes())
+        }
+    }
+    let mut text = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut text, Numbers);
+    value.serialize(&mut serializer).expect("a JSON value is written to memory");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 fn comment(text: Option<&str>, indent: &str) -> String {

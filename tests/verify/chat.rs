@@ -303,6 +303,28 @@ fn chat_answers_in_the_form_of_a_schema() {
     assert!(error.contains("the shortest answer that the schema allows takes"), "{error}");
 }
 
+/// gpt-oss begins structured answers with a format, which is no recipient: they are answers, and the schema applies.
+#[test]
+fn chat_answers_with_a_format_are_answers() {
+    for header in ["final <|constrain|>json", "final json", "final to=user", "final to=user <|constrain|>json"] {
+        let text = format!("<|channel|>{header}<|message|>77<|return|>");
+        let (reply, messages, shown) = reply(&text, |_| {}, |_| true);
+        assert_eq!((reply.reason, reply.flags.len()), (StopReason::End, 0), "{header}");
+        assert_eq!((messages[0].recipient.as_deref(), messages[0].text().as_str()), (None, "77"), "{header}");
+        assert_eq!(shown, "[final 77]");
+        let tokenizer = tokenizer();
+        let harmony = Harmony::new(&tokenizer).unwrap();
+        let schema = json!({"type": "integer", "minimum": 10, "maximum": 99});
+        let mut chat =
+            Chat::with(Box::new(Script::new(&tokenizer, &text.replace("77", "7x7 words"))), harmony, question());
+        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+        let reply = chat.reply(&mut |_| true).unwrap();
+        assert_eq!(reply.reason, StopReason::End, "{header}");
+        let answer = chat.messages.last().unwrap().text();
+        assert!(answer.parse().is_ok_and(|n: i32| (10..=99).contains(&n)), "{header}: {answer}");
+    }
+}
+
 /// A model that wants to end without an answer, or in the middle of a header, gives one nevertheless.
 #[test]
 fn chat_with_a_schema_does_not_end_without_an_answer() {

@@ -219,6 +219,10 @@ def renders():
         ToolDescription.new("told", "It", {"type": "object", "description": "An object", "properties": {}}),
     ]
     render("harmony_renders_every_form_of_schema", say(Role.DEVELOPER, functions(*schemas)))
+    numbers = [1e16, 1e15, 123456789012345680.0, 1e20, 1e300, 1e-5, 1e-6, 1.5e-9, 5e-324, -0.0, 1.0, 2**53, 2**64, 10**30,
+               -2**63, -2**63 - 1, [1e21, {"a": -1.5e-9}]]
+    properties = {f"p{i}": {"type": "number", "default": number} for i, number in enumerate(numbers)}
+    render("harmony_renders_numbers_of_every_size", say(Role.DEVELOPER, functions(tool("f", "Numbers", properties))))
 
     thinks, answers = assistant("Four.", "analysis"), assistant("4", "final")
     render("harmony_drops_thoughts_of_turns_that_are_answered", system, hello, thinks, answers, user("And 3 + 3?"))
