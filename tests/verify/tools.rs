@@ -3,4 +3,5 @@
 mod apply_patch;
 mod browser;
 mod escapes;
+mod patch_forms;
 pub mod python;

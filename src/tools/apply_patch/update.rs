@@ -4,17 +4,20 @@ use super::error::HunkError;
 use super::parse::{Hunk, LineKind};
 
 // ANCHOR: update
-/// Returns the text after the hunks. Each hunk is searched for after the one before it.
+/// Returns the text after the hunks. Each hunk is searched for after the one before it. The text ends with a newline
+/// then, even if it did not before, because the format has lines only. Without hunks it stays as it is.
 ///
 /// # Errors
 /// If the lines of a hunk are not in the text.
 pub fn update(text: &str, hunks: &[Hunk]) -> Result<String, HunkError> {
-    let ends = text.is_empty() || text.ends_with('\n');
-    let mut lines: Vec<&str> = text.split('\n').collect();
-    if ends {
-        lines.pop();
+    if hunks.is_empty() {
+        return Ok(text.into());
     }
-    let is_dos = lines.first().is_some_and(|line| line.ends_with('\r'));
+    let is_dos = text.lines().next().is_some_and(|line| text[line.len()..].starts_with("\r\n"));
+    let ends = text.is_empty() || text.ends_with('\n');
+    let text = if ends { text.into() } else { format!("{text}{}", if is_dos { "\r\n" } else { "\n" }) };
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    lines.pop(); // of an empty line after the last newline
     let (mut out, mut from) = (Vec::new(), 0);
     for hunk in hunks {
         let at = position(&lines, hunk, from)?;
@@ -31,7 +34,7 @@ pub fn update(text: &str, hunks: &[Hunk]) -> Result<String, HunkError> {
         }
     }
     out.extend(lines[from..].iter().map(|line| line.to_string()));
-    let last = if ends && !out.is_empty() { "\n" } else { "" };
+    let last = if out.is_empty() { "" } else { "\n" };
     Ok(out.join("\n") + last)
 }
 // ANCHOR_END: update
