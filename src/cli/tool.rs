@@ -6,7 +6,9 @@ pub use self::browser::BrowserArguments;
 use super::{print, standard_input};
 use crate::error::{Error, Result};
 use crate::tools::apply_patch::Workspace;
+use crate::tools::launch::become_program;
 use crate::tools::python::{Python, PythonSettings};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -71,6 +73,12 @@ pub fn run(command: Command) -> Result<()> {
             print(&answer.map_err(|error| Error::argument(error.report()))?)
         }
     }
+}
+
+/// Closes inherited files, then replaces this process with a command.
+pub fn launch(parent: u32, command: &[OsString]) -> Result<()> {
+    let (program, arguments) = command.split_first().ok_or_else(|| Error::argument("no program to launch"))?;
+    become_program(parent, program, arguments).map(drop)
 }
 
 /// Confines this process as `confinement` (JSON) says, then replaces the process with the program to run.
