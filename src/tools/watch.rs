@@ -1,6 +1,6 @@
 //! Limits that the kernel does not have: the sum of all files of a session, their number, and the number of threads.
 //!
-//! While an interpreter runs, a thread of ossia measures these every [`INTERVAL`], and kills the interpreter when one
+//! While an interpreter runs, a thread of ossia measures these every 20 ms, and kills the interpreter when one
 //! exceeds its limit. So a program can exceed a limit by as much as it does in one interval, and in the time that a
 //! measurement takes.
 

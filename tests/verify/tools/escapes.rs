@@ -301,6 +301,31 @@ fn tools_python_stays_in_the_sandbox_when_it_starts_itself() {
     assert!(answer.starts_with("stopped\n[the interpreter exited"), "{answer}");
 }
 
+/// The loader runs a file of the work directory, which cannot be executed. It gains nothing by that.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn tools_python_stays_in_the_sandbox_when_it_starts_a_file_of_its_own() {
+    let program = r#"
+import os, shutil, sys
+loader = '/lib64/ld-linux-x86-64.so.2'
+shutil.copyfile(sys.executable, 'own')
+code = '''
+import os
+print('begun')
+for attempt in lambda: os.listdir('/'), os.fork, lambda: os.open('x', os.O_CREAT, 0o4700):
+    try: print(attempt(), 'ESCAPED')
+    except OSError: print('stopped')
+'''
+try: os.execv('./own', ['./own'])
+except PermissionError: os.execv(loader, [loader, './own', '-I', '-c', code])
+"#;
+    for bubblewrap in [true, false] {
+        let Some(mut python) = session_with(PythonSettings { bubblewrap, ..settings() }) else { return };
+        let answer = python.run(program);
+        assert!(answer.starts_with("begun\nstopped\nstopped\nstopped\n[the interpreter exited"), "{answer}");
+    }
+}
+
 /// When a session is dropped its process is gone, and so is its directory.
 #[test]
 fn tools_python_leaves_nothing_behind() {
