@@ -79,8 +79,8 @@ pub struct Python {
     work: PathBuf,
     /// The directory of the session, if it has its own. It is removed with the session.
     own: Option<Scratch>,
-    /// The files that the directory had when the session started.
-    before: Usage,
+    /// The files that the directory had when the session started, except without a sandbox.
+    before: Option<Usage>,
 }
 
 /// The paths that an interpreter needs.
@@ -113,10 +113,7 @@ impl Python {
             Some(work) => (None, work.canonicalize().map_err(|e| Error::io(work, "open", e))?),
             None => own_directory()?,
         };
-        let mut python = Self { watch: None, interpreter: None, before: Usage::default(), settings, work, own };
-        if !python.settings.unsandboxed {
-            python.before = python.usage(u64::MAX)?;
-        }
+        let mut python = Self { watch: None, interpreter: None, before: None, settings, work, own };
         python.start()?;
         Ok(python)
     }
@@ -192,22 +189,20 @@ impl Python {
     }
 
     /// Watches the interpreter, unless its directory has too many files already.
-    fn watch(&self, child: SharedChild) -> Result<Watch> {
+    fn watch(&mut self, child: SharedChild) -> Result<Watch> {
         let PythonSettings { disk: bytes, files, threads, .. } = self.settings;
         let quota = Quota { bytes, files, threads, file_size: FILE_SIZE };
-        if let Some(excess) = self.usage(self.before.files.saturating_add(files))?.excess(&self.before, &quota) {
+        let most = self.before.map_or(u64::MAX, |before| before.files.saturating_add(files));
+        let usage = Usage::below(&self.work, most).map_err(|e| Error::io(&self.work, "read", e))?;
+        let before = *self.before.get_or_insert(usage);
+        if let Some(excess) = usage.excess(&before, &quota) {
             return Err(Error::file(
                 &self.work,
                 format!("there are {excess}; Python runs again when some are removed"),
             ));
         }
-        Watch::start(child.id(), &self.work, self.before, quota, move || child.kill())
+        Watch::start(child.id(), &self.work, before, quota, move || child.kill())
             .map_err(|e| Error::argument(format!("no sandbox: limits of files: {e}")))
-    }
-
-    /// Measures the files of the session. Stops when there are more than `most`.
-    fn usage(&self, most: u64) -> Result<Usage> {
-        Usage::below(&self.work, most).map_err(|e| Error::io(&self.work, "read", e))
     }
 
     /// Runs the interpreter to find the paths that it needs.

@@ -144,4 +144,7 @@ pub enum HunkError {
         /// The number of lines that come before the search.
         after: usize,
     },
+    /// The search for the hunks takes too long.
+    #[error("it takes too long to find the lines to be changed; use smaller patches")]
+    TooMuch,
 }

@@ -124,3 +124,14 @@ fn tools_patch_adds_a_newline_to_a_file_that_it_updates() {
     assert_eq!(done.unwrap(), "M n.txt\nR m.txt → to.txt\n");
     assert_eq!(all(place.path()), files(&[("n.txt", "keep\nnew\n"), ("to.txt", "moved")]));
 }
+
+/// Hunks that are searched for again and again in a large file, each time in vain at first.
+#[test]
+fn tools_patch_that_takes_too_long_is_refused() {
+    let (place, workspace) = workspace(&[("large", &"x \n".repeat(200_000))]);
+    let before = fs::read(place.path().join("large")).unwrap();
+    let hunks = "@@\n-x\n+y\n".repeat(20_000);
+    let error = workspace.apply(&patch(&format!("*** Update File: large\n{}", hunks.trim_end())));
+    assert!(error.unwrap_err().to_string().starts_with("large: it takes too long to find"));
+    assert_eq!(fs::read(place.path().join("large")).unwrap(), before);
+}
