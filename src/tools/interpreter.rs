@@ -67,7 +67,8 @@ impl Drop for Interpreter {
         _ = self.child.lock().wait();
         // With bubblewrap the interpreter is not the child but ends with it. Its output is closed when it has ended.
         let deadline = Instant::now() + END;
-        while self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
+        let left = || Some(deadline.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        while left().is_some_and(|left| self.output.recv_timeout(left).is_ok()) {}
     }
 }
 

@@ -92,13 +92,15 @@ fn socket_pairs() -> Built<SyscallRules> {
         SeccompRule::new(vec![equals(0, libc::AF_UNIX)?, bits(1, kind, options)?, equals(2, 0)?])
     });
     let transfer = |flags| SeccompRule::new(vec![null(4)?, bits(3, 0, flags)?]);
-    let options = [libc::SO_TYPE, libc::SO_ERROR, libc::SO_DOMAIN, libc::SO_PROTOCOL]
-        .map(|option| SeccompRule::new(vec![equals(1, libc::SOL_SOCKET)?, equals(2, option)?]));
+    let option = |option| SeccompRule::new(vec![equals(1, libc::SOL_SOCKET)?, equals(2, option)?]);
+    let options = [libc::SO_TYPE, libc::SO_ERROR, libc::SO_DOMAIN, libc::SO_PROTOCOL].map(option);
+    let buffers = [libc::SO_SNDBUF, libc::SO_RCVBUF].map(option);
     Ok([
         (libc::SYS_socketpair, kinds.into_iter().collect::<Built<_>>()?),
         (libc::SYS_sendto, vec![transfer(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)?]),
         (libc::SYS_recvfrom, vec![transfer(libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_WAITALL)?]),
         (libc::SYS_getsockopt, options.into_iter().collect::<Built<_>>()?),
+        (libc::SYS_setsockopt, buffers.into_iter().collect::<Built<_>>()?),
     ]
     .into())
 }

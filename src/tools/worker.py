@@ -19,7 +19,9 @@ programs = os.fdopen(os.dup(0), "rb")
 answers = os.dup(1)
 lines = linecache.cache
 format_exception = traceback.format_exception
-os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+nothing = os.open("/dev/null", os.O_RDONLY)
+os.dup2(nothing, 0)
+os.close(nothing)
 streams = {"stdout": sys.stdout, "stderr": sys.stderr}
 main = types.ModuleType("__main__")  # a real module, so that pickle finds the classes of a program
 main.__builtins__ = builtins

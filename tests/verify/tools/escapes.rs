@@ -326,6 +326,17 @@ except PermissionError: os.execv(loader, [loader, './own', '-I', '-c', code])
     }
 }
 
+/// System calls of 32-bit programs have other numbers. The kernel ends a process that makes one: here the one to fork.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn tools_python_makes_no_system_calls_of_another_architecture() {
+    let program = "import ctypes, mmap\ncode = mmap.mmap(-1, 4096, prot=7)\n\
+        code.write(bytes([0xb8, 2, 0, 0, 0, 0xcd, 0x80, 0xc3]))\n\
+        print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))(), 'ESCAPED')";
+    let Some(mut python) = session() else { return };
+    assert!(python.run(program).starts_with("[the interpreter exited"));
+}
+
 /// When a session is dropped its process is gone, and so is its directory.
 #[test]
 fn tools_python_leaves_nothing_behind() {

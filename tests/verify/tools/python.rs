@@ -201,7 +201,7 @@ fn tools_python_goes_on_after_any_change() {
 fn tools_python_runs_asyncio_and_pickles_its_own_classes() {
     let program = "import asyncio, pickle, socket\nasync def f(n):\n    await asyncio.sleep(0.01); return n\n\
         async def all():\n    a, b = socket.socketpair()\n    reader, writer = await asyncio.open_connection(sock=a)\n    \
-            b.send(b'line\\n'); line = await reader.readline()\n    writer.write(b'x'); await writer.drain()\n    \
+            b.send(b'line\\n'); line = await reader.readline()\n    writer.write(b'x'); await writer.drain()\n    b.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)\n    \
             in_thread = await asyncio.to_thread(lambda: 5)\n    \
             return await asyncio.gather(f(1), f(2)), line, b.recv(9), in_thread\n\
         print(asyncio.run(all()))\n\
