@@ -11,13 +11,19 @@ use std::time::{Duration, Instant};
 /// The longest time that an interpreter may take to start.
 const START: Duration = Duration::from_secs(60);
 
+/// The longest time that an idle interpreter may take to end by itself, in which it writes what its open files hold.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// The longest time to wait for the end of an interpreter that has been killed.
 const END: Duration = Duration::from_secs(2);
 
 /// A running interpreter.
 pub struct Interpreter {
     child: SharedChild,
-    programs: Sender<String>,
+    /// Where programs go. The interpreter ends when this is dropped.
+    programs: Option<Sender<String>>,
+    /// Whether no program runs, except for threads that a program has started.
+    idle: bool,
     output: Receiver<Vec<u8>>,
     /// The output after the end of the last program, from threads that run on. It belongs to the next program.
     unread: Vec<u8>,
@@ -56,6 +62,10 @@ impl SharedChild {
 
 impl Drop for Interpreter {
     fn drop(&mut self) {
+        self.programs = None;
+        if self.idle {
+            self.drain(GRACE);
+        }
         // The group includes the processes that an interpreter without a sandbox has started. In the sandbox there are
         // none.
         #[cfg(unix)]
@@ -66,13 +76,18 @@ impl Drop for Interpreter {
         self.child.kill();
         _ = self.child.lock().wait();
         // With bubblewrap the interpreter is not the child but ends with it. Its output is closed when it has ended.
-        let deadline = Instant::now() + END;
-        let left = || Some(deadline.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
-        while left().is_some_and(|left| self.output.recv_timeout(left).is_ok()) {}
+        self.drain(END);
     }
 }
 
 impl Interpreter {
+    /// Drops output until there is no more, which means that the interpreter has ended, or until the time is over.
+    fn drain(&self, most: Duration) {
+        let deadline = Instant::now() + most;
+        let left = || Some(deadline.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        while left().is_some_and(|left| self.output.recv_timeout(left).is_ok()) {}
+    }
+
     /// Starts an interpreter with the worker that reads programs.
     ///
     /// # Errors
@@ -104,7 +119,8 @@ impl Interpreter {
             },
         );
         let child = SharedChild(Arc::new(Mutex::new(child)));
-        let mut interpreter = Self { child, programs, output, unread: Vec::new(), count: 0 };
+        let programs = Some(programs);
+        let mut interpreter = Self { child, programs, idle: false, output, unread: Vec::new(), count: 0 };
         match interpreter.until(b"ready\n", START, 1 << 10).1 {
             ProgramEnd::Finished => Ok(interpreter),
             _ => Err(interpreter.startup_error()),
@@ -122,9 +138,9 @@ impl Interpreter {
         // If a program finds its mark and writes it, its output is cut there, and the rest appears at the start of the
         // output of the next program.
         let mark = format!("\0{:016x}{:08x}\0", RandomState::new().hash_one(self.count), self.count);
-        match self.programs.send(format!("{} {mark}\n{program}", program.len())) {
-            Ok(()) => self.until(mark.as_bytes(), timeout, most),
-            Err(_) => (String::new(), ProgramEnd::Exited),
+        match self.programs.as_ref().map(|programs| programs.send(format!("{} {mark}\n{program}", program.len()))) {
+            Some(Ok(())) => self.until(mark.as_bytes(), timeout, most),
+            _ => (String::new(), ProgramEnd::Exited),
         }
     }
 
@@ -166,6 +182,7 @@ impl Interpreter {
                 Ok(chunk) => tail.extend(chunk),
             }
         };
+        self.idle = end == ProgramEnd::Finished;
         take(&mut kept, &mut dropped, tail.drain(..), most);
         let mut text = String::from_utf8_lossy(&kept).into_owned();
         if dropped > 0 {

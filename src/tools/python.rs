@@ -72,9 +72,9 @@ const FILE_SIZE: u64 = 256 << 20;
 /// A session of Python.
 pub struct Python {
     // These two come first because fields are dropped in this order: the interpreter has to end before its directory is
-    // removed.
-    watch: Option<Watch>,
+    // removed, and is watched until then.
     interpreter: Option<Interpreter>,
+    watch: Option<Watch>,
     settings: PythonSettings,
     work: PathBuf,
     /// The directory of the session, if it has its own. It is removed with the session.
@@ -140,7 +140,8 @@ impl Python {
     /// Ends the interpreter, and returns the reason as a note for the model. The next program starts a new one.
     fn end(&mut self, end: ProgramEnd) -> String {
         let excess = self.watch.as_ref().and_then(Watch::exceeded).cloned();
-        (self.watch, self.interpreter) = (None, None);
+        self.interpreter = None;
+        self.watch = None;
         let is_of_files = excess.as_ref().is_some_and(|excess| !matches!(excess, Excess::Threads(_)));
         let new = match (is_of_files, &self.settings.work) {
             (false, _) => "a new session was started, all names are lost".into(),

@@ -104,6 +104,17 @@ fn tools_python_that_ends_is_started_anew() {
     assert_eq!(python.run("2 + 3"), "5\n");
 }
 
+/// What a program has written to a file is there after the session, even if the program has not closed the file.
+#[test]
+fn tools_python_writes_open_files_at_its_end() {
+    let place = tempfile::tempdir().unwrap();
+    let work = Some(place.path().to_path_buf());
+    let Some(mut python) = session_with(PythonSettings { work, ..settings() }) else { return };
+    assert_eq!(python.run("file = open('file', 'w')\nfile.write('text')"), "4\n");
+    drop(python);
+    assert_eq!(std::fs::read_to_string(place.path().join("file")).unwrap(), "text");
+}
+
 /// A program that takes the place of what reads programs, and does not read: the next is longer than a pipe holds.
 #[test]
 fn tools_python_is_stopped_before_it_reads() {
