@@ -2,7 +2,7 @@
 
 #[cfg(target_os = "linux")]
 use super::bubblewrap;
-use super::interpreter::{Interpreter, ProgramEnd, SharedChild};
+use super::interpreter::{Interpreter, ProgramEnd};
 use super::launch;
 use super::scratch::Scratch;
 use super::watch::{Excess, Quota, Usage, Watch};
@@ -142,6 +142,8 @@ impl Python {
         let excess = self.watch.as_ref().and_then(Watch::exceeded).cloned();
         self.interpreter = None;
         self.watch = None;
+        // The last measurement may have been before the last file.
+        let excess = excess.or_else(|| self.excess().ok().flatten());
         let is_of_files = excess.as_ref().is_some_and(|excess| !matches!(excess, Excess::Threads(_)));
         let new = match (is_of_files, &self.settings.work) {
             (false, _) => "a new session was started, all names are lost".into(),
@@ -165,6 +167,12 @@ impl Python {
 
     /// Starts an interpreter that waits for programs.
     fn start(&mut self) -> Result<()> {
+        if let Some(excess) = self.excess()? {
+            return Err(Error::file(
+                &self.work,
+                format!("there are {excess}; Python runs again when some are removed"),
+            ));
+        }
         let info = self.info()?;
         // The worker has a copy of the built-in functions, so that a program that changes them does not change it.
         let start = "import builtins, sys; exec(sys.argv.pop(), {'__builtins__': dict(vars(builtins))})";
@@ -182,28 +190,31 @@ impl Python {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // Ctrl-C is for the chat
         let interpreter = Interpreter::start(command)?;
-        if !self.settings.unsandboxed {
-            self.watch = Some(self.watch(interpreter.child().clone())?);
+        if let Some(before) = self.before {
+            let child = interpreter.child().clone();
+            let watch = Watch::start(child.id(), &self.work, before, self.quota(), move || child.kill());
+            self.watch = Some(watch.map_err(|e| Error::argument(format!("no sandbox: limits of files: {e}")))?);
         }
         self.interpreter = Some(interpreter);
         Ok(())
     }
 
-    /// Watches the interpreter, unless its directory has too many files already.
-    fn watch(&mut self, child: SharedChild) -> Result<Watch> {
+    fn quota(&self) -> Quota {
         let PythonSettings { disk: bytes, files, threads, .. } = self.settings;
-        let quota = Quota { bytes, files, threads, file_size: FILE_SIZE };
-        let most = self.before.map_or(u64::MAX, |before| before.files.saturating_add(files));
-        let usage = Usage::below(&self.work, most).map_err(|e| Error::io(&self.work, "read", e))?;
-        let before = *self.before.get_or_insert(usage);
-        if let Some(excess) = usage.excess(&before, &quota) {
-            return Err(Error::file(
-                &self.work,
-                format!("there are {excess}; Python runs again when some are removed"),
-            ));
+        Quota { bytes, files, threads, file_size: FILE_SIZE }
+    }
+
+    /// Returns the limit that the files of the session exceed, if there is a sandbox. The first call measures the files
+    /// that exist before the session.
+    fn excess(&mut self) -> Result<Option<Excess>> {
+        if self.settings.unsandboxed {
+            return Ok(None);
         }
-        Watch::start(child.id(), &self.work, before, quota, move || child.kill())
-            .map_err(|e| Error::argument(format!("no sandbox: limits of files: {e}")))
+        let quota = self.quota();
+        let most = self.before.map_or(u64::MAX, |before| before.files.saturating_add(quota.files));
+        let usage = Usage::below(&self.work, most).map_err(|e| Error::io(&self.work, "read", e))?;
+        let before = self.before.get_or_insert(usage);
+        Ok(usage.excess(before, &quota))
     }
 
     /// Runs the interpreter to find the paths that it needs.

@@ -112,6 +112,15 @@ fn tools_python_is_bounded_in_threads() {
     });
 }
 
+/// A program that exits before anybody has measured what it wrote.
+#[test]
+fn tools_python_is_bounded_when_it_exits_at_once() {
+    let Some(mut python) = session_with(PythonSettings { disk: 1 << 20, ..settings() }) else { return };
+    let answer = python.run("import os\nopen('large', 'wb').write(bytes(2 << 20)); os._exit(0)");
+    assert_eq!(answer, format!("[stopped: more than 1 MiB of new files{FILES_LOST}"));
+    assert_eq!(python.run("import os; os.listdir()"), "[]\n");
+}
+
 /// A limit also holds between two programs.
 #[test]
 fn tools_python_is_bounded_between_programs() {
