@@ -166,9 +166,7 @@ fn inherits(arguments: &str, path: &str, program: &str) -> String {
 /// A directory in which Python is found and bubblewrap is not.
 fn only_python() -> TempDir {
     let place = tempfile::tempdir().unwrap();
-    let print = "import sys; print(sys.executable)";
-    let python = Command::new("python3").args(["-c", print]).output().unwrap();
-    let script = format!("#!/bin/sh\nexec {} \"$@\"\n", String::from_utf8(python.stdout).unwrap().trim());
+    let script = format!("#!/bin/sh\nexec {} \"$@\"\n", super::python::interpreter());
     let path = place.path().join("python3");
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();

@@ -8,10 +8,23 @@ use ossia::tasks::arithmetic;
 use ossia::tools::Toolbox;
 use ossia::tools::python::{Python, PythonSettings};
 use std::io::Write;
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+/// The default settings, with the interpreter itself: some machines have a slow script in its place.
 pub fn settings() -> PythonSettings {
-    PythonSettings::new(env!("CARGO_BIN_EXE_ossia").into())
+    PythonSettings { interpreter: interpreter().into(), ..PythonSettings::new(env!("CARGO_BIN_EXE_ossia").into()) }
+}
+
+/// The path of the interpreter, or its name if there is none.
+pub fn interpreter() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let output = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+        let path = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+        if path.is_empty() { "python3".into() } else { path.trim().into() }
+    })
 }
 
 /// A session, or a word on why this machine has none: the test then ends.
