@@ -7,7 +7,7 @@
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt};
 use std::collections::HashSet;
-use std::io::{ErrorKind, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -144,16 +144,17 @@ impl Watch {
             let (mut wait, mut last, mut failures) = (INTERVAL, None, 0);
             while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 let begin = Instant::now();
-                let Ok(status) = watched.process.status() else { break }; // it has ended
-                if status.ended {
-                    kill(); // only its first thread has ended, if this still has an effect
+                let status = watched.process.status();
+                if status.as_ref().is_ok_and(|status| status.ended) || status.as_ref().is_err_and(has_ended) {
+                    kill(); // if this still has an effect, only the first thread of the process has ended
                     break;
                 }
                 // A process that has not computed anything has not changed anything.
-                if last.replace(status.ticks) == Some(status.ticks) && failures == 0 {
+                let ticks = status.as_ref().ok().map(|status| status.ticks);
+                if std::mem::replace(&mut last, ticks) == ticks && ticks.is_some() && failures == 0 {
                     continue;
                 }
-                let excess = match watched.excess(&status) {
+                let excess = match status.and_then(|status| watched.excess(&status)) {
                     Ok(excess) => excess,
                     // A process that is about to end cannot be measured. One that lives on can.
                     Err(_) if failures < FAILURES => {
@@ -198,6 +199,12 @@ impl Watched {
         usage.bytes = usage.bytes.saturating_add(removed.saturating_sub(self.pinned));
         Ok(usage.excess(&self.start, &self.quota))
     }
+}
+
+/// Returns whether a process has an entry in `/proc` no longer.
+fn has_ended(error: &Error) -> bool {
+    const ESRCH: i32 = 3; // it ended while the entry was read
+    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
 /// A process, as `/proc` shows it.
