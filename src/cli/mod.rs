@@ -66,6 +66,13 @@ enum Command {
     #[cfg(feature = "tools")]
     #[command(subcommand)]
     Tool(tool::Command),
+    #[cfg(feature = "tools")]
+    #[command(hide = true, name = crate::tools::launch::LAUNCH)]
+    LaunchTool {
+        parent: u32,
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
     #[cfg(all(feature = "tools", target_os = "linux"))]
     #[command(hide = true, name = crate::tools::python::ENTER)]
     EnterSandbox {
@@ -111,6 +118,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Trace(arguments) => trace::run(arguments),
         #[cfg(feature = "tools")]
         Command::Tool(command) => tool::run(command),
+        #[cfg(feature = "tools")]
+        Command::LaunchTool { parent, command } => tool::launch(parent, &command),
         #[cfg(all(feature = "tools", target_os = "linux"))]
         Command::EnterSandbox { confinement } => tool::enter_sandbox(&confinement),
         Command::Tokenizer(command) => tokenizer::run(command),

@@ -6,7 +6,9 @@ pub use self::browser::BrowserArguments;
 use super::{print, standard_input};
 use crate::error::{Error, Result};
 use crate::tools::apply_patch::Workspace;
+use crate::tools::launch::become_program;
 use crate::tools::python::{Python, PythonSettings};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +21,9 @@ pub enum Command {
     /// Search and read pages: one call per line, such as `search {"query": "fox"}` or `open {"id": 0}`
     Browser(BrowserArguments),
     /// Apply the patch on standard input to the files of a directory, completely or not at all
+    ///
+    /// The patch has OpenAI's format, also as `apply_patch <<'EOF'`. A file that is moved replaces the file at its new
+    /// path, if there is one. A file that is updated ends with a newline, even if it had none.
     ApplyPatch {
         /// The directory; nothing outside of it is read or changed
         #[arg(long, value_name = "DIR")]
@@ -65,15 +70,21 @@ pub fn run(command: Command) -> Result<()> {
         Command::ApplyPatch { root } => {
             let workspace = Workspace::open(&root)?;
             let answer = workspace.apply(&standard_input()?);
-            print(&answer.map_err(|what| Error::argument(format!("{what}; nothing was changed")))?)
+            print(&answer.map_err(|error| Error::argument(error.report()))?)
         }
     }
+}
+
+/// Closes inherited files, then replaces this process with a command.
+pub fn launch(parent: u32, command: &[OsString]) -> Result<()> {
+    let (program, arguments) = command.split_first().ok_or_else(|| Error::argument("no program to launch"))?;
+    become_program(parent, program, arguments).map(drop)
 }
 
 /// Confines this process as `confinement` (JSON) says, then replaces the process with the program to run.
 #[cfg(target_os = "linux")]
 pub fn enter_sandbox(confinement: &str) -> Result<()> {
-    let told: crate::tools::sandbox::Confinement =
+    let parsed: crate::tools::sandbox::Confinement =
         serde_json::from_str(confinement).map_err(|e| Error::argument(format!("no confinement: {e}")))?;
-    told.enter().map(drop)
+    parsed.enter().map(drop)
 }

@@ -4,28 +4,28 @@
 //! other processes, no network, and only the readable part of the file system. Not every machine lets a user create
 //! namespaces, so this layer is used in addition to the others and never instead of them.
 
+use super::launch;
 use super::sandbox::Confinement;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-const NAMESPACES: [&str; 4] = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop"];
+const NAMESPACES: [&str; 5] = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"];
 
-/// Returns whether bubblewrap is installed and may create namespaces. The result is cached.
-pub fn works() -> bool {
-    static WORKS: OnceLock<bool> = OnceLock::new();
-    *WORKS.get_or_init(|| {
-        let mut probe = Command::new("bwrap");
-        probe.args(NAMESPACES).args(["ALL", "--ro-bind", "/", "/", "true"]);
-        probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        probe.status().is_ok_and(|status| status.success())
-    })
+/// Returns the path of bubblewrap if it is installed and may create namespaces.
+pub fn find(helper: &Path) -> Option<PathBuf> {
+    let bubblewrap = std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|directory| directory.join("bwrap"))
+        .find(|path| path.is_absolute() && path.is_file())?;
+    let mut probe = launch::command(helper, &bubblewrap);
+    probe.args(NAMESPACES).args(["--ro-bind", "/", "/", "true"]);
+    probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success()).then_some(bubblewrap)
 }
 
 /// Makes a command that runs `helper` in namespaces where only the paths of the confinement are visible.
-pub fn around(confinement: &Confinement, helper: &Path) -> Command {
-    let mut command = Command::new("bwrap");
-    command.args(NAMESPACES).arg("ALL");
+pub fn around(bubblewrap: &Path, confinement: &Confinement, helper: &Path) -> Command {
+    let mut command = launch::command(helper, bubblewrap);
+    command.args(NAMESPACES);
     // Programs expect their loader in these directories, which are links into /usr on most systems.
     for name in ["/lib", "/lib32", "/lib64"] {
         if let Ok(target) = std::fs::read_link(name) {

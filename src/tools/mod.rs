@@ -9,10 +9,16 @@
 pub mod apply_patch;
 pub mod browser;
 pub mod python;
+mod interpreter;
+pub mod launch;
+mod scratch;
+pub mod watch;
 #[cfg(target_os = "linux")]
 mod bubblewrap;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
+#[cfg(target_os = "linux")]
+mod syscalls;
 
 use crate::harmony::{Message, Tool, ToolNamespace, python_tool};
 use apply_patch::Workspace;

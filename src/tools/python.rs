@@ -1,20 +1,23 @@
 //! Runs Python programs for a model, in a session that keeps its state, inside a sandbox.
 
+#[cfg(target_os = "linux")]
+use super::bubblewrap;
+use super::interpreter::{Interpreter, ProgramEnd};
+use super::launch;
+use super::scratch::Scratch;
+use super::watch::{Excess, Quota, Usage, Watch};
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use std::hash::{BuildHasher, RandomState};
-use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The settings of a Python session.
 #[derive(Debug, Clone)]
 pub struct PythonSettings {
     /// The interpreter: a path, or a name that is searched for in `PATH`.
     pub interpreter: PathBuf,
-    /// The program that enters the sandbox and becomes the interpreter, which is ossia itself.
+    /// The program that closes inherited files, enters the sandbox and becomes the interpreter, which is ossia itself.
     pub helper: PathBuf,
     /// The directory in which programs may read and write. With `None`, the session makes its own and removes it at the
     /// end.
@@ -30,10 +33,18 @@ pub struct PythonSettings {
     pub output: usize,
     /// The largest memory, in bytes.
     pub memory: u64,
+    /// The space that all files of the session may take, in bytes. With `work`, the space that they may take in addition
+    /// to the files that exist at the start.
+    pub disk: u64,
+    /// The number of files, directories and links that the session may have, counted as for `disk`.
+    pub files: u64,
+    /// The number of threads.
+    pub threads: u64,
 }
 
 impl PythonSettings {
-    /// Returns the default settings: `python3`, two minutes, 32 KiB of output, 4 GiB of memory.
+    /// Returns the default settings: `python3`, two minutes, 32 KiB of output, 4 GiB of memory, 512 MiB in 10,000 files,
+    /// 512 threads.
     pub fn new(helper: PathBuf) -> Self {
         Self {
             interpreter: "python3".into(),
@@ -44,6 +55,9 @@ impl PythonSettings {
             timeout: Duration::from_secs(120),
             output: 32 << 10,
             memory: 4 << 30,
+            disk: 512 << 20,
+            files: 10_000,
+            threads: 512,
         }
     }
 }
@@ -52,31 +66,21 @@ impl PythonSettings {
 /// [`Confinement`](super::sandbox::Confinement) as JSON.
 pub const ENTER: &str = "enter-sandbox";
 
-/// The longest time that an interpreter may take to start.
-const START: Duration = Duration::from_secs(60);
+/// The largest size of a single file, in bytes.
+const FILE_SIZE: u64 = 256 << 20;
 
 /// A session of Python.
 pub struct Python {
+    // These two come first because fields are dropped in this order: the interpreter has to end before its directory is
+    // removed, and is watched until then.
+    interpreter: Option<Interpreter>,
+    watch: Option<Watch>,
     settings: PythonSettings,
     work: PathBuf,
-    _own: Option<tempfile::TempDir>, // the directory of the session, which is removed with it
-    interpreter: Option<Interpreter>,
-}
-
-/// A running interpreter.
-struct Interpreter {
-    child: Child,
-    programs: Sender<String>,
-    output: Receiver<Vec<u8>>,
-    count: u64,
-}
-
-impl Drop for Interpreter {
-    fn drop(&mut self) {
-        // There are no other processes to end, because a process in the sandbox cannot create any.
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
+    /// The directory of the session, if it has its own. It is removed with the session.
+    own: Option<Scratch>,
+    /// The files that the directory had when the session started, except without a sandbox.
+    before: Option<Usage>,
 }
 
 /// The paths that an interpreter needs.
@@ -91,7 +95,7 @@ struct InterpreterInfo {
 /// of ossia.
 const INFO_PROGRAM: &str = r#"
 import json, math, os, sys, sysconfig
-maps = {line.split(None, 5)[5].strip() for line in open("/proc/self/maps") if "/" in line}
+maps = {line.split(None, 5)[5].strip() for line in open("/proc/self/maps") if "/" in line} if sys.platform == "linux" else set()
 libraries = {os.path.dirname(path) for path in maps if ".so" in os.path.basename(path)}
 paths = set(sys.path) | {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.join(sys.prefix, "pyvenv.cfg"),
          "/etc/ld.so.cache"} | libraries
@@ -105,28 +109,21 @@ impl Python {
     /// # Errors
     /// If there is no interpreter or no sandbox.
     pub fn new(settings: PythonSettings) -> Result<Self> {
-        let own = match &settings.work {
-            Some(_) => None,
-            None => Some(tempfile::tempdir().map_err(|e| Error::io("the work directory", "make", e))?),
+        let (own, work) = match &settings.work {
+            Some(work) => (None, work.canonicalize().map_err(|e| Error::io(work, "open", e))?),
+            None => own_directory()?,
         };
-        let work = match (&settings.work, &own) {
-            (Some(work), _) => work.clone(),
-            (None, Some(own)) => own.path().to_path_buf(),
-            (None, None) => PathBuf::new(),
-        };
-        let work = work.canonicalize().map_err(|e| Error::io(&work, "open", e))?;
-        let mut python = Self { settings, work, _own: own, interpreter: None };
-        python.interpreter = Some(python.start()?);
+        let mut python = Self { watch: None, interpreter: None, before: None, settings, work, own };
+        python.start()?;
         Ok(python)
     }
 
     /// Runs a program and returns its output, including errors, as text for the model.
     pub fn run(&mut self, program: &str) -> String {
-        if self.interpreter.is_none() {
-            match self.start() {
-                Ok(running) => self.interpreter = Some(running),
-                Err(error) => return format!("[{error}]"),
-            }
+        if self.interpreter.is_none()
+            && let Err(error) = self.start()
+        {
+            return format!("[{error}]");
         }
         let (timeout, most) = (self.settings.timeout, self.settings.output);
         let Some(running) = &mut self.interpreter else { return String::new() };
@@ -134,25 +131,55 @@ impl Python {
         let note = match end {
             ProgramEnd::Finished if text.is_empty() => "[no output; print shows something]".into(),
             ProgramEnd::Finished => return text,
-            ProgramEnd::TimedOut => {
-                format!("[stopped after {timeout:?}; a new session was started, all names are lost]")
-            }
-            ProgramEnd::Exited => "[the interpreter exited; a new session was started, all names are lost]".into(),
+            ProgramEnd::TimedOut | ProgramEnd::Exited => self.end(end),
         };
-        if !matches!(end, ProgramEnd::Finished) {
-            self.interpreter = None;
-        }
         let line = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         format!("{text}{line}{note}")
     }
 
+    /// Ends the interpreter, and returns the reason as a note for the model. The next program starts a new one.
+    fn end(&mut self, end: ProgramEnd) -> String {
+        let excess = self.watch.as_ref().and_then(Watch::exceeded).cloned();
+        self.interpreter = None;
+        self.watch = None;
+        // The last measurement may have been before the last file.
+        let excess = excess.or_else(|| self.excess().ok().flatten());
+        let is_of_files = excess.as_ref().is_some_and(|excess| !matches!(excess, Excess::Threads(_)));
+        let new = match (is_of_files, &self.settings.work) {
+            (false, _) => "a new session was started, all names are lost".into(),
+            (true, Some(work)) => {
+                format!("all names are lost, and Python runs again when files in {} are removed", work.display())
+            }
+            (true, None) => match own_directory() {
+                Ok((own, work)) => {
+                    (self.own, self.work) = (own, work);
+                    "a new session was started in an empty directory, all names and files are lost".into()
+                }
+                Err(error) => format!("{error}"),
+            },
+        };
+        match (excess, end) {
+            (Some(excess), _) => format!("[stopped: {excess}; {new}]"),
+            (None, ProgramEnd::TimedOut) => format!("[stopped after {:?}; {new}]", self.settings.timeout),
+            (None, _) => format!("[the interpreter exited; {new}]"),
+        }
+    }
+
     /// Starts an interpreter that waits for programs.
-    fn start(&self) -> Result<Interpreter> {
+    fn start(&mut self) -> Result<()> {
+        if let Some(excess) = self.excess()? {
+            return Err(Error::file(
+                &self.work,
+                format!("there are {excess}; Python runs again when some are removed"),
+            ));
+        }
         let info = self.info()?;
-        let worker = ["-I", "-B", "-u", "-X", "utf8", "-c", include_str!("worker.py")].map(String::from);
+        // The worker has a copy of the built-in functions, so that a program that changes them does not change it.
+        let start = "import builtins, sys; exec(sys.argv.pop(), {'__builtins__': dict(vars(builtins))})";
+        let worker = ["-I", "-B", "-u", "-X", "utf8", "-c", start, include_str!("worker.py")].map(String::from);
         let mut command = match self.settings.unsandboxed {
             true => {
-                let mut command = Command::new(&info.executable);
+                let mut command = launch::command(&self.settings.helper, &info.executable);
                 command.args(worker);
                 command
             }
@@ -162,35 +189,47 @@ impl Python {
         command.env_clear().env("HOME", &self.work).env("TMPDIR", &self.work).env("LANG", "C.UTF-8");
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // Ctrl-C is for the chat
-        let mut child = command.spawn().map_err(|e| Error::io(command.get_program(), "run", e))?;
-        let (Some(mut to), Some(mut from)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Error::argument("the interpreter has no pipes"));
-        };
-        let (send, output) = sync_channel(16); // bounded, so that a program cannot write faster than we read
-        std::thread::spawn(move || {
-            let mut chunk = [0; 8 << 10];
-            while let Ok(n @ 1..) = from.read(&mut chunk) {
-                if send.send(chunk[..n].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        // A separate thread writes, so that an interpreter that does not read cannot delay the timeout.
-        let (programs, sent) = channel::<String>();
-        std::thread::spawn(move || while sent.recv().is_ok_and(|program| to.write_all(program.as_bytes()).is_ok()) {});
-        let mut running = Interpreter { child, programs, output, count: 0 };
-        match running.until(b"ready\n", START, 1 << 10).1 {
-            ProgramEnd::Finished => Ok(running),
-            _ => Err(running.startup_error()),
+        let interpreter = Interpreter::start(command)?;
+        if let Some(before) = self.before {
+            let child = interpreter.child().clone();
+            let watch = Watch::start(child.id(), &self.work, before, self.quota(), move || child.kill());
+            self.watch = Some(watch.map_err(|e| Error::argument(format!("no sandbox: limits of files: {e}")))?);
         }
+        self.interpreter = Some(interpreter);
+        Ok(())
+    }
+
+    fn quota(&self) -> Quota {
+        let PythonSettings { disk: bytes, files, threads, .. } = self.settings;
+        Quota { bytes, files, threads, file_size: FILE_SIZE }
+    }
+
+    /// Returns the limit that the files of the session exceed, if there is a sandbox. The first call measures the files
+    /// that exist before the session.
+    fn excess(&mut self) -> Result<Option<Excess>> {
+        if self.settings.unsandboxed {
+            return Ok(None);
+        }
+        let quota = self.quota();
+        let most = self.before.map_or(u64::MAX, |before| before.files.saturating_add(quota.files));
+        let usage = Usage::below(&self.work, most).map_err(|e| Error::io(&self.work, "read", e))?;
+        let before = self.before.get_or_insert(usage);
+        Ok(usage.excess(before, &quota))
     }
 
     /// Runs the interpreter to find the paths that it needs.
     fn info(&self) -> Result<InterpreterInfo> {
-        let interpreter = &self.settings.interpreter;
-        let output = Command::new(interpreter).args(["-I", "-c", INFO_PROGRAM]).stdin(Stdio::null()).output();
-        let output = output.map_err(|e| Error::io(interpreter, "run", e))?;
-        serde_json::from_slice(&output.stdout).map_err(|_| Error::file(interpreter, "is not a working Python 3"))
+        let PythonSettings { interpreter, helper, .. } = &self.settings;
+        let mut command = launch::command(helper, interpreter);
+        command.args(["-I", "-c", INFO_PROGRAM]).stdin(Stdio::null());
+        let output = command.output().map_err(|e| Error::io(helper, "run", e))?;
+        serde_json::from_slice(&output.stdout).map_err(|_| {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            match errors.lines().last().and_then(|line| line.strip_prefix("error: ")) {
+                Some(of_helper) => Error::argument(of_helper),
+                None => Error::file(interpreter, "is not a working Python 3"),
+            }
+        })
     }
 
     #[cfg(target_os = "linux")]
@@ -202,13 +241,15 @@ impl Python {
             read: info.read.clone(),
             work: self.work.clone(),
             memory: self.settings.memory,
-            file_size: 256 << 20,
+            file_size: FILE_SIZE,
             cpu_seconds: 3_600,
         };
         let json = serde_json::to_string(&confinement).map_err(Error::unusable)?;
-        let mut command = match self.settings.bubblewrap && super::bubblewrap::works() {
-            true => super::bubblewrap::around(&confinement, &self.settings.helper),
-            false => Command::new(&self.settings.helper),
+        let helper = &self.settings.helper;
+        let bubblewrap = self.settings.bubblewrap.then(|| bubblewrap::find(helper)).flatten();
+        let mut command = match bubblewrap {
+            Some(bubblewrap) => bubblewrap::around(&bubblewrap, &confinement, helper),
+            None => launch::command(helper, helper),
         };
         command.arg(ENTER).arg(json);
         Ok(command)
@@ -220,70 +261,9 @@ impl Python {
     }
 }
 
-/// The way in which a program ended.
-enum ProgramEnd {
-    /// The program has finished.
-    Finished,
-    /// The program took too long.
-    TimedOut,
-    /// The interpreter has exited.
-    Exited,
-}
-
-impl Interpreter {
-    /// Runs a program and returns its output.
-    fn run(&mut self, program: &str, timeout: Duration, most: usize) -> (String, ProgramEnd) {
-        self.count += 1;
-        // If a program finds its mark and writes it, its output is cut there, and the rest appears at the start of the
-        // output of the next program.
-        let mark = format!("\0{:016x}{:08x}\0", RandomState::new().hash_one(self.count), self.count);
-        match self.programs.send(format!("{} {mark}\n{program}", program.len())) {
-            Ok(()) => self.until(mark.as_bytes(), timeout, most),
-            Err(_) => (String::new(), ProgramEnd::Exited),
-        }
-    }
-
-    /// Ends an interpreter that has not started, and returns the last line of its error output as an error.
-    fn startup_error(&mut self) -> Error {
-        let mut stderr = String::new();
-        _ = self.child.kill();
-        if let Some(errors) = &mut self.child.stderr {
-            _ = errors.take(4 << 10).read_to_string(&mut stderr);
-        }
-        let line = stderr.lines().last().unwrap_or("it ended at once").trim_start_matches("error: ");
-        Error::argument(format!("python does not start: {line}"))
-    }
-
-    /// Reads the output up to a mark. If there are more than `most` bytes, the rest is dropped and counted.
-    fn until(&mut self, mark: &[u8], timeout: Duration, most: usize) -> (String, ProgramEnd) {
-        let (mut kept, mut dropped, mut tail) = (Vec::new(), 0usize, Vec::new());
-        let deadline = Instant::now() + timeout;
-        let end = loop {
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => break ProgramEnd::TimedOut,
-                Err(RecvTimeoutError::Disconnected) => break ProgramEnd::Exited,
-                Ok(chunk) => tail.extend(chunk),
-            }
-            if tail.ends_with(mark) {
-                tail.truncate(tail.len() - mark.len());
-                break ProgramEnd::Finished;
-            }
-            // Keeps back only the bytes that may be the beginning of the mark.
-            let sure = tail.len().saturating_sub(mark.len());
-            take(&mut kept, &mut dropped, tail.drain(..sure), most);
-        };
-        take(&mut kept, &mut dropped, tail.drain(..), most);
-        let mut text = String::from_utf8_lossy(&kept).into_owned();
-        if dropped > 0 {
-            text += &format!("\n[{dropped} more bytes of output are left out]");
-        }
-        (text, end)
-    }
-}
-
-/// Appends bytes to `kept` up to `most`, and counts the rest.
-fn take(kept: &mut Vec<u8>, dropped: &mut usize, bytes: impl ExactSizeIterator<Item = u8>, most: usize) {
-    let room = most - kept.len();
-    *dropped += bytes.len().saturating_sub(room);
-    kept.extend(bytes.take(room));
+/// Makes a directory for a session, and returns it with its path.
+fn own_directory() -> Result<(Option<Scratch>, PathBuf)> {
+    let own = Scratch::new().map_err(|e| Error::io("the work directory", "make", e))?;
+    let work = own.path().canonicalize().map_err(|e| Error::io(own.path(), "open", e))?;
+    Ok((Some(own), work))
 }

@@ -3,4 +3,6 @@
 mod apply_patch;
 mod browser;
 mod escapes;
+mod limits;
+mod patch_forms;
 pub mod python;

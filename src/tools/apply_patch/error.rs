@@ -43,6 +43,27 @@ pub enum PatchError {
         #[source]
         problem: FileProblem,
     },
+    /// A step failed, and an earlier one cannot be undone.
+    #[error("{path}: {problem}; the file cannot be restored, and its old content is in {kept}")]
+    NotRestored {
+        /// The file that is not as before.
+        path: String,
+        /// The reason of the operating system.
+        #[source]
+        problem: io::Error,
+        /// The file with the old content.
+        kept: String,
+    },
+}
+
+impl PatchError {
+    /// Returns the message, and says that nothing was changed if that is so.
+    pub fn report(&self) -> String {
+        match self {
+            Self::NotRestored { .. } => self.to_string(),
+            _ => format!("{self}; nothing was changed"),
+        }
+    }
 }
 
 /// The problem with a path.
@@ -123,4 +144,7 @@ pub enum HunkError {
         /// The number of lines that come before the search.
         after: usize,
     },
+    /// The search for the hunks takes too long.
+    #[error("it takes too long to find the lines to be changed; use smaller patches")]
+    TooMuch,
 }

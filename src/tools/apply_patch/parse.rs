@@ -16,6 +16,10 @@
 //! ```
 //!
 //! There are no line numbers. A hunk applies where its context lines are found, after the lines that its `@@` name.
+//!
+//! Models also write the patch as they would in a shell, as `apply_patch <<'EOF'`, the patch, and `EOF`. They put spaces
+//! around the lines with `***`. Both are accepted. Only within a hunk a line that begins with a space is a line of the
+//! file, whatever follows.
 
 use super::error::PatchError;
 
@@ -76,10 +80,10 @@ impl Hunk {
 
 const BEGIN: &str = "*** Begin Patch";
 const END: &str = "*** End Patch";
-const ADD: &str = "*** Add File: ";
-const DELETE: &str = "*** Delete File: ";
-const UPDATE: &str = "*** Update File: ";
-const MOVE: &str = "*** Move to: ";
+const ADD: &str = "*** Add File:";
+const DELETE: &str = "*** Delete File:";
+const UPDATE: &str = "*** Update File:";
+const MOVE: &str = "*** Move to:";
 const END_OF_FILE: &str = "*** End of File";
 
 // ANCHOR: parse
@@ -88,15 +92,18 @@ const END_OF_FILE: &str = "*** End of File";
 /// # Errors
 /// If a line does not follow the format. The error contains its number and what was expected.
 pub fn parse(patch: &str) -> Result<Vec<Change>, PatchError> {
-    let mut lines = Lines { rest: patch.trim().lines().map(|line| line.trim_end_matches('\r')).collect(), at: 0 };
-    if lines.take() != Some(BEGIN) {
-        return Err(PatchError::UnexpectedLine { line: 1, expected: BEGIN });
+    let mut lines = Lines::of(patch);
+    if lines.take().map(str::trim) != Some(BEGIN) {
+        return lines.unexpected(BEGIN);
     }
     let mut changes = Vec::new();
     loop {
-        let Some(line) = lines.take() else { return lines.unexpected(END) };
+        let Some(line) = lines.take().map(str::trim) else { return lines.unexpected(END) };
         if line == END {
             break;
+        }
+        if line.is_empty() {
+            continue;
         }
         changes.push(if let Some(path) = line.strip_prefix(ADD) {
             added(&mut lines, path)?
@@ -123,6 +130,22 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// Splits a patch into lines, without the empty lines and the shell command around it.
+    fn of(patch: &'a str) -> Self {
+        let mut rest: Vec<&str> = patch.trim_end().lines().map(|line| line.trim_end_matches('\r')).collect();
+        let mut at = rest.iter().take_while(|line| line.trim().is_empty()).count();
+        if let Some(word) = rest.get(at).and_then(|line| heredoc(line)) {
+            at += 1 + rest[at + 1..].iter().take_while(|line| line.trim().is_empty()).count();
+            if rest.last().is_some_and(|last| last.trim() == word) {
+                rest.pop();
+            }
+        }
+        while rest.len() > at && rest.last().is_some_and(|last| last.trim().is_empty()) {
+            rest.pop();
+        }
+        Self { rest, at }
+    }
+
     fn peek(&self) -> Option<&'a str> {
         self.rest.get(self.at).copied()
     }
@@ -138,16 +161,33 @@ impl<'a> Lines<'a> {
         Err(PatchError::UnexpectedLine { line: self.at.max(1), expected })
     }
 
-    /// Returns whether the header of another file, or the end of the patch, comes next.
+    /// Returns whether the header of another file, or the end of the patch, comes next. Inside a hunk a header is not
+    /// indented, except for the end in the last line: as a line of a hunk it would leave the patch without an end.
     fn is_at_header(&self) -> bool {
-        self.peek()
-            .is_none_or(|line| [END, ADD, DELETE, UPDATE].iter().any(|header| line.starts_with(header.trim_end())))
+        self.peek().is_none_or(|line| is_header(line) || (self.at + 1 == self.rest.len() && line.trim() == END))
     }
+}
+
+fn is_header(line: &str) -> bool {
+    [END, ADD, DELETE, UPDATE].iter().any(|header| line.starts_with(header))
+}
+
+/// Returns the word that ends a patch, if the line begins a shell command with the patch as its input:
+/// `apply_patch <<'EOF'`.
+fn heredoc(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let command = ["apply_patch", "applypatch"].iter().find_map(|name| line.strip_prefix(name));
+    let word = command.unwrap_or(line).trim_start().strip_prefix("<<")?;
+    let word = word.strip_prefix('-').unwrap_or(word).trim_start();
+    let quoted = ['\'', '"'].iter().find_map(|quote| word.strip_prefix(*quote)?.strip_suffix(*quote));
+    let word = quoted.or(word.strip_prefix('\\')).unwrap_or(word);
+    let is_word = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    is_word.then_some(word)
 }
 
 fn added(lines: &mut Lines, path: &str) -> Result<Change, PatchError> {
     let mut text = String::new();
-    while !lines.is_at_header() {
+    while !lines.peek().is_none_or(|line| is_header(line.trim_start())) {
         match lines.take().and_then(|line| line.strip_prefix('+')) {
             Some(line) => {
                 text += line;
@@ -185,7 +225,7 @@ fn hunk(lines: &mut Lines) -> Result<Hunk, PatchError> {
     }
     while !lines.is_at_header() && !lines.peek().is_some_and(|line| line.starts_with("@@")) {
         let Some(line) = lines.take() else { break };
-        if line == END_OF_FILE {
+        if line.trim_end() == END_OF_FILE {
             hunk.at_end = true;
             break;
         }

@@ -31,6 +31,8 @@ fn command_line_runs_python_in_a_sandbox() {
     refuse(&["tool", "python", "--root", "nowhere"], at, "nowhere");
     refuse(&["tool", "hammer"], at, "unrecognized subcommand");
     refuse(&["enter-sandbox", "{"], at, "no confinement");
+    refuse(&["launch-tool", "4294967295", "--", "true"], at, "has ended");
+    refuse(&["launch-tool", "1"], at, "required");
 }
 
 #[test]
@@ -42,6 +44,10 @@ fn command_line_applies_patches() {
     let output = tool(&["apply_patch", "--root", "."], patch, at);
     assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("M a.txt\n", Some(0)));
     assert_eq!(std::fs::read_to_string(at.join("a.txt")).unwrap(), "two\n");
+    let shell = "apply_patch <<'EOF'\n*** Begin Patch \n *** Add File: b.txt\n+b\n*** End Patch\nEOF\n";
+    assert_eq!(text(&tool(&["apply_patch", "--root", "."], shell, at).stdout), "A b.txt\n");
+    let help = text(&tool(&["apply_patch", "--help"], "", at).stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("replaces the file at its new path") && help.contains("ends with a newline"), "{help}");
     let again = tool(&["apply_patch", "--root", "."], patch, at);
     let message = text(&again.stderr);
     assert_eq!((again.status.code(), message.lines().count()), (Some(2), 1), "{message}");
