@@ -38,6 +38,13 @@ pub struct Chat<'m> {
 /// An event while a model replies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event<'a> {
+    /// The model reads the prompt.
+    Reading {
+        /// The number of tokens that it has read.
+        read: usize,
+        /// The number of tokens in the prompt.
+        of: usize,
+    },
     /// A message begins.
     Begin(&'a Header),
     /// The message continues with this text, in whole characters.
@@ -101,7 +108,7 @@ impl<'m> Chat<'m> {
         let room = (self.writer.context() + 1).saturating_sub(prompt.len());
         let budget = self.budget.within(room);
         let reserve = self.reserve(room.min(budget.reply))?;
-        let kept = self.writer.go_to(&prompt)?;
+        let kept = self.writer.go_to(&prompt, &mut |read, of| _ = watch(Event::Reading { read, of }))?;
         let tokenizer = self.harmony.tokenizer();
         let guided = self.guide.as_mut().map(|guide| Guided::unchecked(guide, tokenizer, usize::MAX));
         let mut turn = Turn::new(self.harmony, &self.stop, budget, (guided, reserve), watch);
@@ -128,6 +135,11 @@ impl<'m> Chat<'m> {
                 "the shortest answer that the schema allows takes {needed} tokens; there is room for {room}"
             ))),
         }
+    }
+
+    /// Returns how many tokens the conversation may have.
+    pub fn context(&self) -> usize {
+        self.writer.context()
     }
 
     /// Returns the reasoning effort for which the system message asks.

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 /// The arguments that select the arithmetic of a model.
 #[derive(clap::Args, Clone, Copy)]
+#[command(next_help_heading = "Arithmetic")]
 pub struct ArithmeticArguments {
     /// Precision of a layer's input in products with MXFP4 or int8 weights: `exact` f32, or `fast` blocks of int8
     #[arg(long, default_value = "exact", value_name = "exact|fast")]

@@ -1,16 +1,18 @@
 //! `ossia chat`
 
 mod commands;
+mod input;
 mod show;
 #[cfg(feature = "tools")]
 mod tools;
 
 use self::commands::AfterCommand;
+use self::input::Input;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
 use super::generate::{SamplingArguments, read_schema};
 use super::terminal::printable;
-use super::{interrupt, report_model};
+use super::{interrupt, report_model, text_or_standard_input, thousands};
 use crate::chat::{Chat, Reply};
 use crate::checkpoint;
 use crate::error::{Error, Result};
@@ -18,10 +20,7 @@ use crate::generate::StopReason;
 use crate::harmony::{Content, Conversation, DeveloperContent, Effort, Harmony, Message, MessageRole, SystemContent};
 use crate::schema::Guide;
 use crate::tasks::arithmetic;
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
 use serde_json::Value;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,8 +37,8 @@ use std::time::Instant;
 pub struct Arguments {
     /// A model directory whose tokenizer has the special tokens of harmony
     model: PathBuf,
-    /// Send only this message, print the answer, and exit
-    #[arg(long, value_name = "TEXT")]
+    /// Send only this message, print the answer, and exit; `-` reads it from standard input
+    #[arg(short, long, value_name = "TEXT")]
     prompt: Option<String>,
     /// Instructions for the model, usually called the system prompt
     #[arg(long, value_name = "TEXT")]
@@ -51,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     analysis_budget: Option<usize>,
     /// The most tokens of a reply, including analysis [default: as many as the context holds]
-    #[arg(long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N")]
     max_new_tokens: Option<usize>,
     /// Do not show the analysis of the model
     #[arg(long)]
@@ -91,8 +90,9 @@ const LOADED: [&str; 3] = ["system", "date", "tools"];
 const LOADED: [&str; 2] = ["system", "date"];
 
 /// A chat and its display.
-struct Session<'m> {
+struct Conversing<'m> {
     chat: Chat<'m>,
+    name: String,                       // of the model
     first: Vec<Message>,                // what /reset leaves
     fixed_instructions: Option<String>, // the instructions about a schema and tools, which /system does not replace
     show: Show,
@@ -117,7 +117,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let written = commands::instructions(&first).unwrap_or_default();
     let own = arguments.system.as_deref().unwrap_or_default();
     let fixed = written.strip_prefix(own).map(|fixed| fixed.trim_start().to_string());
-    let mut session = Session {
+    let mut session = Conversing {
+        name: arguments.model.display().to_string(),
         fixed_instructions: fixed.filter(|fixed| !fixed.is_empty()),
         chat: Chat::new(&model, harmony, sampling, first.clone())?,
         first,
@@ -140,7 +141,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         session.set_effort(asked.unwrap_or(session.chat.effort()));
     }
     match arguments.prompt {
-        Some(prompt) => session.say(&prompt),
+        Some(prompt) => session.say(&text_or_standard_input(prompt)?),
         None => session.talk(),
     }
 }
@@ -196,34 +197,39 @@ fn load(path: &Path) -> Result<Vec<Message>> {
     Ok(conversation.messages)
 }
 
-impl Session<'_> {
+impl Conversing<'_> {
     /// Reads lines until the end of the input.
     fn talk(&mut self) -> Result<()> {
+        let mut input = Input::new()?;
         self.interrupted = interrupt::flag()?;
-        let terminal = |e: ReadlineError| Error::argument(format!("the terminal cannot be read: {e}")).caused_by(e);
-        let mut editor = DefaultEditor::new().map_err(terminal)?;
-        if std::io::stdin().is_terminal() {
-            say!("effort {}; /help for help, Ctrl-D to leave", self.chat.effort().name());
+        if let Input::Terminal(..) = input {
+            say!("{}", self.banner());
         }
-        loop {
-            let line = match editor.readline("> ") {
-                Ok(line) => line,
-                Err(ReadlineError::Interrupted) => continue, // the line is thrown away
-                Err(ReadlineError::Eof) => return Ok(()),
-                Err(error) => return Err(terminal(error)),
-            };
-            _ = editor.add_history_entry(&line); // of this session only; a line that is not kept is no loss
+        while let Some(line) = input.line()? {
             let done = match line.trim() {
                 "" => Ok(AfterCommand::Talk),
+                "exit" | "quit" => Ok(AfterCommand::Leave),
                 command if command.starts_with('/') => self.command(command),
                 _ => self.say(&line).map(|()| AfterCommand::Talk),
             };
             match done {
                 Ok(AfterCommand::Talk) => {}
                 Ok(AfterCommand::Leave) => return Ok(()),
-                Err(error) => say!("{error}"),
+                Err(error) => complain!("{error}"),
             }
         }
+        Ok(())
+    }
+
+    /// Describes the conversation: the model, its context, its tools, and how to leave.
+    fn banner(&self) -> String {
+        format!(
+            "{}   context {} tokens   {}   effort {}\n/help for help; exit, quit or Ctrl-D to leave",
+            self.name,
+            thousands(self.chat.context()),
+            commands::tools(&self.chat.messages),
+            self.chat.effort().name()
+        )
     }
 
     /// Sends a message to the model, or the result of the tool call for which it waits, and shows the reply.
@@ -307,7 +313,7 @@ impl Session<'_> {
             }
         }
         self.show.note(&format!(
-            "{tokens} tokens in {seconds:.1} s, {analysis} of analysis; prompt of {prompt}, {kept} of them known"
+            "{tokens} tokens in {seconds:.1} s, {analysis} of analysis; prompt of {prompt}, {kept} cached"
         ));
     }
 

@@ -1,8 +1,8 @@
 //! `ossia generate`
 
 use super::arithmetic::ArithmeticArguments;
-use super::terminal::shown_on;
-use super::{print, report_model};
+use super::terminal::{Prefill, eprint_dim, printable, shown_on};
+use super::{is_quiet, print, report_model, standard_input, text_or_standard_input};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::generate::{Control, Generation, Generator, Guided, Plain, Sampling, StopReason, TextStream};
@@ -11,7 +11,7 @@ use crate::profile;
 use crate::schema::Guide;
 use crate::tokenizer::Tokenizer;
 use serde_json::Value;
-use std::io::stdout;
+use std::io::{self, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,11 +25,12 @@ use std::time::Instant;
 pub struct Arguments {
     /// A model directory
     model: PathBuf,
-    /// The text to continue; if empty, the model starts a document
-    #[arg(long, default_value = "")]
-    prompt: String,
+    /// The text to continue; `-` reads it from standard input, also if that is a pipe and there is no --prompt. If the text
+    /// is empty, the model starts a document
+    #[arg(short, long, value_name = "TEXT")]
+    prompt: Option<String>,
     /// The most new tokens [default: as many as the context holds]
-    #[arg(long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N")]
     max_new_tokens: Option<usize>,
     /// Stop before this text; can be given several times
     #[arg(long, value_name = "TEXT")]
@@ -48,13 +49,14 @@ pub struct Arguments {
 
 /// The sampling settings; the filters apply in this order.
 #[derive(clap::Args)]
+#[command(next_help_heading = "Sampling")]
 pub struct SamplingArguments {
     /// Repetition penalty: makes tokens that already occur in the text less likely. 1 changes nothing; 1.3 is a strong
     /// penalty
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     repetition_penalty: f32,
     /// Temperature: 0 always takes the most probable token, 1 follows the model's probabilities
-    #[arg(long, default_value_t = 0.8, value_name = "X")]
+    #[arg(long, visible_alias = "temp", default_value_t = 0.8, value_name = "X")]
     temperature: f32,
     /// Only the K most probable tokens; 0 for all
     #[arg(long, default_value_t = 0, value_name = "K")]
@@ -100,12 +102,19 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
     let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
     report_model(&arguments.model)?;
-    let prompt = tokenizer.prompt(&arguments.prompt);
+    let text = match arguments.prompt {
+        Some(text) => text_or_standard_input(text)?,
+        None if io::stdin().is_terminal() => String::new(),
+        None => standard_input()?,
+    };
+    let prompt = tokenizer.prompt(&text);
     let start = Instant::now();
     if arguments.profile {
         profile::start();
     }
-    let mut generator = Generator::new(&model, &prompt, sampling.within(&tokenizer))?;
+    let mut bar = Prefill::default();
+    let show_bar = &mut |read, of| bar.show(read, of);
+    let mut generator = Generator::with_progress(&model, &prompt, sampling.within(&tokenizer), show_bar)?;
     let prefill = start.elapsed();
     if arguments.profile {
         say!("the prompt, {} tokens:\n{}\n", prompt.len(), profile::stop());
@@ -117,6 +126,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Some(guide) => Box::new(Guided::new(guide, &tokenizer, most, &generator)?),
         None => Box::new(Plain::new(most, &model.stop_tokens(&tokenizer))),
     };
+    if stdout().is_terminal() && io::stderr().is_terminal() && !is_quiet() {
+        eprint_dim(&printable(&text));
+    }
     let start = Instant::now();
     let mut generation = Generation::new(&mut generator, control);
     let tokens = show(&mut generation, TextStream::new(&tokenizer, &arguments.stop))?;

@@ -4,11 +4,20 @@
 //! fails, it prints one line and exits with code 2.
 
 /// Prints a line on standard error. If standard error is closed, the run goes on.
-macro_rules! say {
+macro_rules! complain {
     ($($part:tt)*) => {{
         use std::io::Write as _;
         _ = writeln!(std::io::stderr(), $($part)*);
     }};
+}
+
+/// Like `complain!`, except with `--quiet`.
+macro_rules! say {
+    ($($part:tt)*) => {
+        if !$crate::cli::is_quiet() {
+            complain!($($part)*);
+        }
+    };
 }
 
 mod arithmetic;
@@ -27,18 +36,19 @@ mod tokenizer;
 mod tool;
 mod trace;
 mod train;
+mod usage;
 
 use crate::checkpoint;
 use crate::data::Skipped;
 use crate::error::{Error, Result};
 use crate::kernels::{self, parallel};
 use crate::train::Note;
-use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// OpenAI's gpt-oss from scratch, on the CPU: train a tiny model, talk to it, look inside
 ///
@@ -50,8 +60,19 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// Number of threads [default: all cores]. Results are bit-identical for every number
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = "Global")]
     threads: Option<u16>,
+    /// Print only results and errors: no progress, no notes, no statistics
+    #[arg(short, long, global = true, help_heading = "Global")]
+    quiet: bool,
+}
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether only results and errors are printed.
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
 }
 
 #[derive(Subcommand)]
@@ -82,26 +103,42 @@ enum Command {
     Tokenizer(tokenizer::Command),
     #[command(subcommand)]
     Harmony(harmony::Command),
+    /// Print a script that completes arguments in a shell
+    ///
+    /// Example: ossia completions bash > ~/.local/share/bash-completion/completions/ossia
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of ossia, or of one of its commands, in roff
+    ///
+    /// Example: ossia man train | man -l -
+    Man {
+        /// A command
+        command: Option<String>,
+    },
 }
 
 /// Runs the program. The exit code is 0, 2 if the command failed, or 130 if the user interrupted a run and it was saved.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&given) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage::explain(&error, &given),
     };
     match run(arguments) {
         Ok(code) => code,
         // The reader of the output has closed it, as `head` does. This is not an error.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            say!("error: {error}");
+            complain!("error: {error}");
             ExitCode::from(2)
         }
     }
 }
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
+    QUIET.store(arguments.quiet, Ordering::Relaxed);
     kernels::memory::keep_freed_memory();
     kernels::signals::explain_truncated_files();
     kernels::selected()?;
@@ -124,24 +161,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::EnterSandbox { confinement } => tool::enter_sandbox(&confinement),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Harmony(command) => harmony::run(command),
+        Command::Completions { shell } => usage::completions(shell),
+        Command::Man { command } => usage::manual(command.as_deref()),
     }?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints help and version in full, and a usage error in one line.
-fn usage(error: &clap::Error) -> ExitCode {
-    let whole =
-        [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
-    if whole.contains(&error.kind()) {
-        // Printing help can only fail if the output is closed.
-        _ = error.print();
-    } else {
-        let text = error.to_string();
-        let lines: Vec<&str> = text.lines().take_while(|line| !line.starts_with("Usage")).map(str::trim).collect();
-        let line = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-        say!("{line} (see ossia --help)");
-    }
-    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 /// Reads all of standard input.
@@ -150,6 +173,11 @@ fn standard_input() -> Result<String> {
     io::stdin().lock().read_to_end(&mut bytes).map_err(|e| Error::io("standard input", "read", e))?;
     String::from_utf8(bytes)
         .map_err(|e| Error::file("standard input", format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
+}
+
+/// Returns a text from the command line, or standard input if it is `-`.
+fn text_or_standard_input(text: String) -> Result<String> {
+    if text == "-" { standard_input() } else { Ok(text) }
 }
 
 /// Writes to standard output and flushes it.

@@ -1,6 +1,7 @@
 //! Text that a model wrote, on a terminal.
 
-use std::io::IsTerminal;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
 
 /// Removes control characters except line ends and tabs, because a model can also write sequences that a terminal would
 /// obey.
@@ -13,6 +14,36 @@ pub fn printable(text: &str) -> String {
 /// it is.
 pub fn shown_on(stream: &impl IsTerminal, text: &str) -> String {
     if stream.is_terminal() { printable(text) } else { text.to_string() }
+}
+
+/// Writes text to standard error, dim unless `NO_COLOR` is set, and without the end of a line.
+pub fn eprint_dim(text: &str) {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dim = if plain { text.to_string() } else { format!("\x1b[2m{text}\x1b[0m") };
+    let mut out = std::io::stderr().lock();
+    _ = out.write_all(dim.as_bytes()).and_then(|()| out.flush()); // if it is closed, nobody sees it
+}
+
+/// A bar on a terminal while a long prompt is read.
+#[derive(Default)]
+pub struct Prefill {
+    bar: Option<ProgressBar>,
+}
+
+impl Prefill {
+    /// Shows that `read` of `of` tokens are read. The bar disappears at the end.
+    pub fn show(&mut self, read: usize, of: usize) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = if super::is_quiet() { ProgressBar::hidden() } else { ProgressBar::new(of as u64) };
+            let style = ProgressStyle::with_template("{bar:12} {pos}/{len} tokens of the prompt  {eta} left");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        bar.set_position(read as u64);
+        if read >= of {
+            bar.finish_and_clear();
+            self.bar = None;
+        }
+    }
 }
 
 /// Breaks a stream of text into lines of at most `width` characters, between words.

@@ -31,97 +31,127 @@ use std::time::{Duration, Instant};
 pub struct Arguments {
     /// The architecture: nano, tiny, small, children-stories [default: nano]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    #[arg(help_heading = "Model")]
     preset: Option<String>,
     /// An architecture from a config.json
     #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Model")]
     config: Option<PathBuf>,
     /// Train on conversations instead of text. `arithmetic`: sums, worked out as the reasoning effort asks, and Python
     /// for products; see ossia eval --task
     #[arg(long, value_name = "NAME", value_parser = ["arithmetic"],
           conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
+    #[arg(help_heading = "Data")]
     task: Option<String>,
     /// `builtin`, or text files, directories, JSONL files [default: builtin]
     #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(help_heading = "Data")]
     data: Vec<PathBuf>,
     /// Text for evaluation [default: a part of --data that is set aside]
     #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(help_heading = "Data")]
     eval_data: Vec<PathBuf>,
     /// The most tokens of evaluation text; 0 for all of it [default: 65536]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Data")]
     eval_tokens: Option<usize>,
     /// The field of a JSONL line that has the text [default: text]
     #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = "Data")]
     field: Option<String>,
     /// The share of documents that are set aside if there is no --eval-data [default: 0.02]
     #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Data")]
     validation_fraction: Option<f64>,
     /// Number of built-in stories [default: 20000]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Data")]
     stories: Option<usize>,
     /// A tokenizer.json, or the name o200k_harmony [default: o200k_harmony for a vocabulary of 201,088 tokens, otherwise a
     /// new one that is trained on the training text]
     #[arg(long, value_name = "FILE|NAME")]
+    #[arg(help_heading = "Data")]
     tokenizer: Option<PathBuf>,
     /// Number of optimizer steps [default: by preset, 1000 for nano; 2500 with --task]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Optimization")]
     steps: Option<u64>,
     /// Windows per micro-batch [default: by preset, 8 for nano; 16 with --task]
     #[arg(long, value_name = "B")]
+    #[arg(help_heading = "Optimization")]
     batch_size: Option<usize>,
     /// Tokens per window [default: the preset's context, at most 512]
     #[arg(long, value_name = "T")]
+    #[arg(help_heading = "Optimization")]
     context: Option<usize>,
     /// Micro-batches per step, for gradient accumulation [default: 1]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Optimization")]
     accumulate: Option<usize>,
     /// The highest learning rate [default: by preset, 0.002 for nano]
     #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Optimization")]
     learning_rate: Option<f64>,
     /// Warm-up steps until the highest learning rate [default: a twentieth of the steps]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Optimization")]
     warmup: Option<u64>,
     /// The schedule after the warm-up: cosine (down to a tenth) or constant [default: cosine]
     #[arg(long, value_name = "NAME", value_parser = ["cosine", "constant"])]
+    #[arg(help_heading = "Optimization")]
     schedule: Option<String>,
     /// AdamW's weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.1]
     #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Optimization")]
     weight_decay: Option<f64>,
     /// AdamW's β₁ [default: 0.9]
     #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Optimization")]
     beta1: Option<f64>,
     /// AdamW's β₂ [default: 0.95]
     #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Optimization")]
     beta2: Option<f64>,
     /// The largest norm of the gradient; a longer gradient is scaled down [default: 1]
     #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Optimization")]
     clip: Option<f64>,
     /// Coefficient of the load-balancing loss; 0 for none [default: 0.01]
     #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Optimization")]
     balance: Option<f32>,
     /// The same seed gives the same run [default: 0]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Optimization")]
     seed: Option<u64>,
     /// Log every N steps [default: 10]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Run")]
     log_every: Option<u64>,
     /// Evaluate and show a sample every N steps [default: a fifth of the steps]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Run")]
     eval_every: Option<u64>,
     /// Save every N steps [default: a fifth of the steps]
     #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Run")]
     save_every: Option<u64>,
     /// The run directory [default: a new one in runs/, named after the preset]
     #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = "Run")]
     out: Option<PathBuf>,
     /// Continue the run in --out with its own settings, with bit-identical results; only --steps may be raised
     #[arg(long, requires = "out")]
+    #[arg(help_heading = "Run")]
     resume: bool,
     /// Gradient checkpointing: keep only the input of each block and recompute the rest in the backward pass. Less
     /// memory, more time, bit-identical results
     #[arg(long)]
+    #[arg(help_heading = "Run")]
     checkpoint_activations: bool,
     /// Print a profile of the ops to standard error when the run ends
     #[arg(long)]
+    #[arg(help_heading = "Run")]
     profile: bool,
 }
 

@@ -22,6 +22,9 @@ pub enum StopReason {
     Interrupted,
 }
 
+/// Called while a prompt is read, with the number of tokens that are read and of those in the prompt.
+pub type ReadProgress<'p> = &'p mut dyn FnMut(usize, usize);
+
 /// Continues a text, token by token.
 pub trait Writer {
     /// Returns how many tokens the text may have.
@@ -30,12 +33,13 @@ pub trait Writer {
     /// Returns how many more tokens may be appended. The last one needs no place in the context, because nothing follows it.
     fn room(&self) -> usize;
 
-    /// Makes the text equal to `prompt`. Returns how many of its tokens did not have to be computed again.
+    /// Makes the text equal to `prompt`. Returns how many of its tokens did not have to be computed again. `progress` is
+    /// called with the number of tokens that are read and of those in the prompt, several times if the prompt is long.
     ///
     /// # Errors
     /// If the prompt is empty, longer than the context, or has a token that is not in the vocabulary, or the weights of the
     /// model are damaged.
-    fn go_to(&mut self, prompt: &[u32]) -> Result<usize>;
+    fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize>;
 
     /// Chooses the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not
     /// appended.

@@ -2,7 +2,7 @@
 //!
 //! Book: [kv_cache](../../../../book/kv_cache.html)
 
-use super::generation::{Generation, Plain, Writer};
+use super::generation::{Generation, Plain, ReadProgress, Writer};
 use super::sampler::{Sampler, Sampling};
 use crate::checkpoint;
 use crate::error::{Error, Result};
@@ -45,6 +45,19 @@ impl Generator {
     /// If the prompt is empty, does not fit in the context, or has a token that is not in the vocabulary; or if the logits
     /// are not finite, which means that the weights are damaged.
     pub fn new(model: &Transformer, prompt: &[u32], sampling: Sampling) -> Result<Self> {
+        Self::with_progress(model, prompt, sampling, &mut |_, _| {})
+    }
+
+    /// Like [`new`](Self::new), and calls `progress` while the prompt runs through the model.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn with_progress(
+        model: &Transformer,
+        prompt: &[u32],
+        sampling: Sampling,
+        progress: ReadProgress,
+    ) -> Result<Self> {
         let mut generator = Self {
             model: model.detached(),
             cache: KvCache::new(&model.config),
@@ -53,18 +66,18 @@ impl Generator {
             text: Vec::new(),
             logits: Vec::new(),
         };
-        generator.go_to(prompt)?;
+        generator.go_to(prompt, progress)?;
         Ok(generator)
     }
 
     // ANCHOR: go_to
     /// Makes the text equal to `prompt`, and runs only the new part through the model. If the prompt begins with the cached
     /// text, the new part is what follows it. Otherwise it starts at the end of the last earlier prompt that both have in
-    /// common. Returns how many tokens were kept.
+    /// common. Returns how many tokens were kept. `progress` is called after every piece that was run.
     ///
     /// # Errors
     /// Those of [`new`](Self::new). A prompt that is refused does not change the text.
-    pub fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
+    pub fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize> {
         self.check_prompt(prompt)?;
         let pairs = self.text[..self.cache.len()].iter().zip(prompt);
         let common = pairs.take_while(|(old, new)| old == new).count();
@@ -81,7 +94,10 @@ impl Generator {
         let kept = self.cache.len();
         self.text = prompt.to_vec();
         self.sampler.restart(prompt);
-        prompt[kept..].chunks(PREFILL).for_each(|piece| self.feed(piece));
+        for piece in prompt[kept..].chunks(PREFILL) {
+            self.feed(piece);
+            progress(self.cache.len(), prompt.len());
+        }
         self.check_logits()?;
         if self.marks.len() == MARKS {
             self.marks.remove(1); // the first prompt is what most others begin with
@@ -209,8 +225,8 @@ impl Writer for Generator {
         Generator::room(self)
     }
 
-    fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
-        Generator::go_to(self, prompt)
+    fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize> {
+        Generator::go_to(self, prompt, progress)
     }
 
     fn choose(&mut self, allowed: Option<&TokenSet>) -> Result<Option<u32>> {

@@ -13,7 +13,7 @@ pub mod guided;
 pub mod text;
 pub mod trace;
 
-pub use generation::{Control, Generation, Next, Plain, StopReason, Writer};
+pub use generation::{Control, Generation, Next, Plain, ReadProgress, StopReason, Writer};
 pub use generator::Generator;
 pub use guided::Guided;
 pub use sampler::{Sampler, Sampling};

@@ -3,7 +3,7 @@
 use ossia::chat::{Budget, Chat, Event, Reply};
 use ossia::config::ModelConfig;
 use ossia::error::Result;
-use ossia::generate::{Sampling, StopReason, Writer};
+use ossia::generate::{ReadProgress, Sampling, StopReason, Writer};
 use ossia::harmony::{Effort, Harmony, Message, MessageRole, SystemContent};
 use ossia::model::Transformer;
 use ossia::schema::Guide;
@@ -36,7 +36,7 @@ impl Writer for Script {
         (self.context + 1).saturating_sub(self.text.len())
     }
 
-    fn go_to(&mut self, prompt: &[u32]) -> Result<usize> {
+    fn go_to(&mut self, prompt: &[u32], _: ReadProgress) -> Result<usize> {
         let kept = self.text.iter().zip(prompt).take_while(|(old, new)| old == new).count();
         self.text = prompt.to_vec();
         Ok(kept)
@@ -76,6 +76,7 @@ fn reply(text: &str, change: impl Fn(&mut Chat), go_on: impl Fn(&str) -> bool) -
             Event::Text(text) => text.to_string(),
             Event::End => "]".into(),
             Event::Spent => "(spent)".into(),
+            Event::Reading { .. } => String::new(),
         };
         go_on(&shown)
     });

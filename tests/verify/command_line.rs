@@ -5,6 +5,7 @@ mod chat;
 mod harmony;
 mod profile;
 mod resume;
+mod usage;
 mod schema;
 #[cfg(feature = "tools")]
 mod tool;

@@ -173,7 +173,7 @@ fn going_to_a_prompt_forgets_what_is_not_in_it() {
     let first = [3, 1, 4, 1, 5, 9, 2, 6];
     let mut generator = Generator::new(&model, &first, greedy.clone()).unwrap();
     let mut check = |prompt: &[u32], expected_kept: usize, drawn: usize, what: &str| {
-        assert_eq!(generator.go_to(prompt).unwrap(), expected_kept, "{what}");
+        assert_eq!(generator.go_to(prompt, &mut |_, _| {}).unwrap(), expected_kept, "{what}");
         let mut fresh = Generator::new(&model, prompt, greedy.clone()).unwrap();
         for _ in 0..=drawn {
             assert_close(what, generator.logits(), fresh.logits(), 1e-5);
@@ -193,9 +193,9 @@ fn going_to_a_prompt_forgets_what_is_not_in_it() {
 
     let error = |result: ossia::error::Result<usize>| result.unwrap_err().to_string();
     let before = generator.text().to_vec();
-    assert!(error(generator.go_to(&[])).contains("no tokens"));
-    assert!(error(generator.go_to(&[1; 41])).contains("context is 40"));
-    assert!(error(generator.go_to(&[1, 30])).contains("not in the vocabulary"));
+    assert!(error(generator.go_to(&[], &mut |_, _| {})).contains("no tokens"));
+    assert!(error(generator.go_to(&[1; 41], &mut |_, _| {})).contains("context is 40"));
+    assert!(error(generator.go_to(&[1, 30], &mut |_, _| {})).contains("not in the vocabulary"));
     assert!(generator.push(30).unwrap_err().to_string().contains("not in the vocabulary"));
     assert_eq!(generator.text(), before);
     (before.len()..40).for_each(|_| generator.push(5).unwrap());
@@ -216,7 +216,7 @@ proptest! {
         for (kept, new, drawn) in steps {
             let text = generator.text();
             let prompt: Vec<u32> = text[..kept.min(text.len())].iter().copied().chain(new).collect();
-            generator.go_to(&prompt).unwrap();
+            generator.go_to(&prompt, &mut |_, _| {}).unwrap();
             let mut fresh = Generator::new(&model, &prompt, greedy.clone()).unwrap();
             assert_close("logits", generator.logits(), fresh.logits(), 1e-5);
             (0..drawn).for_each(|_| _ = generator.draw());

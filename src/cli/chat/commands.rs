@@ -1,6 +1,6 @@
 //! The commands of a chat, which begin with `/`.
 
-use super::{Session, developer, load};
+use super::{Conversing, developer, load};
 use crate::cli::print;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -13,6 +13,19 @@ pub enum AfterCommand {
     Leave,
 }
 
+/// The commands, and whether an argument follows.
+pub const COMMANDS: [(&str, bool); 9] = [
+    ("/effort", true),
+    ("/system", true),
+    ("/tools", false),
+    ("/drop", false),
+    ("/reset", false),
+    ("/save", true),
+    ("/load", true),
+    ("/help", false),
+    ("/quit", false),
+];
+
 const HELP: &str = "\
 /effort LEVEL   think little, more, long: low, medium, high
 /system TEXT    instructions for the model; without a text, show them
@@ -20,9 +33,10 @@ const HELP: &str = "\
 /drop           forget the oldest question
 /reset          forget all questions
 /save FILE      write the conversation, as JSON
-/load FILE      go on with one that was saved
-/quit           leave, as does Ctrl-D
-Ctrl-C stops a reply. What follows a call of the model that nobody answers is the answer to it.
+/load FILE      continue a saved conversation
+/quit           leave; exit, quit and Ctrl-D do so, too
+Tab completes a command. Ctrl-C stops a reply. If the model calls a tool that ossia does not have, your next line is the
+answer of the tool.
 ";
 
 /// Returns an effort by its name.
@@ -30,7 +44,7 @@ pub fn effort(name: &str) -> Option<Effort> {
     Effort::ALL.into_iter().find(|effort| effort.name() == name)
 }
 
-impl Session<'_> {
+impl Conversing<'_> {
     /// Runs a line that begins with `/`.
     ///
     /// # Errors
@@ -126,7 +140,7 @@ fn set_instructions(messages: &mut Vec<Message>, text: &str) {
 }
 
 /// Returns the names of the tools that the messages offer.
-fn tools(messages: &[Message]) -> String {
+pub fn tools(messages: &[Message]) -> String {
     let offered = messages.iter().flat_map(|message| &message.content).flat_map(|content| match content {
         Content::SystemContent(content) => content.tools.iter().flatten().collect(),
         Content::DeveloperContent(content) => content.tools.iter().flatten().collect::<Vec<_>>(),

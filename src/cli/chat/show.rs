@@ -2,7 +2,7 @@
 
 use crate::chat::Event;
 use crate::cli::print;
-use crate::cli::terminal::printable;
+use crate::cli::terminal::{Prefill, printable};
 use crate::error::{Error, Result};
 use crate::harmony::{Header, Message};
 use std::io::{self, IsTerminal, Write};
@@ -16,6 +16,7 @@ pub struct Show {
     dims: bool,
     to_terminal: bool,
     place: Place,
+    prefill: Prefill,
     failed: Option<Error>,
 }
 
@@ -32,12 +33,13 @@ impl Show {
     pub fn new(analysis: bool) -> Self {
         let dims = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let to_terminal = io::stdout().is_terminal();
-        Self { analysis, dims, to_terminal, place: Place::Nowhere, failed: None }
+        Self { analysis, dims, to_terminal, place: Place::Nowhere, prefill: Prefill::default(), failed: None }
     }
 
     /// Shows an event.
     pub fn event(&mut self, event: Event) {
         match event {
+            Event::Reading { read, of } => self.prefill.show(read, of),
             Event::Begin(header) => self.begin(header),
             Event::Text(text) => self.text(text),
             Event::End => self.end(),

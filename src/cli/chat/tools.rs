@@ -10,7 +10,7 @@ use crate::tools::apply_patch::Workspace;
 use crate::tools::browser::Citation;
 use std::collections::BTreeMap;
 
-impl super::Session<'_> {
+impl super::Conversing<'_> {
     /// Shows the addresses of the pages that an answer cites.
     pub fn show_citations(&self) {
         let answer =
