@@ -9,6 +9,7 @@ use self::commands::AfterCommand;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
 use super::generate::{SamplingArguments, read_schema};
+use super::schema::report_unknown_formats;
 use crate::chat::{Chat, Reply};
 use crate::checkpoint;
 use crate::error::{Error, Result};
@@ -127,7 +128,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     if let Some(path) = &arguments.schema {
         let guide = Guide::of(&read_schema(path)?, &tokenizer, harmony.marks().done);
-        session.chat.guide = Some(guide.map_err(|e| Error::invalid(path, e))?);
+        let guide = guide.map_err(|e| Error::invalid(path, e))?;
+        report_unknown_formats(guide.unknown_formats());
+        session.chat.guide = Some(guide);
     }
     session.set_budget();
     session.chat.budget.reply = arguments.max_new_tokens.unwrap_or(usize::MAX);

@@ -19,6 +19,7 @@ mod harmony;
 mod inspect;
 mod progress;
 mod quantize;
+mod schema;
 mod task;
 mod tokenizer;
 #[cfg(feature = "tools")]
@@ -70,16 +71,18 @@ enum Command {
     Tokenizer(tokenizer::Command),
     #[command(subcommand)]
     Harmony(harmony::Command),
+    #[command(subcommand)]
+    Schema(schema::Command),
 }
 
-/// Runs the program. The exit code is 0, or 2 if the command failed.
+/// Runs the program. The exit code is 0, or 2 if the command failed. (`schema check` also uses 1.)
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // The reader of the output has closed it, as `head` does. This is not an error.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -89,7 +92,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+/// Runs a command. Returns the exit code.
+fn run(arguments: Arguments) -> Result<ExitCode> {
     kernels::memory::keep_freed_memory();
     kernels::selected()?;
     if let Some(threads) = arguments.threads {
@@ -109,7 +113,9 @@ fn run(arguments: Arguments) -> Result<()> {
         Command::EnterSandbox { confinement } => tool::enter_sandbox(&confinement),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Harmony(command) => harmony::run(command),
+        Command::Schema(command) => return schema::run(command),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// Prints help and version in full, and a usage error in one line.
