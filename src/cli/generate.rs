@@ -2,7 +2,6 @@
 
 use super::arithmetic::ArithmeticArguments;
 use super::print;
-use super::schema::report_unknown_formats;
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::generate::{Control, Generation, Generator, Guided, Plain, Sampling, StopReason, TextStream};
@@ -173,4 +172,11 @@ pub fn read_schema(path: &Path) -> Result<Value> {
 /// If the text is not JSON.
 pub fn parse_schema(path: &Path, text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")).caused_by(e))
+}
+
+/// Says which formats of a schema do not constrain anything.
+pub fn report_unknown_formats(formats: &[String]) {
+    if !formats.is_empty() {
+        say!("note: the schema has formats that are unknown and not enforced: {}", formats.join(", "));
+    }
 }

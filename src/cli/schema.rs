@@ -1,6 +1,6 @@
 //! `ossia schema`
 
-use super::generate::{parse_schema, read_schema};
+use super::generate::{parse_schema, read_schema, report_unknown_formats};
 use super::{print, standard_input};
 use crate::error::{Error, Result};
 use crate::schema::{Judge, Rejection};
@@ -75,11 +75,4 @@ fn verdict(mut judge: Judge, mut text: impl Read) -> io::Result<std::result::Res
 
 fn is_standard_input(path: &Path) -> bool {
     path.as_os_str() == "-"
-}
-
-/// Says which formats of a schema do not constrain anything.
-pub fn report_unknown_formats(formats: &[String]) {
-    if !formats.is_empty() {
-        say!("note: the schema has formats that are unknown and not enforced: {}", formats.join(", "));
-    }
 }

@@ -184,7 +184,7 @@ impl<'a> Compiler<'a> {
     pub fn words(&mut self, words: &[&str], path: &str) -> SchemaResult<NodeId> {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         let dfa = self.automata().words(&words).map_err(at(path))?;
-        Ok(self.text(Text::new(dfa, 0, u32::MAX, false).map_err(at(path))?))
+        Ok(self.text(Text::words(dfa).map_err(at(path))?))
     }
 
     fn array(&mut self, constraints: &Constraints<'a>, path: &str) -> SchemaResult<NodeId> {

@@ -44,6 +44,11 @@ impl Draft {
         }
     }
 
+    /// The keyword that gives a schema an identifier.
+    pub fn identifier(self) -> &'static str {
+        if self == Draft::Four { "id" } else { "$id" }
+    }
+
     /// Whether keywords beside a `$ref` are ignored.
     pub fn ref_stands_alone(self) -> bool {
         self <= Draft::Seven
@@ -70,8 +75,6 @@ impl Draft {
             "const" => self >= Draft::Six,
             "prefixItems" => self >= Draft::Of2020,
             "additionalItems" => self <= Draft::Of2019,
-            "$id" => self >= Draft::Six,
-            "id" => self == Draft::Four,
             _ => true,
         }
     }

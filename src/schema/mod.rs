@@ -10,9 +10,10 @@
 //! - Members come in the order of the schema, those that it does not name come last, and no known name comes twice.
 //! - Arrays and objects are at most 64 levels deep.
 //! - Between two parts there are at most 8 blanks, or a line break and up to 128 blanks.
-//! - Integers have neither a point nor an exponent. Numbers are smaller than 10^302, and have an exponent only if all
-//!   their bounds are zero. An exclusive bound excludes what a double cannot distinguish from it.
-//! - A string has no half of a surrogate pair alone, and formats are as `formats.rs` has them.
+//! - Integers have neither a point nor an exponent. Numbers have at most 64 digits before the point, and an exponent (up
+//!   to 299, with up to 3 digits before the point) only if all their bounds are zero. An exclusive bound excludes what a double cannot distinguish from it.
+//! - Names and listed values have no printable ASCII character as `\u0061`. No string has half of a surrogate pair alone.
+//! - Formats are as `formats.rs` has them.
 //!
 //! A keyword that constrains values and is not enforced is refused when the schema is read, with its path. All other
 //! unknown keywords are annotations, as the specification says. Unknown formats are reported.

@@ -10,10 +10,10 @@ use super::decimal::Decimal;
 use super::dfa::{Dfa, DfaError};
 use std::cmp::Ordering;
 
-/// An integer. The largest double has 309 digits; whoever reads the number can hold it.
-const INTEGER: &str = "-?(?:0|[1-9][0-9]{0,299})";
-/// A number without an exponent, and one with an exponent.
-const PLAIN: &str = r"-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]+)?";
+/// An integer. 64 digits are more than any program has a use for, and few enough for small automata.
+const INTEGER: &str = "-?(?:0|[1-9][0-9]{0,63})";
+/// A number without an exponent, and one with an exponent, which is small enough for a double.
+const PLAIN: &str = r"-?(?:0|[1-9][0-9]{0,63})(?:\.[0-9]+)?";
 const SCIENTIFIC: &str = r"-?(?:0|[1-9][0-9]{0,2})(?:\.[0-9]+)?[eE][+-]?0{0,2}(?:[0-9]|[1-9][0-9]|[12][0-9]{2})";
 
 /// A bound of numbers.

