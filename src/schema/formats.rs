@@ -12,8 +12,7 @@ pub struct Format {
     pub longest: u32,
 }
 
-/// The formats that JSON Schema defines and that are not enforced. (All other names are known to nobody but their
-/// authors.)
+/// The formats that JSON Schema defines and that are not enforced.
 pub const UNSUPPORTED: [&str; 4] = ["idn-email", "idn-hostname", "regex", "uri-template"];
 
 /// Returns what a format demands of strings; `None` if the format is not enforced.

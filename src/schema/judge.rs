@@ -5,8 +5,8 @@ use super::compile::{Compiled, compile};
 use super::error::{SchemaProblem, SchemaResult, refuse};
 use serde_json::Value;
 
-/// The greatest number of stacks that are kept while a long text is read.
-const MOST_STACKS: usize = 1 << 20;
+/// The greatest number of stacks that are kept while a long text is read. So few fit into the cache of a processor.
+const MOST_STACKS: usize = 1 << 13;
 /// The greatest number of alternatives that an explanation lists.
 const MOST_EXPECTED: usize = 10;
 

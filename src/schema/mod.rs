@@ -13,7 +13,7 @@
 //! - Integers have neither a point nor an exponent. Numbers have at most 64 digits before the point, and an exponent (up
 //!   to 299, with up to 3 digits before the point) only if all their bounds are zero. An exclusive bound excludes what a double cannot distinguish from it.
 //! - Names and listed values have no printable ASCII character as `\u0061`. No string has half of a surrogate pair alone.
-//! - Formats are as `formats.rs` has them.
+//! - Formats have the forms that `formats.rs` describes.
 //!
 //! A keyword that constrains values and is not enforced is refused when the schema is read, with its path. All other
 //! unknown keywords are annotations, as the specification says. Unknown formats are reported.
