@@ -27,6 +27,7 @@ pub fn masks(paper: Paper, _: &Lazy) -> Drawing {
             "why": {"type": "string", "maxLength": 40},
         },
         "required": ["stars", "kind", "why"],
+        "additionalProperties": false,
     });
     let mut guide = Guide::new(&schema, Arc::new(Vocabulary::new(tokenizer)), DONE)?;
     let mut rows = Vec::new();

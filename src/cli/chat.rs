@@ -10,7 +10,7 @@ use self::commands::AfterCommand;
 use self::input::Input;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
-use super::generate::{SamplingArguments, read_schema};
+use super::generate::{SamplingArguments, read_schema, report_unknown_formats};
 use super::terminal::printable;
 use super::{interrupt, report_model, text_or_standard_input, thousands};
 use crate::chat::{Chat, Reply};
@@ -131,7 +131,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     if let Some(path) = &arguments.schema {
         let guide = Guide::of(&read_schema(path)?, &tokenizer, harmony.marks().done);
-        session.chat.guide = Some(guide.map_err(|e| Error::invalid(path, e))?);
+        let guide = guide.map_err(|e| Error::invalid(path, e))?;
+        report_unknown_formats(guide.unknown_formats());
+        session.chat.guide = Some(guide);
     }
     session.set_budget();
     session.chat.budget.reply = arguments.max_new_tokens.unwrap_or(usize::MAX);

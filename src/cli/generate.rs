@@ -168,14 +168,30 @@ pub fn guide(path: &Path, model: &Transformer, tokenizer: &Tokenizer) -> Result<
     let schema = read_schema(path)?;
     let end = model.stop_tokens(tokenizer).into_iter().find(|&end| (end as usize) < tokenizer.vocab_size());
     let end = end.ok_or_else(|| Error::argument("this model has no token that ends a text"))?;
-    Guide::of(&schema, tokenizer, end).map_err(|e| Error::invalid(path, e))
+    let guide = Guide::of(&schema, tokenizer, end).map_err(|e| Error::invalid(path, e))?;
+    report_unknown_formats(guide.unknown_formats());
+    Ok(guide)
 }
 
-/// Reads a JSON file.
+/// Reads a schema from a file.
 ///
 /// # Errors
 /// If the file cannot be read or is not JSON.
 pub fn read_schema(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
-    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")).caused_by(e))
+    parse_schema(path, &std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?)
+}
+
+/// Reads a schema from the text of a file.
+///
+/// # Errors
+/// If the text is not JSON.
+pub fn parse_schema(path: &Path, text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|e| Error::file(path, format!("{e}; expected a JSON Schema")).caused_by(e))
+}
+
+/// Says which formats of a schema do not constrain anything.
+pub fn report_unknown_formats(formats: &[String]) {
+    if !formats.is_empty() {
+        say!("note: the schema has formats that are unknown and not enforced: {}", formats.join(", "));
+    }
 }

@@ -29,6 +29,7 @@ mod inspect;
 mod interrupt;
 mod progress;
 mod quantize;
+mod schema;
 mod task;
 mod terminal;
 mod tokenizer;
@@ -103,6 +104,8 @@ enum Command {
     Tokenizer(tokenizer::Command),
     #[command(subcommand)]
     Harmony(harmony::Command),
+    #[command(subcommand)]
+    Schema(schema::Command),
     /// Print a script that completes arguments in a shell
     ///
     /// Example: ossia completions bash > ~/.local/share/bash-completion/completions/ossia
@@ -120,6 +123,7 @@ enum Command {
 }
 
 /// Runs the program. The exit code is 0, 2 if the command failed, or 130 if the user interrupted a run and it was saved.
+/// (`schema check` also uses 1.)
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let given: Vec<OsString> = arguments.into_iter().collect();
     let arguments = match Arguments::try_parse_from(&given) {
@@ -137,6 +141,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Runs a command. Returns the exit code.
 fn run(arguments: Arguments) -> Result<ExitCode> {
     QUIET.store(arguments.quiet, Ordering::Relaxed);
     kernels::memory::keep_freed_memory();
@@ -161,6 +166,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::EnterSandbox { confinement } => tool::enter_sandbox(&confinement),
         Command::Tokenizer(command) => tokenizer::run(command),
         Command::Harmony(command) => harmony::run(command),
+        Command::Schema(command) => return schema::run(command),
         Command::Completions { shell } => usage::completions(shell),
         Command::Man { command } => usage::manual(command.as_deref()),
     }?;

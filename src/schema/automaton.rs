@@ -5,7 +5,7 @@
 //! the same id, so a state is a sorted list of ids.
 
 use super::dfa::{DEAD, START};
-use super::grammar::{JsonGrammar, Node, NodeId};
+use super::grammar::{GrammarNode, JsonGrammar, ListPlace, NodeId};
 use super::text::{TextPosition, TextStep};
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub const DONE: StackId = 0;
 /// One level of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Frame {
-    /// Expects byte `at` of a [`Node::Bytes`].
+    /// Expects byte `at` of a [`GrammarNode::Bytes`].
     Bytes { node: NodeId, at: u32 },
     /// Is in a state of a regular automaton.
     Regular { regular: usize, state: u32 },
@@ -28,9 +28,9 @@ enum Frame {
     /// Expects node `at` of a sequence.
     Sequence { node: NodeId, at: u32 },
     /// Has read `at` items (all items after the prefix count as one), and expects from `least` to `most` more.
-    Items { node: NodeId, at: u32, least: u32, most: u32 },
-    /// Expects a known member from number `next` on, or another one. `written` tells whether a member came before.
-    Members { node: NodeId, next: u32, written: bool },
+    Items { node: NodeId, at: u32, least: u32, most: u32, place: ListPlace },
+    /// Expects a known member from number `next` on, or another one.
+    Members { node: NodeId, next: u32, place: ListPlace },
 }
 // ANCHOR_END: frame
 
@@ -54,11 +54,39 @@ struct Cell {
     depth: u32,
 }
 
+const EMPTY: Cell = Cell { frame: None, below: DONE, depth: 0 };
+
 impl Automaton {
     /// Makes an automaton for a grammar. [`JsonGrammar::measure`] must have been called.
     pub fn new(grammar: JsonGrammar) -> Self {
-        let empty = Cell { frame: None, below: DONE, depth: 0 };
-        Self { grammar, cells: vec![empty], numbers: HashMap::new(), lengths: HashMap::from([(DONE, 0)]) }
+        Self { grammar, cells: vec![EMPTY], numbers: HashMap::new(), lengths: HashMap::from([(DONE, 0)]) }
+    }
+
+    /// Returns the number of stacks that have occurred.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Forgets all stacks except for those in some lists, and gives these new ids.
+    pub fn forget_all_but(&mut self, lists: &mut [&mut Vec<StackId>]) {
+        let old = std::mem::replace(&mut self.cells, vec![EMPTY]);
+        self.numbers.clear();
+        self.lengths = HashMap::from([(DONE, 0)]);
+        for stack in lists.iter_mut().flat_map(|list| list.iter_mut()) {
+            let frames = std::iter::successors(Some(old[*stack as usize]), |cell| Some(old[cell.below as usize]));
+            let frames: Vec<Frame> = frames.map_while(|cell| cell.frame).collect();
+            *stack = frames.into_iter().rev().fold(DONE, |below, frame| self.stack(frame, below));
+        }
+        lists.iter_mut().for_each(|list| list.sort_unstable());
+    }
+
+    /// Returns whether a stack is within a string that may go on with any characters, so that a token of at most
+    /// `longest` bytes can be read if it consists of whole characters.
+    pub fn is_free_text(&self, stack: StackId, longest: u32) -> bool {
+        match self.cells[stack as usize].frame {
+            Some(Frame::Text { text, at }) => self.grammar.texts[text].is_free(at, longest),
+            _ => false,
+        }
     }
 
     /// Returns the stacks at the start of a node.
@@ -97,29 +125,33 @@ impl Automaton {
             return;
         }
         match &self.grammar.nodes[node] {
-            Node::Nothing => {}
-            Node::Bytes(_) => out.push(self.stack(Frame::Bytes { node, at: 0 }, below)),
-            &Node::Regular(regular) => {
+            GrammarNode::Nothing => {}
+            GrammarNode::Bytes(_) => out.push(self.stack(Frame::Bytes { node, at: 0 }, below)),
+            &GrammarNode::Regular(regular) => {
                 if self.grammar.regular[regular].0.accepts(START) {
                     self.leave(below, out);
                 }
                 out.push(self.stack(Frame::Regular { regular, state: START }, below));
             }
-            &Node::Text(text) => {
+            &GrammarNode::Text(text) => {
                 let at = self.grammar.texts[text].beginning();
                 out.push(self.stack(Frame::Text { text, at }, below));
             }
-            Node::Choice(nodes) => {
-                for node in nodes.clone() {
-                    self.enter(node, below, out);
+            GrammarNode::Choice(nodes) => {
+                for choice in 0..nodes.len() {
+                    if let GrammarNode::Choice(nodes) = &self.grammar.nodes[node] {
+                        self.enter(nodes[choice], below, out);
+                    }
                 }
             }
-            Node::Sequence(_) => self.resume(Frame::Sequence { node, at: 0 }, below, out),
-            Node::Items(items) => {
+            GrammarNode::Sequence(_) => self.resume(Frame::Sequence { node, at: 0 }, below, out),
+            GrammarNode::Items(items) => {
                 let (least, most) = (items.least, items.most);
-                self.resume(Frame::Items { node, at: 0, least, most }, below, out);
+                self.resume(Frame::Items { node, at: 0, least, most, place: ListPlace::First }, below, out);
             }
-            Node::Members(_) => self.resume(Frame::Members { node, next: 0, written: false }, below, out),
+            GrammarNode::Members(_) => {
+                self.resume(Frame::Members { node, next: 0, place: ListPlace::First }, below, out)
+            }
         }
     }
     // ANCHOR_END: enter
@@ -132,11 +164,16 @@ impl Automaton {
         }
     }
 
+    /// Returns whether an item or a member can be written one level above the stack `below`.
+    fn can_enter_element(&self, node: NodeId, below: StackId) -> bool {
+        self.cells[below as usize].depth.saturating_add(1).saturating_add(self.grammar.depth[node]) <= DEEPEST
+    }
+
     /// Appends the stacks that may come next in a sequence, an array or an object.
     fn resume(&mut self, frame: Frame, below: StackId, out: &mut Vec<StackId>) {
         let Some(node) = frame.node() else { return };
         match (frame, &self.grammar.nodes[node]) {
-            (Frame::Sequence { node, at }, Node::Sequence(nodes)) => {
+            (Frame::Sequence { node, at }, GrammarNode::Sequence(nodes)) => {
                 let (next, count) = (nodes[at as usize], nodes.len() as u32);
                 // The last node goes directly on the stack below, so that lists in lists do not make the stack deeper
                 // than needed.
@@ -144,32 +181,42 @@ impl Automaton {
                     if at + 1 < count { self.stack(Frame::Sequence { node, at: at + 1 }, below) } else { below };
                 self.enter(next, below, out);
             }
-            (Frame::Items { node, at, least, most }, Node::Items(items)) => {
-                let item = items.prefix.get(at as usize).copied().unwrap_or(items.rest);
+            (Frame::Items { node, at, least, most, place }, GrammarNode::Items(items)) => {
+                let (item, separator) = (items.prefix.get(at as usize).copied().unwrap_or(items.rest), items.separator);
                 let next = (at + 1).min(items.prefix.len() as u32); // after the prefix all items are alike
-                if least == 0 {
+                if least == 0 && place != ListPlace::AfterComma {
                     self.leave(below, out);
                 }
-                if most > 0 {
-                    let most = if most == u32::MAX { most } else { most - 1 };
-                    let below =
-                        self.stack(Frame::Items { node, at: next, least: least.saturating_sub(1), most }, below);
+                if most == 0 || !self.can_enter_element(item, below) {
+                } else if place == ListPlace::AfterElement {
+                    let below = self.stack(Frame::Items { node, at, least, most, place: ListPlace::AfterComma }, below);
+                    self.enter(separator, below, out);
+                } else {
+                    let (least, most) = (least.saturating_sub(1), if most == u32::MAX { most } else { most - 1 });
+                    let place = ListPlace::AfterElement;
+                    let below = self.stack(Frame::Items { node, at: next, least, most, place }, below);
                     self.enter(item, below, out);
                 }
             }
-            (Frame::Members { node, next, written }, Node::Members(members)) => {
-                let rest = &members.known[next as usize..];
-                let required = rest.iter().position(|member| member.required);
-                let possible = required.map_or(rest.len(), |required| required + 1);
-                let mut options: Vec<(u32, NodeId)> =
-                    (next + 1..).zip(rest[..possible].iter().map(|member| member.node(written))).collect();
-                if required.is_none() {
-                    let all = members.known.len() as u32;
-                    options.extend(members.others.map(|other| (all, other.node(written))));
+            (Frame::Members { node, next, place }, GrammarNode::Members(members)) => {
+                let may_end = members.may_end(next) && place != ListPlace::AfterComma;
+                let separator = members.separator;
+                let options: Vec<(u32, NodeId)> =
+                    members.options(next).map(|(after, member)| (after, member.node)).collect();
+                if may_end {
                     self.leave(below, out);
                 }
-                for (next, member) in options {
-                    let below = self.stack(Frame::Members { node, next, written: true }, below);
+                let mut possible = options.into_iter().filter(|(_, member)| self.can_enter_element(*member, below));
+                if place == ListPlace::AfterElement {
+                    if possible.next().is_some() {
+                        let below = self.stack(Frame::Members { node, next, place: ListPlace::AfterComma }, below);
+                        self.enter(separator, below, out);
+                    }
+                    return;
+                }
+                let possible: Vec<(u32, NodeId)> = possible.collect();
+                for (next, member) in possible {
+                    let below = self.stack(Frame::Members { node, next, place: ListPlace::AfterElement }, below);
                     self.enter(member, below, out);
                 }
             }
@@ -182,7 +229,7 @@ impl Automaton {
         let Cell { frame: Some(frame), below, .. } = self.cells[stack as usize] else { return };
         match frame {
             Frame::Bytes { node, at } => {
-                let Node::Bytes(bytes) = &self.grammar.nodes[node] else { return };
+                let GrammarNode::Bytes(bytes) = &self.grammar.nodes[node] else { return };
                 if bytes[at as usize] != byte {
                     return;
                 }
@@ -245,7 +292,7 @@ impl Automaton {
     pub fn shortest_byte(&self, stack: StackId) -> Option<u8> {
         let frame = self.cells[stack as usize].frame?;
         match (frame, frame.node().map(|node| &self.grammar.nodes[node])) {
-            (Frame::Bytes { at, .. }, Some(Node::Bytes(bytes))) => bytes.get(at as usize).copied(),
+            (Frame::Bytes { at, .. }, Some(GrammarNode::Bytes(bytes))) => bytes.get(at as usize).copied(),
             (Frame::Regular { regular, state }, _) => {
                 let (dfa, costs) = &self.grammar.regular[regular];
                 let cost = |byte: u8| costs[dfa.next(state, byte) as usize];
@@ -259,15 +306,17 @@ impl Automaton {
     fn own_shortest(&self, frame: Frame) -> Option<u32> {
         let grammar = &self.grammar;
         match (frame, frame.node().map(|node| &grammar.nodes[node])) {
-            (Frame::Bytes { at, .. }, Some(Node::Bytes(bytes))) => Some(bytes.len() as u32 - at),
+            (Frame::Bytes { at, .. }, Some(GrammarNode::Bytes(bytes))) => Some(bytes.len() as u32 - at),
             (Frame::Regular { regular, state }, _) => grammar.regular[regular].1[state as usize],
             (Frame::Text { text, at }, _) => grammar.texts[text].shortest(at),
-            (Frame::Sequence { at, .. }, Some(Node::Sequence(nodes))) => nodes[at as usize..]
+            (Frame::Sequence { at, .. }, Some(GrammarNode::Sequence(nodes))) => nodes[at as usize..]
                 .iter()
                 .try_fold(0u32, |sum, &node| Some(sum.saturating_add(grammar.shortest[node]?))),
-            (Frame::Items { at, least, .. }, Some(Node::Items(items))) => grammar.items_left(items, at, least),
-            (Frame::Members { next, written, .. }, Some(Node::Members(members))) => {
-                grammar.members_left(members, next, written)
+            (Frame::Items { at, least, place, .. }, Some(GrammarNode::Items(items))) => {
+                grammar.items_left(items, at, least, place)
+            }
+            (Frame::Members { next, place, .. }, Some(GrammarNode::Members(members))) => {
+                grammar.members_left(members, next, place)
             }
             _ => None,
         }

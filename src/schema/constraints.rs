@@ -1,6 +1,9 @@
 //! Constraints that hold together.
 
-use serde_json::{Value, json};
+use super::decimal::Decimal;
+use super::numbers::Bound;
+use serde_json::{Number, Value};
+use std::collections::{HashMap, HashSet};
 
 /// The kinds of JSON values, as bits. Every integer is a number, too.
 pub mod kind {
@@ -15,47 +18,50 @@ pub mod kind {
     pub const ALL: u8 = 127;
 }
 
+/// Schemas that all hold for the same value. An empty list allows every value.
+pub type Schemas<'a> = Vec<&'a Value>;
+
 /// Constraints that hold together. A constraint that belongs to one kind of values applies to values of this kind only.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Constraints {
+pub struct Constraints<'a> {
     /// The allowed kinds of values, as bits of [`kind`].
     pub kinds: u8,
     /// The values of `enum` and `const`.
-    pub values: Option<Vec<Value>>,
-    /// The bounds `minimum`, `exclusiveMinimum`, `maximum` and `exclusiveMaximum`, as they are written.
-    pub bounds: [Vec<String>; 4],
+    pub values: Option<Vec<&'a Value>>,
+    /// The bounds of numbers.
+    pub bounds: Vec<Bound>,
     /// The limits `minLength` and `maxLength`.
     pub length: [u32; 2],
     /// The regular expressions of `pattern` and `format`, each for the whole string.
     pub patterns: Vec<String>,
     /// The schemas of `prefixItems`.
-    pub prefix: Vec<Value>,
-    /// The schema of `items`.
-    pub items: Option<Value>,
+    pub prefix: Vec<Schemas<'a>>,
+    /// The schemas of `items`.
+    pub items: Schemas<'a>,
     /// The limits `minItems` and `maxItems`.
     pub count: [u32; 2],
     /// The names and schemas of `properties`.
-    pub properties: Vec<(String, Value)>,
+    pub properties: Vec<(&'a str, Schemas<'a>)>,
     /// The names of `required`.
-    pub required: Vec<String>,
-    /// The schema of `additionalProperties`.
-    pub additional: Option<Value>,
+    pub required: Vec<&'a str>,
+    /// The schemas of `additionalProperties`.
+    pub additional: Schemas<'a>,
 }
 
-impl Default for Constraints {
+impl Default for Constraints<'_> {
     fn default() -> Self {
         Self {
             kinds: kind::ALL,
             values: None,
-            bounds: Default::default(),
+            bounds: Vec::new(),
             length: [0, u32::MAX],
             patterns: Vec::new(),
             prefix: Vec::new(),
-            items: None,
+            items: Vec::new(),
             count: [0, u32::MAX],
             properties: Vec::new(),
             required: Vec::new(),
-            additional: None,
+            additional: Vec::new(),
         }
     }
 }
@@ -65,7 +71,7 @@ pub fn kind_of(value: &Value) -> u8 {
     match value {
         Value::Null => kind::NULL,
         Value::Bool(_) => kind::BOOLEAN,
-        Value::Number(n) if n.as_f64().is_some_and(|n| n.fract() == 0.0) => kind::INTEGER,
+        Value::Number(number) if decimal(number).is_none_or(|number| number.is_integer()) => kind::INTEGER,
         Value::Number(_) => kind::FRACTION,
         Value::String(_) => kind::STRING,
         Value::Array(_) => kind::ARRAY,
@@ -73,84 +79,124 @@ pub fn kind_of(value: &Value) -> u8 {
     }
 }
 
-/// Compares two values by the rules of JSON Schema, for which 1 equals 1.0.
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| equal(a, b)))
+fn decimal(number: &Number) -> Option<Decimal> {
+    Decimal::parse(&number.to_string())
+}
+
+/// Returns a text that is the same for equal values only. By the rules of JSON Schema 1 equals 1.0, and the order of
+/// members does not matter.
+fn identity(value: &Value) -> String {
+    match value {
+        Value::Number(number) => decimal(number).map_or(number.to_string(), |number| format!("{number:?}")),
+        Value::Array(items) => format!("[{}]", items.iter().map(identity).collect::<Vec<_>>().join(",")),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{name:?}:{}", identity(value));
+            let mut members: Vec<String> = members.iter().map(member).collect();
+            members.sort_unstable();
+            format!("{{{}}}", members.join(","))
         }
-        _ => a == b,
+        Value::String(text) => format!("{text:?}"),
+        Value::Null | Value::Bool(_) => value.to_string(),
     }
 }
 
-/// Returns a schema that demands both. A part that is in both is included only once, because otherwise combining
+/// Returns the values that are in both lists.
+fn common<'a>(a: &[&'a Value], b: &[&'a Value]) -> Vec<&'a Value> {
+    let in_b: HashSet<String> = b.iter().map(|value| identity(value)).collect();
+    a.iter().copied().filter(|value| in_b.contains(&identity(value))).collect()
+}
+
+/// Returns the elements of both lists, each once.
+fn union<T: Clone + PartialEq>(a: &[T], b: &[T]) -> Vec<T> {
+    let mut all = a.to_vec();
+    all.extend(b.iter().filter(|element| !a.contains(element)).cloned());
+    all
+}
+
+/// Returns the schemas of both lists. A schema that is in both is included only once, because otherwise combining
 /// schemas that refer to themselves would never end.
-fn both(a: &Value, b: &Value) -> Value {
-    let parts = |schema: &Value| match schema.get("allOf").and_then(Value::as_array) {
-        Some(parts) if schema.as_object().is_some_and(|object| object.len() == 1) => parts.clone(),
-        _ => vec![schema.clone()],
-    };
-    let mut all: Vec<Value> = Vec::new();
-    for part in parts(a).into_iter().chain(parts(b)) {
-        if part != Value::Bool(true) && !all.contains(&part) {
-            all.push(part);
-        }
-    }
-    match all.len() {
-        0 => Value::Bool(true),
-        1 => all.remove(0),
-        _ => json!({"allOf": all}),
-    }
+fn both<'a>(a: &[&'a Value], b: &[&'a Value]) -> Schemas<'a> {
+    let mut all = a.to_vec();
+    all.extend(b.iter().copied().filter(|schema| !a.iter().any(|known| std::ptr::eq(*known, *schema))));
+    all
 }
 
-impl Constraints {
+impl<'a> Constraints<'a> {
     /// Returns the constraints that hold if both do.
     pub fn and(&self, other: &Self) -> Self {
+        let kinds = self.kinds & other.kinds;
         let values = match (&self.values, &other.values) {
-            (Some(a), Some(b)) => Some(a.iter().filter(|a| b.iter().any(|b| equal(a, b))).cloned().collect()),
+            (Some(a), Some(b)) => Some(common(a, b)),
             (values, None) | (None, values) => values.clone(),
         };
-        let kinds = self.kinds & other.kinds;
-        let values = values.map(|values| values.into_iter().filter(|value| kinds & kind_of(value) != 0).collect());
         let narrower = |a: &[u32; 2], b: &[u32; 2]| [a[0].max(b[0]), a[1].min(b[1])];
-        let mut names: Vec<&String> = self.properties.iter().map(|(name, _)| name).collect();
-        names.extend(other.properties.iter().map(|(name, _)| name).filter(|name| self.own_property(name).is_none()));
-        let property = |name: &String| (name.clone(), both(self.property(name), other.property(name)));
-        let mut required = self.required.clone();
-        required.extend(other.required.iter().filter(|name| !self.required.contains(name)).cloned());
+        let required: HashSet<&str> = self.required.iter().copied().collect();
+        let more = other.required.iter().copied().filter(|name| !required.contains(name));
         let longest = self.prefix.len().max(other.prefix.len());
-        let option = |a: &Option<Value>, b: &Option<Value>| match (a, b) {
-            (Some(a), Some(b)) => Some(both(a, b)),
-            (one, None) | (None, one) => one.clone(),
-        };
         Self {
             kinds,
-            values,
-            bounds: std::array::from_fn(|i| [&self.bounds[i][..], &other.bounds[i]].concat()),
+            values: values.map(|values| values.into_iter().filter(|value| kinds & kind_of(value) != 0).collect()),
+            bounds: union(&self.bounds, &other.bounds),
             length: narrower(&self.length, &other.length),
-            patterns: [&self.patterns[..], &other.patterns].concat(),
+            patterns: union(&self.patterns, &other.patterns),
             prefix: (0..longest).map(|i| both(self.item(i), other.item(i))).collect(),
-            items: option(&self.items, &other.items),
+            items: both(&self.items, &other.items),
             count: narrower(&self.count, &other.count),
-            properties: names.into_iter().map(property).collect(),
-            required,
-            additional: option(&self.additional, &other.additional),
+            properties: self.properties_of_both(other),
+            required: self.required.iter().copied().chain(more).collect(),
+            additional: both(&self.additional, &other.additional),
         }
     }
 
-    fn own_property(&self, name: &str) -> Option<&Value> {
-        self.properties.iter().find(|(known, _)| known == name).map(|(_, schema)| schema)
+    fn properties_of_both(&self, other: &Self) -> Vec<(&'a str, Schemas<'a>)> {
+        let (own, theirs) = (self.by_name(), other.by_name());
+        let names = self.properties.iter().chain(other.properties.iter().filter(|(name, _)| !own.contains_key(name)));
+        let merged = names.map(|(name, _)| {
+            let left = own.get(name).copied().unwrap_or(&self.additional);
+            let right = theirs.get(name).copied().unwrap_or(&other.additional);
+            (*name, both(left, right))
+        });
+        merged.collect()
     }
 
-    /// Returns the schema of the member with this name.
-    pub fn property(&self, name: &str) -> &Value {
-        self.own_property(name).or(self.additional.as_ref()).unwrap_or(&Value::Bool(true))
+    /// Returns the schemas of `properties` by their names.
+    pub fn by_name(&self) -> HashMap<&'a str, &Schemas<'a>> {
+        self.properties.iter().map(|(name, schemas)| (*name, schemas)).collect()
     }
 
-    /// Returns the schema of item number `i`.
-    pub fn item(&self, i: usize) -> &Value {
-        self.prefix.get(i).or(self.items.as_ref()).unwrap_or(&Value::Bool(true))
+    /// Returns the schemas of item number `i`.
+    pub fn item(&self, i: usize) -> &Schemas<'a> {
+        self.prefix.get(i).unwrap_or(&self.items)
+    }
+
+    /// Returns the number of parts, as a measure of the time that a combination takes.
+    pub fn size(&self) -> usize {
+        let values = self.values.as_ref().map_or(0, Vec::len);
+        1 + values + self.prefix.len() + self.properties.len() + self.required.len()
+    }
+
+    /// Returns whether no value fits, as far as kinds and listed values tell.
+    pub fn is_empty(&self) -> bool {
+        self.kinds == 0 || self.values.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Returns the kinds of which all values fit.
+    pub fn unconstrained_kinds(&self) -> u8 {
+        if self.values.is_some() {
+            return 0;
+        }
+        let any = Self::default();
+        let constrained = [
+            (kind::NUMBER, self.bounds != any.bounds || self.kinds & kind::NUMBER != kind::NUMBER),
+            (kind::STRING, self.length != any.length || self.patterns != any.patterns),
+            (kind::ARRAY, self.prefix != any.prefix || self.items != any.items || self.count != any.count),
+            (kind::OBJECT, !self.properties.is_empty() || !self.required.is_empty() || !self.additional.is_empty()),
+        ];
+        constrained.iter().filter(|(_, constrained)| *constrained).fold(self.kinds, |kinds, (kind, _)| kinds & !kind)
+    }
+
+    /// Returns the constraints without values of some kinds.
+    pub fn without_kinds(&self, kinds: u8) -> Self {
+        self.and(&Self { kinds: kind::ALL & !kinds, ..Self::default() })
     }
 }

@@ -1,8 +1,7 @@
 //! Errors of a schema: the path of the keyword, and the problem with it.
 
 use super::dfa::DfaError;
-use super::numbers::BoundError;
-use super::strings::PatternError;
+use super::pattern::PatternError;
 use super::text::TableTooLarge;
 use crate::error::Error;
 
@@ -32,9 +31,9 @@ impl From<SchemaError> for Error {
 /// The problem with a keyword of a schema.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaProblem {
-    /// The keyword is neither implemented nor an annotation.
+    /// The keyword constrains values and is not enforced.
     #[error("this keyword is not supported")]
-    UnknownKeyword,
+    UnsupportedKeyword,
     /// The value of the keyword has the wrong type.
     #[error("expected {0}")]
     Expected(&'static str),
@@ -46,12 +45,21 @@ pub enum SchemaProblem {
         /// The supported values.
         expected: &'static str,
     },
+    /// JSON Schema defines the format, and it is not enforced.
+    #[error("the format {0:?} is not supported")]
+    UnsupportedFormat(String),
     /// `type` names a type that does not exist.
     #[error("{0} is not a JSON type")]
     UnknownType(String),
     /// A reference points to nothing.
     #[error("there is nothing at {0:?}")]
     MissingReference(String),
+    /// A part of the schema is of another draft than its root.
+    #[error("another version of JSON Schema than at the root")]
+    OtherDraft,
+    /// References within a schema that has an identifier of its own are relative to it.
+    #[error("an identifier below the root changes what references mean; this is not supported")]
+    EmbeddedIdentifier,
     /// References and combinations are nested too deep, perhaps in a circle.
     #[error("references and combinations more than {0} deep, or without an end")]
     EndlessReferences(usize),
@@ -72,9 +80,9 @@ pub enum SchemaProblem {
     /// `enum` or `const` lists arrays or objects and has other keywords beside it.
     #[error("listed arrays and objects together with other keywords are not supported")]
     ListedCompounds,
-    /// No number fits all bounds.
-    #[error("no number fits")]
-    NoNumber,
+    /// A number of the schema was rounded when the schema was read.
+    #[error("{0}: a number of this size is not read exactly")]
+    InexactNumber(String),
     /// No value fits the schema.
     #[error("no value of finite depth and size fits it")]
     NoValue,
@@ -84,10 +92,7 @@ pub enum SchemaProblem {
     /// The automaton of a regular expression cannot be built.
     #[error(transparent)]
     Dfa(#[from] DfaError),
-    /// A bound has too many digits.
-    #[error(transparent)]
-    Bound(#[from] BoundError),
-    /// A pattern is not regular.
+    /// A pattern is a syntax error or not regular.
     #[error(transparent)]
     Pattern(#[from] PatternError),
     /// A pattern and its length limits need too much memory.

@@ -8,7 +8,7 @@ pub type NodeId = usize;
 
 /// A part of a JSON text.
 #[derive(Debug)]
-pub enum Node {
+pub enum GrammarNode {
     /// Exactly these bytes.
     Bytes(Vec<u8>),
     /// A number, or one of several literals: the index of an automaton in [`JsonGrammar::regular`].
@@ -30,14 +30,16 @@ pub enum Node {
 /// The items of an array.
 #[derive(Debug)]
 pub struct Items {
-    /// The first items, at least one. From the second item on, a node includes the comma before it.
+    /// The first items.
     pub prefix: Vec<NodeId>,
-    /// All further items, including the comma before each.
+    /// All further items.
     pub rest: NodeId,
     /// The smallest number of items.
     pub least: u32,
     /// The largest number of items, or `u32::MAX`.
     pub most: u32,
+    /// The node of the comma between two items.
+    pub separator: NodeId,
 }
 
 /// The members of an object.
@@ -47,23 +49,44 @@ pub struct Members {
     pub known: Vec<Member>,
     /// Any number of other members.
     pub others: Option<Member>,
+    /// The node of the comma between two members.
+    pub separator: NodeId,
 }
 
 /// A member of an object: name, colon and value.
 #[derive(Debug, Clone, Copy)]
 pub struct Member {
-    /// The node of the member if it is the first of its object.
-    pub first: NodeId,
-    /// The node of the member after another one, including the comma between them.
-    pub later: NodeId,
+    /// The node of the member.
+    pub node: NodeId,
     /// Whether the member is required.
     pub required: bool,
 }
 
-impl Member {
-    /// Returns the node of the member: `later` tells whether another member came before.
-    pub fn node(&self, later: bool) -> NodeId {
-        if later { self.later } else { self.first }
+/// A place in a list of items or members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListPlace {
+    /// Before the first element: an element follows, or the end.
+    First,
+    /// After an element: a comma follows, or the end.
+    AfterElement,
+    /// After a comma: an element follows.
+    AfterComma,
+}
+
+impl Members {
+    /// Returns the members that may be written next if the known ones before number `next` were written or left out, each
+    /// with the number of the known one after it. None of them is beyond a required one.
+    pub fn options(&self, next: u32) -> impl Iterator<Item = (u32, Member)> {
+        let rest = &self.known[next as usize..];
+        let required = rest.iter().position(|member| member.required);
+        let possible = required.map_or(rest.len(), |required| required + 1);
+        let others = self.others.filter(|_| required.is_none()).map(|others| (self.known.len() as u32, others));
+        (next + 1..).zip(rest[..possible].iter().copied()).chain(others)
+    }
+
+    /// Returns whether all required members from number `next` on were written.
+    pub fn may_end(&self, next: u32) -> bool {
+        !self.known[next as usize..].iter().any(|member| member.required)
     }
 }
 
@@ -71,10 +94,10 @@ impl Member {
 #[derive(Debug, Default)]
 pub struct JsonGrammar {
     /// All nodes.
-    pub nodes: Vec<Node>,
-    /// The automata of [`Node::Regular`], each with the smallest number of bytes from every state to the end.
+    pub nodes: Vec<GrammarNode>,
+    /// The automata of [`GrammarNode::Regular`], each with the smallest number of bytes from every state to the end.
     pub regular: Vec<(Dfa, Vec<Option<u32>>)>,
-    /// The strings of [`Node::Text`].
+    /// The strings of [`GrammarNode::Text`].
     pub texts: Vec<Text>,
     /// The smallest number of bytes that match each node; `None` if nothing does.
     pub shortest: Vec<Option<u32>>,
@@ -84,7 +107,7 @@ pub struct JsonGrammar {
 
 impl JsonGrammar {
     /// Adds a node.
-    pub fn add(&mut self, node: Node) -> NodeId {
+    pub fn add(&mut self, node: GrammarNode) -> NodeId {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
@@ -93,7 +116,7 @@ impl JsonGrammar {
     pub fn regular(&mut self, dfa: Dfa) -> NodeId {
         let costs = dfa.costs(|_| 1);
         self.regular.push((dfa, costs));
-        self.add(Node::Regular(self.regular.len() - 1))
+        self.add(GrammarNode::Regular(self.regular.len() - 1))
     }
 
     /// Computes `shortest` and `depth`, from the leaves up, until nothing changes.
@@ -102,7 +125,8 @@ impl JsonGrammar {
         self.depth = vec![u32::MAX; self.nodes.len()];
         loop {
             let mut changed = false;
-            for id in 0..self.nodes.len() {
+            // Most nodes come before the nodes that they consist of.
+            for id in (0..self.nodes.len()).rev() {
                 let found = (self.length(id), self.levels(id));
                 changed |= found != (self.shortest[id], self.depth[id]);
                 (self.shortest[id], self.depth[id]) = found;
@@ -117,58 +141,69 @@ impl JsonGrammar {
         let sum =
             |nodes: &[NodeId]| nodes.iter().try_fold(0u32, |sum, &node| Some(sum.saturating_add(self.shortest[node]?)));
         match &self.nodes[id] {
-            Node::Nothing => None,
-            Node::Bytes(bytes) => Some(bytes.len() as u32),
-            Node::Regular(regular) => {
+            GrammarNode::Nothing => None,
+            GrammarNode::Bytes(bytes) => Some(bytes.len() as u32),
+            GrammarNode::Regular(regular) => {
                 let (_, costs) = &self.regular[*regular];
                 costs[START as usize]
             }
-            Node::Text(text) => {
+            GrammarNode::Text(text) => {
                 let text = &self.texts[*text];
                 text.cost(START, text.least, text.most).map(|bytes| bytes.saturating_add(1))
             }
-            Node::Sequence(nodes) => sum(nodes),
-            Node::Choice(nodes) => nodes.iter().filter_map(|&node| self.shortest[node]).min(),
-            Node::Items(items) => self.items_left(items, 0, items.least),
-            Node::Members(members) => self.members_left(members, 0, false),
+            GrammarNode::Sequence(nodes) => sum(nodes),
+            GrammarNode::Choice(nodes) => nodes.iter().filter_map(|&node| self.shortest[node]).min(),
+            GrammarNode::Items(items) => self.items_left(items, 0, items.least, ListPlace::First),
+            GrammarNode::Members(members) => self.members_left(members, 0, ListPlace::First),
         }
     }
 
     fn levels(&self, id: NodeId) -> u32 {
         let deepest = |nodes: &mut dyn Iterator<Item = NodeId>| nodes.map(|node| self.depth[node]).max().unwrap_or(0);
         match &self.nodes[id] {
-            Node::Nothing => u32::MAX,
-            Node::Bytes(_) | Node::Regular(_) | Node::Text(_) => 0,
-            Node::Sequence(nodes) => deepest(&mut nodes.iter().copied()),
-            Node::Choice(nodes) => nodes.iter().map(|&node| self.depth[node]).min().unwrap_or(u32::MAX),
-            Node::Items(items) => {
+            GrammarNode::Nothing => u32::MAX,
+            GrammarNode::Bytes(_) | GrammarNode::Regular(_) | GrammarNode::Text(_) => 0,
+            GrammarNode::Sequence(nodes) => deepest(&mut nodes.iter().copied()),
+            GrammarNode::Choice(nodes) => nodes.iter().map(|&node| self.depth[node]).min().unwrap_or(u32::MAX),
+            GrammarNode::Items(items) => {
                 let needed = items.prefix.iter().copied().chain([items.rest]);
-                let in_prefix = items.least.min(items.prefix.len() as u32 + 1);
-                deepest(&mut needed.take(in_prefix as usize)).saturating_add(1)
+                let needed_nodes = items.least.min(items.prefix.len() as u32 + 1);
+                deepest(&mut needed.take(needed_nodes as usize)).saturating_add(1)
             }
-            Node::Members(members) => {
+            GrammarNode::Members(members) => {
                 let required = members.known.iter().filter(|member| member.required);
-                deepest(&mut required.map(|member| member.first)).saturating_add(1)
+                deepest(&mut required.map(|member| member.node)).saturating_add(1)
             }
         }
     }
 
-    /// Returns the smallest number of bytes of `needed` more items after the first `at`.
-    pub fn items_left(&self, items: &Items, at: u32, needed: u32) -> Option<u32> {
+    /// Returns the smallest number of bytes of `needed` more items after the first `at`, with the commas between them.
+    pub fn items_left(&self, items: &Items, at: u32, needed: u32, place: ListPlace) -> Option<u32> {
+        let needed = if place == ListPlace::AfterComma { needed.max(1) } else { needed };
         let in_prefix = (items.prefix.len() as u32).saturating_sub(at).min(needed);
         let mut first = items.prefix.iter().skip(at as usize).take(in_prefix as usize);
         let sum = first.try_fold(0u32, |sum, &node| Some(sum.saturating_add(self.shortest[node]?)))?;
         let others = needed - in_prefix;
         let rest = if others == 0 { 0 } else { self.shortest[items.rest]?.saturating_mul(others) };
-        Some(sum.saturating_add(rest))
+        let commas = if place == ListPlace::AfterElement { needed } else { needed.saturating_sub(1) };
+        Some(sum.saturating_add(rest).saturating_add(commas))
     }
 
-    /// Returns the smallest number of bytes of the members that are still required, from number `next` on.
-    pub fn members_left(&self, members: &Members, next: u32, written: bool) -> Option<u32> {
-        let required = members.known.iter().skip(next as usize).filter(|member| member.required);
-        let sum = |(sum, later): (u32, bool), member: &Member| {
-            Some((sum.saturating_add(self.shortest[member.node(later)]?), true))
-        };
-        Some(required.into_iter().try_fold((0, written), sum)?.0)
+    /// Returns the smallest number of bytes of the members that are still required, from number `next` on, with the
+    /// commas between them.
+    pub fn members_left(&self, members: &Members, next: u32, place: ListPlace) -> Option<u32> {
+        if place == ListPlace::AfterComma {
+            let with_rest = |(next, member): (u32, Member)| {
+                let rest = self.members_left(members, next, ListPlace::AfterElement)?;
+                Some(self.shortest[member.node]?.saturating_add(rest))
+            };
+            return members.options(next).filter_map(with_rest).min();
+        }
+        let mut sum = 0u32;
+        for (member, number) in members.known[next as usize..].iter().filter(|member| member.required).zip(0..) {
+            let comma = u32::from(place == ListPlace::AfterElement || number > 0);
+            sum = sum.saturating_add(self.shortest[member.node]?).saturating_add(comma);
+        }
+        Some(sum)
     }
 }

@@ -1,7 +1,7 @@
 //! Decides which tokens may be drawn next, and ends the text in time.
 
 use super::automaton::{Automaton, DONE, StackId};
-use super::compile::compile;
+use super::compile::{Compiled, compile};
 use super::error::{SchemaError, SchemaProblem, SchemaResult, refuse};
 use super::vocabulary::Vocabulary;
 use crate::tokenizer::{TokenSet, Tokenizer};
@@ -23,6 +23,7 @@ pub struct Guide {
     now: Vec<StackId>,
     coarse: CoarseStates,
     end: u32,
+    unknown_formats: Vec<String>,
 }
 
 /// A cache of states with limited counters, because a token cannot distinguish large counters. State 0 is the one from
@@ -32,6 +33,8 @@ struct CoarseStates {
     states: Vec<Vec<StackId>>,
     numbers: HashMap<Vec<StackId>, u32>,
     next: Vec<[u32; 256]>,
+    /// Whether each state is within a string that may go on freely; `None` if it is not known yet.
+    free: Vec<Option<bool>>,
     masks: HashMap<u32, TokenSet>,
 }
 
@@ -47,14 +50,14 @@ impl Guide {
         if !vocabulary.has_all_bytes() {
             return Err(SchemaError::IncompleteVocabulary);
         }
-        let (root, grammar) = compile(schema)?;
+        let Compiled { root, grammar, unknown_formats } = compile(schema)?;
         let mut automaton = Automaton::new(grammar);
         let first = automaton.begin(root);
         if first.is_empty() {
             return refuse("", SchemaProblem::OnlyDeepValues);
         }
         let (now, coarse) = (first.clone(), CoarseStates::default());
-        let mut guide = Self { vocabulary, automaton, now, first, coarse, end };
+        let mut guide = Self { vocabulary, automaton, now, first, coarse, end, unknown_formats };
         guide.clear_cache();
         Ok(guide)
     }
@@ -138,6 +141,11 @@ impl Guide {
         self.vocabulary.tokens(&closing).unwrap_or_default()
     }
 
+    /// Returns the names of the formats in the schema that are unknown. They do not constrain anything.
+    pub fn unknown_formats(&self) -> &[String] {
+        &self.unknown_formats
+    }
+
     /// Returns the token that ends a text.
     pub fn end(&self) -> u32 {
         self.end
@@ -156,6 +164,7 @@ impl Guide {
     pub fn next_tokens(&mut self) -> &TokenSet {
         if self.coarse.states.len() > MOST_STATES {
             self.clear_cache();
+            self.automaton.forget_all_but(&mut [&mut self.first, &mut self.now]);
         }
         let longest = self.vocabulary.longest() as u32 + 1;
         let mut coarse: Vec<StackId> = self.now.iter().map(|&stack| self.automaton.coarse(stack, longest)).collect();
@@ -165,7 +174,8 @@ impl Guide {
         let Self { vocabulary, automaton, coarse, end, now, .. } = self;
         if !coarse.masks.contains_key(&state) {
             let mut set = TokenSet::new(vocabulary.size());
-            vocabulary.walk(state, |state, byte| coarse.step(automaton, state, byte), |token| set.insert(token));
+            let step = |state, byte| coarse.step(automaton, state, byte, longest);
+            vocabulary.walk(state, step, |token| set.insert(token));
             if now.contains(&DONE) {
                 set.insert(*end);
             }
@@ -192,20 +202,22 @@ impl CoarseStates {
         self.numbers.insert(state.clone(), number);
         self.states.push(state);
         self.next.push([UNKNOWN; 256]);
+        self.free.push(None);
         number
     }
 
-    fn step(&mut self, automaton: &mut Automaton, state: u32, byte: u8) -> Option<u32> {
-        let known = self.next[state as usize][usize::from(byte)];
-        let next = match known {
-            UNKNOWN => {
-                let stacks = automaton.step(&self.states[state as usize], byte);
-                let next = self.number(stacks);
-                self.next[state as usize][usize::from(byte)] = next;
-                next
-            }
-            known => known,
-        };
-        (next != 0).then_some(next)
+    /// Returns the state after one more byte, and whether it is within a string in which any text of up to `longest`
+    /// bytes may follow.
+    fn step(&mut self, automaton: &mut Automaton, state: u32, byte: u8, longest: u32) -> Option<(u32, bool)> {
+        let mut next = self.next[state as usize][usize::from(byte)];
+        if next == UNKNOWN {
+            let stacks = automaton.step(&self.states[state as usize], byte);
+            next = self.number(stacks);
+            self.next[state as usize][usize::from(byte)] = next;
+        }
+        let stacks = &self.states[next as usize];
+        let is_free = || stacks.iter().any(|&stack| automaton.is_free_text(stack, longest));
+        let is_free = *self.free[next as usize].get_or_insert_with(is_free);
+        (next != 0).then_some((next, is_free))
     }
 }

@@ -1,144 +1,260 @@
 //! Converts the keywords of a single schema object to constraints, without its references and combinations.
 
+use super::automata::Automata;
 use super::constraints::{Constraints, kind};
-use super::dfa::Dfa;
+use super::decimal::Decimal;
+use super::draft::Draft;
 use super::error::{SchemaProblem, SchemaResult, at, refuse};
-use super::strings;
+use super::formats;
+use super::numbers::Bound;
+use super::pattern;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
-/// Keywords that do not constrain anything.
-const ANNOTATIONS: [&str; 12] = [
-    "title",
-    "description",
-    "default",
-    "examples",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "$comment",
-    "$defs",
-    "definitions",
-    "$schema",
-    "$id",
+/// Keywords that constrain values and are not enforced. A schema that uses them is refused. All other unknown keywords
+/// are annotations.
+const UNSUPPORTED: [&str; 21] = [
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "minContains",
+    "maxContains",
+    "uniqueItems",
+    "multipleOf",
+    "patternProperties",
+    "propertyNames",
+    "minProperties",
+    "maxProperties",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "$dynamicRef",
+    "$recursiveRef",
+    "$anchor",
 ];
 
-/// The keywords of bounds, in the order of [`Constraints::bounds`].
-pub const BOUNDS: [&str; 4] = ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"];
-
-/// Returns the constraints of the keywords of one schema. `path` is its JSON pointer.
-///
-/// # Errors
-/// If a keyword is unknown, malformed, or cannot be enforced.
-pub fn constraints(keywords: &Map<String, Value>, path: &str) -> SchemaResult<Constraints> {
-    let mut constraints = Constraints::default();
-    let mut mentioned = 0; // the kinds of values that some keyword applies to
-    for (keyword, value) in keywords {
-        mentioned |= add(&mut constraints, keyword, value, &format!("{path}/{keyword}"))?;
-    }
-    // A schema with `properties` means objects, even if it does not say so.
-    if mentioned != 0 && !keywords.contains_key("type") {
-        constraints.kinds &= mentioned;
-    }
-    Ok(constraints)
+/// The keywords of one schema, and where they are.
+pub struct Keywords<'a, 'p> {
+    /// The keywords and their values.
+    pub map: &'a Map<String, Value>,
+    /// The JSON pointer of the schema.
+    pub path: &'p str,
+    /// The version of the document.
+    pub draft: Draft,
+    /// The automata of the document.
+    pub automata: &'p Automata,
 }
 
-/// Adds one keyword and returns the kinds of values that it applies to, or 0 if it applies to all.
-fn add(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<u8> {
+impl<'a> Keywords<'a, '_> {
+    /// Returns the constraints. Appends the unknown formats to `unknown_formats`.
+    ///
+    /// # Errors
+    /// If a keyword is malformed, or cannot be enforced.
+    pub fn constraints(&self, unknown_formats: &mut Vec<&'a str>) -> SchemaResult<Constraints<'a>> {
+        let mut constraints = Constraints::default();
+        for (keyword, value) in self.map.iter().filter(|(keyword, _)| self.draft.knows(keyword)) {
+            let path = format!("{}/{keyword}", self.path);
+            self.add(&mut constraints, keyword, value, &path, unknown_formats)?;
+        }
+        Ok(constraints)
+    }
+
+    fn add(
+        &self,
+        constraints: &mut Constraints<'a>,
+        keyword: &str,
+        value: &'a Value,
+        path: &str,
+        unknown_formats: &mut Vec<&'a str>,
+    ) -> SchemaResult<()> {
+        match keyword {
+            "type" => constraints.kinds &= kinds(value, path)?,
+            "enum" | "const" => add_values(constraints, keyword, value, path)?,
+            "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" => {
+                constraints.bounds.extend(self.bound(keyword, value, path)?);
+            }
+            "minLength" | "maxLength" | "pattern" => self.add_string_keyword(constraints, keyword, value, path)?,
+            "format" => unknown_formats.extend(add_format(constraints, value, path)?),
+            "items" | "prefixItems" | "minItems" | "maxItems" | "additionalItems" => {
+                self.add_array_keyword(constraints, keyword, value, path)?;
+            }
+            "properties" | "required" | "additionalProperties" => {
+                add_object_keyword(constraints, keyword, value, path)?;
+            }
+            // Below the root, only a schema with an identifier of its own may be of another draft.
+            "$schema" if self.map.contains_key("$id") && Draft::of(Some(value), path)? != self.draft => {
+                return refuse(path, SchemaProblem::OtherDraft);
+            }
+            "$defs" | "definitions" if !value.is_object() => {
+                return refuse(path, SchemaProblem::Expected("an object of schemas"));
+            }
+            "contentEncoding" | "contentMediaType" if self.draft.content_may_constrain() => {
+                return refuse(path, SchemaProblem::UnsupportedKeyword);
+            }
+            keyword if UNSUPPORTED.contains(&keyword) && constrains(keyword, value) => {
+                return refuse(path, SchemaProblem::UnsupportedKeyword);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads a bound. In draft 4, `exclusiveMinimum` says what kind of bound the `minimum` beside it is.
+    fn bound(&self, keyword: &str, value: &Value, path: &str) -> SchemaResult<Option<Bound>> {
+        let is_lower = keyword.ends_with("inimum");
+        let mut is_exclusive = keyword.starts_with("exclusive");
+        if self.draft.exclusive_is_boolean() {
+            if is_exclusive {
+                return if value.is_boolean() {
+                    Ok(None)
+                } else {
+                    refuse(path, SchemaProblem::Expected("true or false"))
+                };
+            }
+            let exclusive = if is_lower { "exclusiveMinimum" } else { "exclusiveMaximum" };
+            is_exclusive = self.map.get(exclusive) == Some(&Value::Bool(true));
+        }
+        let Value::Number(number) = value else { return refuse(path, SchemaProblem::Expected("a number")) };
+        match Decimal::exact(number) {
+            Some(limit) => Ok(Some(Bound { limit, is_lower, is_exclusive })),
+            None => refuse(path, SchemaProblem::InexactNumber(number.to_string())),
+        }
+    }
+
+    fn add_string_keyword(
+        &self,
+        constraints: &mut Constraints<'_>,
+        keyword: &str,
+        value: &Value,
+        path: &str,
+    ) -> SchemaResult<()> {
+        match keyword {
+            "minLength" => constraints.length[0] = constraints.length[0].max(count(value, path)?),
+            "maxLength" => constraints.length[1] = constraints.length[1].min(count(value, path)?),
+            "pattern" => {
+                let Some(text) = value.as_str() else { return refuse(path, SchemaProblem::Expected("a string")) };
+                let regex = pattern::translate(text).map_err(at(path))?;
+                self.automata.regex(&regex).map_err(at(path))?;
+                constraints.patterns.push(regex);
+            }
+            _ => unreachable!("{keyword} is not a keyword of strings"),
+        }
+        Ok(())
+    }
+
+    fn add_array_keyword(
+        &self,
+        constraints: &mut Constraints<'a>,
+        keyword: &str,
+        value: &'a Value,
+        path: &str,
+    ) -> SchemaResult<()> {
+        let list_of_items = self.map.get("items").filter(|items| items.is_array() && self.draft.items_may_be_list());
+        match keyword {
+            "minItems" => constraints.count[0] = count(value, path)?,
+            "maxItems" => constraints.count[1] = count(value, path)?,
+            "items" if list_of_items.is_none() => constraints.items = vec![value],
+            "additionalItems" if list_of_items.is_none() => {} // it concerns the items after a list of items only
+            "additionalItems" => constraints.items = vec![value],
+            "items" | "prefixItems" => {
+                let Some(list) = value.as_array() else {
+                    return refuse(path, SchemaProblem::Expected("a list of schemas"));
+                };
+                constraints.prefix = list.iter().map(|schema| vec![schema]).collect();
+            }
+            _ => unreachable!("{keyword} is not a keyword of arrays"),
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether an unsupported keyword constrains anything: `uniqueItems: false` does not.
+fn constrains(keyword: &str, value: &Value) -> bool {
     match keyword {
-        "type" => constraints.kinds &= kinds(value, path)?,
-        "enum" | "const" => add_values(constraints, keyword, value, path)?,
-        "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" => {
-            let Value::Number(number) = value else { return refuse(path, SchemaProblem::Expected("a number")) };
-            let bound = BOUNDS.iter().position(|name| *name == keyword).unwrap_or(0);
-            constraints.bounds[bound].push(number.to_string());
-            return Ok(kind::NUMBER);
+        "uniqueItems" => *value != Value::Bool(false),
+        "minProperties" => value.as_u64() != Some(0),
+        "patternProperties" | "dependencies" | "dependentRequired" | "dependentSchemas" => {
+            !value.as_object().is_some_and(Map::is_empty)
         }
-        "minLength" | "maxLength" | "pattern" | "format" => {
-            add_string_keyword(constraints, keyword, value, path)?;
-            return Ok(kind::STRING);
-        }
-        "items" | "prefixItems" | "minItems" | "maxItems" => {
-            add_array_keyword(constraints, keyword, value, path)?;
-            return Ok(kind::ARRAY);
-        }
-        "properties" | "required" | "additionalProperties" => {
-            add_object_keyword(constraints, keyword, value, path)?;
-            return Ok(kind::OBJECT);
-        }
-        "$ref" | "anyOf" | "oneOf" | "allOf" => {}
-        "$schema" if !value.as_str().is_some_and(|uri| uri.contains("2020-12")) => {
-            let expected = "https://json-schema.org/draft/2020-12/schema";
-            return refuse(path, SchemaProblem::Unexpected { found: value.to_string(), expected });
-        }
-        "$defs" | "definitions" if !value.is_object() => {
-            return refuse(path, SchemaProblem::Expected("an object of schemas"));
-        }
-        annotation if ANNOTATIONS.contains(&annotation) => {}
-        _ => return refuse(path, SchemaProblem::UnknownKeyword),
+        _ => true,
     }
-    Ok(0)
 }
 
-fn add_values(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
-    let values = if keyword == "const" { Some(vec![value.clone()]) } else { value.as_array().cloned() };
+fn add_values<'a>(constraints: &mut Constraints<'a>, keyword: &str, value: &'a Value, path: &str) -> SchemaResult<()> {
+    let values: Option<Vec<&Value>> =
+        if keyword == "const" { Some(vec![value]) } else { value.as_array().map(|values| values.iter().collect()) };
     let Some(values) = values.filter(|values| !values.is_empty()) else {
         return refuse(path, SchemaProblem::Expected("a list"));
     };
+    for value in &values {
+        check_numbers(value, path)?;
+    }
     *constraints = constraints.and(&Constraints { values: Some(values), ..Constraints::default() });
     Ok(())
 }
 
-fn add_string_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
-    match keyword {
-        "minLength" => constraints.length[0] = count(value, path)?,
-        "maxLength" => constraints.length[1] = count(value, path)?,
-        "pattern" => {
-            let Some(text) = value.as_str() else { return refuse(path, SchemaProblem::Expected("a string")) };
-            let regex = strings::pattern(text).map_err(at(path))?;
-            Dfa::new(&regex).map_err(at(path))?;
-            constraints.patterns.push(regex);
+/// Checks that all numbers in a listed value were read exactly.
+fn check_numbers(value: &Value, path: &str) -> SchemaResult<()> {
+    match value {
+        Value::Number(number) if Decimal::exact(number).is_none() => {
+            refuse(path, SchemaProblem::InexactNumber(number.to_string()))
         }
-        _ => {
-            let Some(regex) = value.as_str().and_then(strings::format) else {
-                let expected = "one of date, date-time, time, uuid, email";
-                return refuse(path, SchemaProblem::Unexpected { found: value.to_string(), expected });
-            };
-            constraints.patterns.push(regex);
-        }
+        Value::Array(items) => items.iter().try_for_each(|item| check_numbers(item, path)),
+        Value::Object(members) => members.values().try_for_each(|member| check_numbers(member, path)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-fn add_array_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
-    match keyword {
-        "items" => constraints.items = Some(value.clone()),
-        "minItems" => constraints.count[0] = count(value, path)?,
-        "maxItems" => constraints.count[1] = count(value, path)?,
-        _ => {
-            let Some(list) = value.as_array() else {
-                return refuse(path, SchemaProblem::Expected("a list of schemas"));
-            };
-            constraints.prefix.clone_from(list);
+/// Adds a format. Returns its name if it is unknown.
+fn add_format<'a>(constraints: &mut Constraints<'_>, value: &'a Value, path: &str) -> SchemaResult<Option<&'a str>> {
+    let Some(name) = value.as_str() else { return refuse(path, SchemaProblem::Expected("a string")) };
+    let integers = |least: i64, most: i64| {
+        let bound = |limit: i64, is_lower| {
+            let limit = Decimal::exact(&limit.into())?;
+            Some(Bound { limit, is_lower, is_exclusive: false })
+        };
+        [bound(least, true), bound(most, false)].into_iter().flatten()
+    };
+    match (name, formats::format(name)) {
+        (_, Some(format)) => {
+            constraints.patterns.extend(format.regexes);
+            constraints.length[1] = constraints.length[1].min(format.longest);
         }
+        (name, _) if formats::UNSUPPORTED.contains(&name) => {
+            return refuse(path, SchemaProblem::UnsupportedFormat(name.to_string()));
+        }
+        ("int32", _) => constraints.bounds.extend(integers(i32::MIN.into(), i32::MAX.into())),
+        ("int64", _) => constraints.bounds.extend(integers(i64::MIN, i64::MAX)),
+        _ => return Ok(Some(name)),
     }
-    Ok(())
+    Ok(None)
 }
 
-fn add_object_keyword(constraints: &mut Constraints, keyword: &str, value: &Value, path: &str) -> SchemaResult<()> {
+fn add_object_keyword<'a>(
+    constraints: &mut Constraints<'a>,
+    keyword: &str,
+    value: &'a Value,
+    path: &str,
+) -> SchemaResult<()> {
     match keyword {
         "properties" => {
             let Some(map) = value.as_object() else {
                 return refuse(path, SchemaProblem::Expected("an object of schemas"));
             };
-            constraints.properties = map.iter().map(|(name, schema)| (name.clone(), schema.clone())).collect();
+            constraints.properties = map.iter().map(|(name, schema)| (name.as_str(), vec![schema])).collect();
         }
         "required" => {
-            let names =
-                value.as_array().and_then(|names| names.iter().map(|name| name.as_str().map(String::from)).collect());
+            let names = value.as_array().and_then(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
             let Some(names) = names else { return refuse(path, SchemaProblem::Expected("a list of names")) };
-            constraints.required = names;
+            let mut seen = HashSet::new();
+            constraints.required = names.into_iter().filter(|name| seen.insert(*name)).collect();
         }
-        _ => constraints.additional = Some(value.clone()),
+        "additionalProperties" => constraints.additional = vec![value],
+        _ => unreachable!("{keyword} is not a keyword of objects"),
     }
     Ok(())
 }

@@ -1,219 +1,162 @@
-//! Expresses ranges of numbers as regular expressions over decimal digits.
+//! Automata of numbers: JSON's notation, and one comparison for each bound.
 //!
-//! Doubles distinguish decimals of up to 15 significant digits and keep their order. So a number that is written within
-//! a range is also read within it, as long as it has no more digits than that.
+//! A number is compared with a bound while it is read, digit by digit, as one does by hand. The comparison is exact, for
+//! any number of digits. Reading a decimal as a double keeps its order, so a number that is written within a bound is
+//! also read within it, except that a double can reach an exclusive bound by rounding. So a fraction that must be less
+//! than 1 is at most 0.9999999999999999, the nearest double below.
 
-/// The number of decimal digits that a double keeps.
-const DIGITS: usize = 15;
-/// The largest number of digits after the point.
-const FRACTION: usize = 6;
+use super::automata::Automata;
+use super::decimal::Decimal;
+use super::dfa::{Dfa, DfaError};
+use std::cmp::Ordering;
 
-/// A bound with more digits than can be enforced.
-#[derive(Debug, thiserror::Error)]
-pub enum BoundError {
-    /// The bound has more digits before the point than a double distinguishes.
-    #[error("a bound beyond 10^{}, which doubles do not distinguish", DIGITS - 1)]
-    Magnitude,
-    /// The bound, or its exponent, has too many digits.
-    #[error("the bound {0} has too many digits")]
-    Digits(String),
-    /// The bound has more digits after the point than numbers are written with.
-    #[error("a bound with more than {0} digits after the point")]
-    Decimals(u32),
+/// An integer. 64 digits are more than any program has a use for, and few enough for small automata.
+const INTEGER: &str = "-?(?:0|[1-9][0-9]{0,63})";
+/// A number without an exponent, and one with an exponent, which is small enough for a double.
+const PLAIN: &str = r"-?(?:0|[1-9][0-9]{0,63})(?:\.[0-9]+)?";
+const SCIENTIFIC: &str = r"-?(?:0|[1-9][0-9]{0,2})(?:\.[0-9]+)?[eE][+-]?0{0,2}(?:[0-9]|[1-9][0-9]|[12][0-9]{2})";
+
+/// A bound of numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Bound {
+    /// The bound itself.
+    pub limit: Decimal,
+    /// Whether numbers must be above the bound, not below it.
+    pub is_lower: bool,
+    /// Whether the bound itself is excluded.
+    pub is_exclusive: bool,
 }
 
-/// The bounds as they are written in a schema.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Bounds<'a> {
-    /// The value of `minimum`.
-    pub least: Option<&'a str>,
-    /// The value of `exclusiveMinimum`.
-    pub above: Option<&'a str>,
-    /// The value of `maximum`.
-    pub most: Option<&'a str>,
-    /// The value of `exclusiveMaximum`.
-    pub below: Option<&'a str>,
+impl Bound {
+    /// Returns whether a number is within the bound.
+    pub fn contains(&self, number: &Decimal) -> bool {
+        self.allows(number.cmp(&self.limit))
+    }
+
+    /// Returns whether numbers that compare to the bound in this way are allowed.
+    fn allows(&self, order: Ordering) -> bool {
+        let wanted = if self.is_lower { Ordering::Greater } else { Ordering::Less };
+        order == wanted || (order == Ordering::Equal && !self.is_exclusive)
+    }
 }
 
-/// Returns regular expressions, all of which a number has to match.
+/// Returns the automaton of the numbers, or integers, within all the bounds.
 ///
 /// # Errors
-/// If a bound has more digits than can be distinguished.
-pub fn regexes(integer: bool, bounds: Bounds<'_>) -> Result<Vec<String>, BoundError> {
-    let all = [bounds.least, bounds.above, bounds.most, bounds.below];
-    let decimals = all.iter().flatten().map(|text| Decimal::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    if decimals.is_empty() {
-        return Ok(vec![if integer {
-            "-?(?:0|[1-9][0-9]{0,17})".into()
-        } else {
-            r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?".into()
-        }]);
+/// If it needs too many states.
+pub fn within(automata: &Automata, integer: bool, bounds: &[Bound]) -> Result<Dfa, DfaError> {
+    let notation = if integer { INTEGER.to_string() } else { format!("{PLAIN}|{SCIENTIFIC}") };
+    let mut dfa = (*automata.regex(&notation)?).clone();
+    for bound in bounds {
+        let bound = if integer { bound.clone() } else { inclusive(bound) };
+        dfa = automata.made(dfa.and(&Comparison::new(&bound).dfa()?)?)?;
     }
-    // Allows one digit more than the bounds have, so that a single bound leaves room beyond it.
-    let whole = decimals.iter().map(|d| d.whole().to_string().trim_start_matches('-').len()).max().unwrap_or(1) + 1;
-    let fraction = if integer { 0 } else { DIGITS.saturating_sub(whole).min(FRACTION) };
-    if whole > DIGITS {
-        return Err(BoundError::Magnitude);
-    }
-    let format = NumberFormat { whole, fraction };
-    let mut regexes = vec![format!("-?{}", format.any())];
-    for (bound, up, exclusive) in [
-        (bounds.least, true, false),
-        (bounds.above, true, true),
-        (bounds.most, false, false),
-        (bounds.below, false, true),
-    ] {
-        let Some(bound) = bound else { continue };
-        let decimal = Decimal::parse(bound)?;
-        regexes.push(format.half_line(decimal.units(fraction, integer, up, exclusive)?, up));
-    }
-    Ok(regexes)
+    Ok(dfa)
 }
 
-/// A decimal number: its digits, and how many of them are after the point.
-struct Decimal {
-    digits: i128,
-    behind: u32,
-}
-
-impl Decimal {
-    fn parse(text: &str) -> Result<Self, BoundError> {
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let fraction = fraction.trim_end_matches('0');
-        let far = || BoundError::Digits(text.to_string());
-        let exponent = exponent.parse::<i64>().map_err(|_| far())? - fraction.len() as i64;
-        if exponent.abs() > 20 || whole.len() + fraction.len() > 20 {
-            return Err(far());
-        }
-        let digits: i128 = format!("{whole}{fraction}").parse().map_err(|_| far())?;
-        Ok(match exponent {
-            0.. => Self { digits: digits * 10i128.pow(exponent as u32), behind: 0 },
-            _ => Self { digits, behind: -exponent as u32 },
-        })
-    }
-
-    /// Returns the integer part.
-    fn whole(&self) -> i128 {
-        self.digits / 10i128.pow(self.behind)
-    }
-
-    /// Returns the first number in the range, or the last, in units of the last written digit.
-    fn units(&self, fraction: usize, integer: bool, up: bool, exclusive: bool) -> Result<i128, BoundError> {
-        let fraction = fraction as u32;
-        if self.behind > fraction && !integer {
-            return Err(BoundError::Decimals(fraction));
-        }
-        if self.behind <= fraction {
-            let exact = self.digits * 10i128.pow(fraction - self.behind);
-            return Ok(exact + if exclusive { if up { 1 } else { -1 } } else { 0 });
-        }
-        // The numbers are integers, but the bound is not.
-        let scale = 10i128.pow(self.behind - fraction);
-        let floor = self.digits.div_euclid(scale);
-        let exact = self.digits.rem_euclid(scale) == 0;
-        Ok(match (exact, up) {
-            (true, _) => floor + if exclusive { if up { 1 } else { -1 } } else { 0 },
-            (false, true) => floor + 1,
-            (false, false) => floor,
-        })
+/// Replaces an exclusive bound by the next double. At zero this is not needed: digits that are not all zero are not read
+/// as zero.
+fn inclusive(bound: &Bound) -> Bound {
+    let has_neighbour = bound.is_exclusive && !bound.limit.is_zero();
+    match bound.limit.neighbour(bound.is_lower).filter(|_| has_neighbour) {
+        Some(limit) => Bound { limit, is_exclusive: false, ..bound.clone() },
+        None => bound.clone(),
     }
 }
 
-/// The largest number of digits before and after the point.
-struct NumberFormat {
-    whole: usize,
-    fraction: usize,
+/// Compares a number with a bound while it is read.
+struct Comparison<'a> {
+    bound: &'a Bound,
+    whole: Vec<u8>,
+    fraction: Vec<u8>,
 }
 
-impl NumberFormat {
-    /// Matches all numbers without a sign.
-    fn any(&self) -> String {
-        format!("(?:0|[1-9][0-9]{{0,{}}}){}", self.whole - 1, self.any_fraction())
+/// The part of a number that was read so far, as far as the comparison has to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct NumberSoFar {
+    negative: bool,
+    part: NumberPart,
+    /// The order of the digits that were read and those of the bound at the same places.
+    order: Ordering,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum NumberPart {
+    /// This many digits before the point; one more than the bound has means any larger number.
+    Whole(usize),
+    /// This many digits after the point; all digits after those of the bound count as the next one.
+    Fraction(usize),
+    /// The exponent. Only the sign of a number decides whether it is above zero.
+    Exponent,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(bound: &'a Bound) -> Self {
+        let (whole, fraction) = bound.limit.split();
+        Self { bound, whole, fraction }
     }
 
-    fn any_fraction(&self) -> String {
-        if self.fraction == 0 { String::new() } else { format!(r"(?:\.[0-9]{{1,{}}})?", self.fraction) }
-    }
-
-    /// Matches all numbers from `units` up, or down.
-    fn half_line(&self, units: i128, up: bool) -> String {
-        match (units < 0, up) {
-            (false, true) => self.at_least(units),
-            (false, false) => format!("(?:-{}|{})", self.any(), self.at_most(units)),
-            (true, true) => format!("(?:{}|-{})", self.any(), self.at_most(-units)),
-            (true, false) => format!("-{}", self.at_least(-units)),
-        }
-    }
-
-    /// Returns the digits before the point and those after it.
-    fn split(&self, units: i128) -> (String, String) {
-        let scale = 10i128.pow(self.fraction as u32);
-        let fraction =
-            if self.fraction == 0 { String::new() } else { format!("{:0w$}", units % scale, w = self.fraction) };
-        ((units / scale).to_string(), fraction)
-    }
-
-    /// Matches the numbers without a sign that are at least `units`: those with more digits, those that are larger in
-    /// the first different digit, and those with the same integer part and a fraction that is at least as large.
-    fn at_least(&self, units: i128) -> String {
-        let (whole, fraction) = self.split(units);
-        let mut ways = Vec::new();
-        if whole.len() < self.whole {
-            ways.push(format!("[1-9][0-9]{{{},{}}}{}", whole.len(), self.whole - 1, self.any_fraction()));
-        }
-        for (at, digit) in whole.bytes().enumerate().filter(|(_, digit)| *digit < b'9') {
-            let rest = whole.len() - at - 1;
-            ways.push(format!("{}[{}-9][0-9]{{{rest}}}{}", &whole[..at], char::from(digit + 1), self.any_fraction()));
-        }
-        let mut behind = Vec::new();
-        for (at, digit) in fraction.bytes().enumerate().filter(|(_, digit)| *digit < b'9') {
-            let rest = self.fraction - at - 1;
-            behind.push(format!("{}[{}-9][0-9]{{0,{rest}}}", &fraction[..at], char::from(digit + 1)));
-        }
-        ways.push(same(&whole, &fraction, behind));
-        format!("(?:{})", ways.join("|"))
-    }
-
-    /// Matches the numbers without a sign that are at most `units`.
-    fn at_most(&self, units: i128) -> String {
-        let (whole, fraction) = self.split(units);
-        let mut ways = Vec::new();
-        if whole.len() > 1 {
-            ways.push(format!("(?:0|[1-9][0-9]{{0,{}}}){}", whole.len() - 2, self.any_fraction()));
-        }
-        for (at, digit) in whole.bytes().enumerate() {
-            let first = if at == 0 && whole.len() > 1 { b'1' } else { b'0' };
-            if digit > first {
-                let (rest, last) = (whole.len() - at - 1, char::from(digit - 1));
-                let first = char::from(first);
-                ways.push(format!("{}[{first}-{last}][0-9]{{{rest}}}{}", &whole[..at], self.any_fraction()));
+    /// Returns the automaton that accepts the numbers within the bound. It may accept what is not a number, too.
+    fn dfa(&self) -> Result<Dfa, DfaError> {
+        let first = NumberSoFar { negative: false, part: NumberPart::Whole(0), order: Ordering::Equal };
+        let next = |read: NumberSoFar, out: &mut Vec<_>| {
+            for byte in *b"+-.0123456789Ee" {
+                out.extend(self.next(read, byte).map(|read| (byte, byte, read)));
             }
-        }
-        let mut behind: Vec<String> = (1..self.fraction).map(|n| fraction[..n].to_string()).collect();
-        for (at, digit) in fraction.bytes().enumerate().filter(|(_, digit)| *digit > b'0') {
-            let rest = self.fraction - at - 1;
-            behind.push(format!("{}[0-{}][0-9]{{0,{rest}}}", &fraction[..at], char::from(digit - 1)));
-        }
-        let way = same(&whole, &fraction, behind);
-        // A number without a fraction is smaller or equal.
-        ways.push(if fraction.is_empty() { way } else { format!("{way}|{whole}") });
-        format!("(?:{})", ways.join("|"))
+        };
+        Dfa::explore(first, next, |read| self.bound.allows(self.order(read)))
     }
-}
 
-/// Matches the digits `whole` with this fraction, whose trailing zeros are optional, or with one of the `others`.
-fn same(whole: &str, fraction: &str, mut others: Vec<String>) -> String {
-    let short = fraction.trim_end_matches('0');
-    let zeros = fraction.len() - short.len();
-    if !short.is_empty() {
-        others.push(format!("{short}0{{0,{zeros}}}"));
-    } else if zeros > 0 {
-        others.push(format!("0{{1,{zeros}}}"));
+    // ANCHOR: compare
+    /// Returns what is known after one more byte.
+    fn next(&self, read: NumberSoFar, byte: u8) -> Option<NumberSoFar> {
+        Some(match (read.part, byte) {
+            (NumberPart::Whole(0), b'-') => NumberSoFar { negative: true, ..read },
+            (NumberPart::Whole(count), b'0'..=b'9') => {
+                let order = read.order.then(self.whole.get(count).map_or(Ordering::Equal, |digit| byte.cmp(digit)));
+                NumberSoFar { part: NumberPart::Whole((count + 1).min(self.whole.len() + 1)), order, ..read }
+            }
+            (NumberPart::Whole(_), b'.') => {
+                NumberSoFar { part: NumberPart::Fraction(0), order: self.order_of_whole(read), ..read }
+            }
+            (NumberPart::Fraction(count), b'0'..=b'9') => {
+                let order = read.order.then(byte.cmp(self.fraction.get(count).unwrap_or(&b'0')));
+                NumberSoFar { part: NumberPart::Fraction((count + 1).min(self.fraction.len())), order, ..read }
+            }
+            (NumberPart::Whole(_), b'e' | b'E') if self.bound.limit.is_zero() => {
+                NumberSoFar { part: NumberPart::Exponent, order: self.order_of_whole(read), ..read }
+            }
+            (NumberPart::Fraction(_), b'e' | b'E') if self.bound.limit.is_zero() => {
+                NumberSoFar { part: NumberPart::Exponent, ..read }
+            }
+            (NumberPart::Exponent, b'+' | b'-' | b'0'..=b'9') => read,
+            _ => return None,
+        })
     }
-    let behind = if others.is_empty() { String::new() } else { format!(r"\.(?:{})", others.join("|")) };
-    match short.is_empty() && !behind.is_empty() {
-        true => format!("{whole}(?:{behind})?"),
-        false => format!("{whole}{behind}"),
+
+    /// Returns the order of the digits before the point: more digits are a larger number.
+    fn order_of_whole(&self, read: NumberSoFar) -> Ordering {
+        match read.part {
+            NumberPart::Whole(count) => count.cmp(&self.whole.len()).then(read.order),
+            NumberPart::Fraction(_) | NumberPart::Exponent => read.order,
+        }
     }
+
+    /// Returns the order of the number and the bound if the number ends here.
+    fn order(&self, read: NumberSoFar) -> Ordering {
+        let digits_are_missing = match read.part {
+            NumberPart::Whole(_) => !self.fraction.is_empty(),
+            NumberPart::Fraction(count) => count < self.fraction.len(),
+            NumberPart::Exponent => false,
+        };
+        let size = self.order_of_whole(read).then(if digits_are_missing { Ordering::Less } else { Ordering::Equal });
+        match (read.negative, self.bound.limit.is_negative()) {
+            (false, false) => size,
+            (true, true) => size.reverse(),
+            (false, true) => Ordering::Greater,
+            (true, false) if self.bound.limit.is_zero() && size == Ordering::Equal => size, // -0 is 0
+            (true, false) => Ordering::Less,
+        }
+    }
+    // ANCHOR_END: compare
 }

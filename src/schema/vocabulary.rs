@@ -8,7 +8,9 @@ use crate::tokenizer::Tokenizer;
 struct TrieNode {
     byte: u8,
     depth: u8,
-    token: u32, // NONE if no token ends here
+    texts_only: bool, // all tokens from here on are texts
+    token: u32,       // NONE if no token ends here
+    first: u32,       // the index in `ids` of the first token from here on
     skip: u32,
 }
 
@@ -22,6 +24,12 @@ pub struct Vocabulary {
     size: usize,
     longest: usize,
     bytes: [u32; 256],
+    ids: Vec<u32>, // in the order of the walk
+}
+
+/// Returns whether a token consists of whole characters that need no escape in JSON.
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(|c: char| c < ' ' || c == '"' || c == '\\'))
 }
 
 impl Vocabulary {
@@ -35,9 +43,10 @@ impl Vocabulary {
         let mut tokens: Vec<(&[u8], u32)> = tokens.filter(|(bytes, _)| bytes.len() < 256).collect();
         tokens.sort_unstable();
         tokens.dedup_by_key(|(bytes, _)| *bytes);
-        let mut tree = Self { nodes: Vec::new(), size: tokenizer.vocab_size(), longest: 0, bytes: [NONE; 256] };
+        let (size, ids) = (tokenizer.vocab_size(), tokens.iter().map(|(_, id)| *id).collect());
+        let mut tree = Self { nodes: Vec::new(), size, longest: 0, bytes: [NONE; 256], ids };
         let mut open: Vec<usize> = Vec::new(); // the path to the last node
-        for (bytes, id) in tokens {
+        for ((bytes, id), first) in tokens.into_iter().zip(0..) {
             let close = |open: &mut Vec<usize>, nodes: &mut Vec<TrieNode>, depth: usize| {
                 for node in open.drain(depth.min(open.len())..) {
                     nodes[node].skip = nodes.len() as u32;
@@ -48,7 +57,10 @@ impl Vocabulary {
             for (depth, &byte) in bytes.iter().enumerate().skip(common) {
                 open.push(tree.nodes.len());
                 let token = if depth + 1 == bytes.len() { id } else { NONE };
-                tree.nodes.push(TrieNode { byte, depth: depth as u8, token, skip: NONE });
+                tree.nodes.push(TrieNode { byte, depth: depth as u8, texts_only: true, token, first, skip: NONE });
+            }
+            if !is_text(bytes) {
+                open.iter().for_each(|&node| tree.nodes[node].texts_only = false);
             }
             if let &[byte] = bytes {
                 tree.bytes[byte as usize] = id;
@@ -73,20 +85,31 @@ impl Vocabulary {
     // ANCHOR: walk
     /// Walks through the trie from the state `start` and calls `found` with every token whose bytes all have a next
     /// state. `step` returns the state after one more byte; if it returns `None`, the walk skips all tokens with this
-    /// prefix.
-    pub fn walk<S: Copy>(&self, start: S, mut step: impl FnMut(S, u8) -> Option<S>, mut found: impl FnMut(u32)) {
+    /// prefix. If `is_free`, the state is within a string that may go on freely, so all tokens with this prefix that are
+    /// plain text are found at once.
+    pub fn walk<S: Copy>(
+        &self,
+        start: S,
+        mut step: impl FnMut(S, u8) -> Option<(S, bool)>,
+        mut found: impl FnMut(u32),
+    ) {
         let mut states = vec![start; self.longest + 1]; // states[d] is the state after the d bytes above a node of depth d
         let mut at = 0;
         while let Some(node) = self.nodes.get(at) {
             let depth = usize::from(node.depth);
+            at += 1;
             match step(states[depth], node.byte) {
                 None => at = node.skip as usize,
-                Some(next) => {
+                Some((_, is_free)) if is_free && node.texts_only => {
+                    at = node.skip as usize;
+                    let end = self.nodes.get(at).map_or(self.ids.len(), |next| next.first as usize);
+                    self.ids[node.first as usize..end].iter().for_each(|&id| found(id));
+                }
+                Some((next, _)) => {
                     states[depth + 1] = next;
                     if node.token != NONE {
                         found(node.token);
                     }
-                    at += 1;
                 }
             }
         }

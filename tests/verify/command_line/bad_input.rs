@@ -33,7 +33,11 @@ fn command_line_bad_models_are_refused_in_one_line() {
         ("no_config", |d| fs::remove_file(d.join("config.json")).unwrap(), "no_config: has no config.json"),
         ("no_weights", |d| fs::remove_file(d.join("model.safetensors")).unwrap(), "model.safetensors: cannot read"),
         ("config_not_json", |d| fs::write(d.join("config.json"), "{").unwrap(), "config.json: not JSON"),
-        ("config_binary", |d| fs::write(d.join("config.json"), [0xff, 0xfe]).unwrap(), "no_config: has no config.json"),
+        (
+            "config_binary",
+            |d| fs::write(d.join("config.json"), [0xff, 0xfe]).unwrap(),
+            "config.json: byte 0 is not UTF-8",
+        ),
         ("absurd", |d| change_config(d, "hidden_size", 4_000_000.into()), "model.embed_tokens.weight: shape [64, 32]"),
         ("huge", |d| change_config(d, "vocab_size", (1_u64 << 62).into()), "vocab_size is 4611686018427387904"),
         ("layers", |d| change_config(d, "num_hidden_layers", 1.into()), "layer_types has 2 entries"),
