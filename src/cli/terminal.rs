@@ -33,6 +33,9 @@ pub struct Prefill {
 impl Prefill {
     /// Shows that `read` of `of` tokens are read. The bar disappears at the end.
     pub fn show(&mut self, read: usize, of: usize) {
+        if self.bar.is_none() && read >= of {
+            return; // a short prompt is read at once
+        }
         let bar = self.bar.get_or_insert_with(|| {
             let bar = if super::is_quiet() { ProgressBar::hidden() } else { ProgressBar::new(of as u64) };
             let style = ProgressStyle::with_template("{bar:12} {pos}/{len} tokens of the prompt  {eta} left");

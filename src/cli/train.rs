@@ -249,7 +249,9 @@ fn conclude(session: &Session) -> Result<()> {
         }
     };
     if settings.task.is_some() {
-        arithmetic::sample(model, tokenizer, seed, &mut show)?;
+        if let Err(error) = arithmetic::sample(model, tokenizer, seed, &mut show) {
+            say!("no sample: {error}");
+        }
         show("\n");
         failed?;
         say!("\nmore: ossia eval {path} --task arithmetic      curves: {path}/loss.svg");

@@ -51,10 +51,16 @@ impl Recorder {
         #[cfg(feature = "plots")]
         super::chart::draw(&super::metrics::read(&self.directory.metrics(), step)?, &self.directory.file("loss.svg"))?;
         if let Some(sample) = &self.sample {
-            let text = sample(model, step, &mut |piece| show(Some(piece)))?;
+            // A model whose context is too short for a sample may still be trained.
+            let text = sample(model, step, &mut |piece| show(Some(piece))).unwrap_or_else(|error| {
+                let line = format!("no sample: {error}");
+                show(Some(&line));
+                line
+            });
             show(None);
             // A line of the text that looks like a heading would be taken for one when the file is cut back.
-            let text = text.trim().replace(&format!("\n{HEADING}"), &format!("\n {HEADING}"));
+            let indented = |line: &str| if line.starts_with(HEADING) { format!(" {line}") } else { line.to_string() };
+            let text = text.trim().lines().map(indented).collect::<Vec<_>>().join("\n");
             append_line(&self.directory.samples(), &format!("{HEADING}{step}\n{text}\n"))?;
         }
         Ok(())

@@ -75,7 +75,7 @@ fn command_line_chats() {
     );
     let said = text(&output.stderr);
     assert!(output.status.success(), "{said}");
-    for part in ["[effort low]", "[effort high]", "[no tools]", "of them known]"] {
+    for part in ["[effort low]", "[effort high]", "[no tools]", " cached]"] {
         assert!(said.contains(part), "{part} in\n{said}");
     }
     assert!(text(&output.stdout).contains("/save FILE"));

@@ -106,7 +106,20 @@ fn command_line_help_is_in_groups() {
 #[test]
 fn command_line_chat_goes_on_after_any_line() {
     let place = workplace();
-    let task = ["--config", "small.json", "--task", "arithmetic", "--steps", "1", "--batch-size", "1", "--out", "run"];
+    let task = [
+        "--config",
+        "small.json",
+        "--task",
+        "arithmetic",
+        "--steps",
+        "1",
+        "--batch-size",
+        "1",
+        "--context",
+        "128",
+        "--out",
+        "run",
+    ];
     succeed(&[&["train"][..], &task].concat(), place.path());
     let chat = ["chat", "run", "-n", "3"];
     let output = with_input(&chat, &place, b"1+\xff1\n/effort low\nexit\n/effort high\n");
