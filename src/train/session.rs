@@ -47,7 +47,6 @@ impl Session {
     ) -> Result<Self> {
         settings.check()?;
         memory::check(&config)?;
-        let settings = settings.with_absolute_paths()?;
         // A run that is refused says why in one line, so other notes wait until it is created.
         let mut held = Vec::new();
         let material = Material::new(&settings, tokenizer, config.vocab_size, &mut |note| match note {
@@ -55,6 +54,7 @@ impl Session {
             note => held.push(note),
         })?;
         let config = fitted(config, &material.tokenizer, &settings)?;
+        let settings = settings.with_absolute_paths()?; // after reading: messages name the paths as they were given
         // Everything that can refuse the run comes before its directory.
         let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
         let lock = directory.create(&settings, &config, Some(&material.tokenizer))?;
