@@ -15,13 +15,12 @@ const RESERVED: &str = "<|reserved_";
 
 impl Harmony<'_> {
     // ANCHOR: chat_template
-    /// Returns the text of the `chat_template.jinja` of a model that was trained with this system message. Its built-in
-    /// tools are offered unless the caller of the template names others; gpt-oss's browser and Python can be named for
-    /// any model whose own tools do not have these names.
+    /// Returns the text of the `chat_template.jinja` of a model that was trained with this system message. Its tools are
+    /// offered by default, and the caller of the template can name some of them. If the system message has no tools, none
+    /// is offered by default, and the caller can name the browser and the Python of gpt-oss.
     pub fn chat_template(&self, system: &SystemContent) -> String {
-        let own = system.tools.clone().unwrap_or_default();
-        let known = [browser_tool(), python_tool()].map(|tool| (tool.name.clone(), tool));
-        let builtin: BTreeMap<String, ToolNamespace> = known.into_iter().chain(own.clone()).collect();
+        let known = || [browser_tool(), python_tool()].map(|tool| (tool.name.clone(), tool)).into();
+        let builtin: BTreeMap<String, ToolNamespace> = system.tools.clone().unwrap_or_else(known);
         let builtin: Map<String, Value> =
             builtin.iter().map(|(name, tool)| (name.clone(), namespace_text(tool).into())).collect();
         let model = json!({
@@ -30,7 +29,7 @@ impl Harmony<'_> {
             "date": system.conversation_start_date,
             "effort": system.reasoning_effort.map(Effort::name),
             "channels": system.channel_config.clone().map_or_else(String::new, channels_text),
-            "offered": own.keys().collect::<Vec<_>>(),
+            "offered": system.tools.iter().flat_map(BTreeMap::keys).collect::<Vec<_>>(),
             "builtin": builtin,
             "specials": self.special_names(),
         });
