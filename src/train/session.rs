@@ -171,7 +171,8 @@ impl Session {
     fn save_cards(&self) -> Result<()> {
         let (directory, steps) = (self.directory(), self.trainer.step_count());
         let measured = metrics::read(&directory.metrics(), steps)?;
-        let loss_at = |step| measured.iter().rfind(|metrics| metrics.step == step).and_then(|metrics| metrics.eval_loss);
+        let loss_at =
+            |step| measured.iter().rfind(|metrics| metrics.step == step).and_then(|metrics| metrics.eval_loss);
         let card = |steps, loss| Card { settings: &self.settings, config: &self.trainer.model.config, steps, loss };
         card(steps, loss_at(steps)).save(directory.path())?;
         let losses = measured.iter().filter_map(|metrics| Some((metrics.step, metrics.eval_loss?)));

@@ -12,6 +12,7 @@ use ossia::tokenizer::{Tokenizer, o200k_harmony};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
 #[derive(Deserialize)]
@@ -33,7 +34,8 @@ struct Case {
 }
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("reference/chat_template.json")).unwrap()
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verify/reference/chat_template.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// The tokenizer of `ossia train --task arithmetic` with the preset nano.
@@ -98,7 +100,10 @@ impl Case {
         let mut all = vec![Message::new(MessageRole::System, self.system(system))];
         let mut tools = self.functions();
         if !["system", "developer"].contains(&self.messages[0]["role"].as_str().unwrap()) && tools.is_some() {
-            all.push(Message::new(MessageRole::Developer, DeveloperContent { instructions: None, tools: tools.take() }));
+            all.push(Message::new(
+                MessageRole::Developer,
+                DeveloperContent { instructions: None, tools: tools.take() },
+            ));
         }
         let mut calls = Vec::new();
         for message in &self.messages {
@@ -172,7 +177,7 @@ fn rendered(harmony: Harmony, messages: &[Message], prompt: bool) -> Vec<u32> {
     if prompt {
         return harmony.render(messages, Purpose::Completion(MessageRole::Assistant), true).unwrap();
     }
-    let after = messages.iter().rposition(|message| message.role == MessageRole::User).unwrap() + 1;
+    let after = messages.iter().rposition(|message| message.role == MessageRole::User).map_or(0, |last| last + 1);
     let mut ids = harmony.render(&messages[..after], Purpose::Raw, true).unwrap();
     ids.extend(harmony.render(&messages[after..], Purpose::Training, false).unwrap());
     ids
@@ -189,17 +194,19 @@ fn chat_template_is_the_one_of_the_fixture() {
 
 #[test]
 fn chat_template_renders_what_harmony_renders() {
-    let mut compared = BTreeMap::new();
+    let (mut compared, mut different) = (BTreeMap::new(), Vec::new());
     for case in fixture().cases {
         let Some(ids) = &case.ids else { continue };
         let prompt = case.options["add_generation_prompt"].as_bool().unwrap();
         let harmony = model(&case.template).0;
         let ours = rendered(harmony, &case.conversation(), prompt);
         let text = |ids: &[u32]| harmony.tokenizer().decode(ids).unwrap();
-        assert_eq!(text(&ours), text(ids), "the text of {:?} {}", case.messages, case.options);
-        assert_eq!(&ours, ids, "the tokens of {:?} {}", case.messages, case.options);
+        if ours != *ids {
+            different.push(format!("harmony {:?}\ntemplate {:?}\n", text(&ours), text(ids)));
+        }
         *compared.entry(case.template).or_insert(0) += 1;
     }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
     assert!(compared["gpt-oss"] > 200 && compared["arithmetic"] > 8, "{compared:?}");
 }
 
