@@ -20,4 +20,6 @@ pub use load::{Arithmetic, check, describe, load, load_trainable, load_with, not
 pub use locate::{CONFIG, WEIGHTS, locate};
 pub use names::{Layout, file_name};
 pub use save::{Form, SaveOptions, save, save_as, save_weights};
-pub use tokenizer::{TOKENIZER, TOKENIZER_CONFIG, copy_tokenizer, open, open_with, save_tokenizer};
+pub use tokenizer::{
+    CHAT_TEMPLATE, SYSTEM, TOKENIZER, TOKENIZER_CONFIG, copy_tokenizer, open, open_with, save_tokenizer,
+};

@@ -12,6 +12,10 @@ use std::path::Path;
 pub const TOKENIZER: &str = "tokenizer.json";
 /// The file that tells transformers how to open them.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// The template with which transformers renders conversations. Only chat models have it.
+pub const CHAT_TEMPLATE: &str = "chat_template.jinja";
+/// The system message that a chat model was trained with, if that is not the one of gpt-oss.
+pub const SYSTEM: &str = "system.json";
 
 /// Opens a model directory to be run, with its tokenizer. Weights stay in their files.
 ///
@@ -57,12 +61,13 @@ pub fn save_tokenizer(tokenizer: &Tokenizer, directory: &Path, context: usize) -
     write_atomically(&directory.join(TOKENIZER_CONFIG), tokenizer.tokenizer_config_json(context).as_bytes())
 }
 
-/// Copies the files of the tokenizer, if there are any, from one model directory to another.
+/// Copies the files of the tokenizer, the chat template and the system message, as far as there are any, from one model
+/// directory to another.
 ///
 /// # Errors
 /// Those of the operating system.
 pub fn copy_tokenizer(from: &Path, to: &Path) -> Result<()> {
-    for name in [TOKENIZER, TOKENIZER_CONFIG] {
+    for name in [TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE, SYSTEM] {
         let source = from.join(name);
         if source.exists() {
             let content = std::fs::read(&source).map_err(|e| Error::io(&source, "read", e))?;

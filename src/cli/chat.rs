@@ -19,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::generate::StopReason;
 use crate::harmony::{Content, Conversation, DeveloperContent, Effort, Harmony, Message, MessageRole, SystemContent};
 use crate::schema::Guide;
-use crate::tasks::arithmetic;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -170,7 +169,7 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
 
 /// Returns the system message that a model was trained with, if it is not the one of gpt-oss.
 fn system_of(model: &Path) -> Result<Option<SystemContent>> {
-    let path = checkpoint::locate(model)?.join(arithmetic::SYSTEM);
+    let path = checkpoint::locate(model)?.join(checkpoint::SYSTEM);
     if !path.exists() {
         return Ok(None);
     }

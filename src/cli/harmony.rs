@@ -3,7 +3,7 @@
 use super::{print, standard_input};
 use crate::checkpoint::TOKENIZER;
 use crate::error::{Error, Result};
-use crate::harmony::{Conversation, Harmony, MessageRole, Mode, Parser, Purpose};
+use crate::harmony::{Conversation, Harmony, MessageRole, Mode, Parser, Purpose, SystemContent};
 use crate::tokenizer::Tokenizer;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ pub enum Command {
     Render(RenderArguments),
     /// Parse a JSON list of ids: prints {"messages": […]}
     Parse(ParseArguments),
+    /// Print the chat template for other programs, such as transformers, of a model that has the system message of gpt-oss
+    Template(TemplateArguments),
 }
 
 #[derive(clap::Args)]
@@ -54,10 +56,21 @@ pub struct ParseArguments {
     tokenizer: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+pub struct TemplateArguments {
+    /// A tokenizer.json with harmony's special tokens, or a directory that holds one [default: that of gpt-oss]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
+}
+
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Render(arguments) => render(&arguments),
         Command::Parse(arguments) => parse(&arguments),
+        Command::Template(arguments) => {
+            let tokenizer = open_tokenizer(arguments.tokenizer.as_deref())?;
+            print(&Harmony::new(&tokenizer)?.chat_template(&SystemContent::default()))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod parse;
 mod render;
 mod system;
 mod tool_schema;
+mod chat_template;
 
 pub use header::Header;
 pub use message::{

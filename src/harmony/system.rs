@@ -49,7 +49,8 @@ fn tools_text(tools: Option<&BTreeMap<String, ToolNamespace>>) -> Option<String>
     Some(sections.collect::<Vec<_>>().join("\n\n"))
 }
 
-fn namespace_text(namespace: &ToolNamespace) -> String {
+/// Returns the section that describes a namespace.
+pub(super) fn namespace_text(namespace: &ToolNamespace) -> String {
     let ToolNamespace { name, description, tools } = namespace;
     let comment = |line: &str| format!("// {line}");
     let description = description.iter().flat_map(|text| text.lines());

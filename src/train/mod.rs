@@ -20,9 +20,11 @@ pub mod material;
 #[cfg(feature = "plots")]
 pub mod chart;
 pub mod recorder;
+pub mod card;
 pub mod session;
 
 pub use adamw::AdamW;
+pub use card::{CARD, Card};
 pub use evaluate::{Deviation, Evaluation, EvaluationSet, deviation, evaluate, evaluate_with};
 pub use material::Material;
 pub use metrics::Metrics;

@@ -2,6 +2,7 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
+use super::card::Card;
 use super::material::Material;
 use super::memory::{self, Needs};
 use super::metrics;
@@ -14,8 +15,8 @@ use crate::checkpoint;
 use crate::config::ModelConfig;
 use crate::data::Batches;
 use crate::error::{Error, Result};
-use crate::files::Lock;
-use crate::harmony::Harmony;
+use crate::files::{Lock, write_atomically};
+use crate::harmony::{Effort, Harmony};
 use crate::model::Transformer;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
@@ -58,9 +59,7 @@ impl Session {
         // Everything that can refuse the run comes before its directory.
         let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
         let lock = directory.create(&settings, &config, Some(&material.tokenizer))?;
-        if settings.task.is_some() {
-            arithmetic::save_system(directory.path())?;
-        }
+        describe(&settings, &config, &material.tokenizer, &directory)?;
         held.into_iter().for_each(notes);
         Ok(Self::first(&config, settings, material, batches, directory, lock))
     }
@@ -127,6 +126,7 @@ impl Session {
         let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
         cut_back(&directory, 0)?;
         directory.write_settings(&settings)?;
+        describe(&settings, &config, &material.tokenizer, &directory)?;
         Ok(Self::first(&config, settings, material, batches, directory, lock))
     }
 
@@ -162,7 +162,26 @@ impl Session {
     /// # Errors
     /// Those of [`Trainer::run`].
     pub fn run(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
-        self.trainer.run(Some(&self.recorder), monitor)
+        let outcome = self.trainer.run(Some(&self.recorder), monitor)?;
+        self.save_cards()?;
+        Ok(outcome)
+    }
+
+    /// Writes the model cards of the run and of its best model, with the results.
+    fn save_cards(&self) -> Result<()> {
+        let (directory, steps) = (self.directory(), self.trainer.step_count());
+        let measured = metrics::read(&directory.metrics(), steps)?;
+        let loss_at =
+            |step| measured.iter().rfind(|metrics| metrics.step == step).and_then(|metrics| metrics.eval_loss);
+        let card = |steps, loss| Card { settings: &self.settings, config: &self.trainer.model.config, steps, loss };
+        card(steps, loss_at(steps)).save(directory.path())?;
+        let losses = measured.iter().filter_map(|metrics| Some((metrics.step, metrics.eval_loss?)));
+        match losses.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((steps, loss)) if directory.file("best").is_dir() => {
+                card(steps, Some(loss)).save(&directory.file("best"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -184,6 +203,24 @@ fn recorder_of(directory: RunDirectory, settings: &RunSettings, tokenizer: &Toke
     let tokenizer = tokenizer.clone();
     let sample = if settings.task.is_some() { arithmetic::sample } else { stories::sample };
     Recorder::new(directory, Some(Box::new(move |model, step, show| sample(model, &tokenizer, step, show))))
+}
+
+/// Writes the files that describe the model before it is trained: the model card and, for a chat model, the system message
+/// and the chat template.
+fn describe(
+    settings: &RunSettings,
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+    directory: &RunDirectory,
+) -> Result<()> {
+    if settings.task.is_some() {
+        let system = arithmetic::system(Effort::Medium, true);
+        let json = serde_json::to_string_pretty(&system).expect("plain text");
+        write_atomically(&directory.file(checkpoint::SYSTEM), format!("{json}\n").as_bytes())?;
+        let template = Harmony::new(tokenizer)?.chat_template(&system);
+        write_atomically(&directory.file(checkpoint::CHAT_TEMPLATE), template.as_bytes())?;
+    }
+    Card { settings, config, steps: 0, loss: None }.save(directory.path())
 }
 
 /// Adapts the configuration to the tokenizer and to the settings.

@@ -34,6 +34,7 @@ mod adamw;
 mod training;
 mod generation;
 mod harmony;
+mod chat_template;
 mod schema;
 #[cfg(feature = "tools")]
 mod tools;

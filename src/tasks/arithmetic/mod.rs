@@ -30,5 +30,5 @@ mod working;
 pub use conversation::{conversation, documents, python, system, tokenizer};
 pub use question::{Question, Wording};
 pub use quiz::{Answer, Score, ask, quiz};
-pub use run::{SYSTEM, sample, save_system};
+pub use run::sample;
 pub use working::working;

@@ -1,26 +1,12 @@
-//! The task in a training run: its system message, and a sample of what a model has learned.
+//! The task in a training run: a sample of what a model has learned.
 
-use super::{Question, Wording, ask, system};
+use super::{Question, Wording, ask};
 use crate::error::Result;
-use crate::files::write_atomically;
 use crate::harmony::Effort;
 use crate::model::Transformer;
 use crate::tokenizer::Tokenizer;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use std::path::Path;
-
-/// The file beside a model with the system message that it was trained with, if that is not the one of gpt-oss.
-pub const SYSTEM: &str = "system.json";
-
-/// Writes the system message of the task into a model directory.
-///
-/// # Errors
-/// Those of the operating system.
-pub fn save_system(directory: &Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(&system(Effort::Medium, true)).expect("plain text");
-    write_atomically(&directory.join(SYSTEM), format!("{text}\n").as_bytes())
-}
 
 /// Asks a held-out question at each effort and returns what the model wrote. `show` gets the question, and then each answer.
 ///

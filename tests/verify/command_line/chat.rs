@@ -41,6 +41,36 @@ fn chat(arguments: &[&str], lines: &str, directory: &Path) -> Output {
     typed(&all, lines, directory)
 }
 
+/// The model card and the chat template go with a model wherever it is saved; a card that the user wrote stays.
+#[test]
+fn command_line_describes_a_trained_model_for_other_programs() {
+    let place = trained();
+    let at = place.path();
+    succeed(&["quantize", "run", "bf16", "--to", "bf16"], at);
+    let read = |name: &str| fs::read_to_string(at.join(name)).unwrap();
+    let template = read("run/chat_template.jinja");
+    assert!(template.contains(r#""effort": "medium""#) && template.contains(r#""offered": ["python"]"#));
+    for copy in ["run/best", "bf16"] {
+        assert_eq!(read(&format!("{copy}/chat_template.jinja")), template);
+        assert_eq!(read(&format!("{copy}/system.json")), read("run/system.json"));
+    }
+    let card = read("run/README.md");
+    for part in ["library_name: transformers", "| steps | 4 of 4,", "nats per token", "ossia chat MODEL"] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    assert!(!card.contains(at.to_str().unwrap()), "{card}");
+    assert!(read("run/best/README.md").contains("nats per token"));
+
+    fs::write(at.join("run/README.md"), "My model").unwrap();
+    succeed(&["train", "--resume", "--steps", "6", "--out", "run"], at);
+    assert_eq!(read("run/README.md"), "My model");
+
+    let small = ["--config", "small.json", "--stories", "40", "--batch-size", "2", "--context", "16", "--steps", "1"];
+    succeed(&[&["train", "--out", "text"][..], &small].concat(), at);
+    assert!(!at.join("text/chat_template.jinja").exists(), "it continues text");
+    assert!(read("text/README.md").contains("| training data | 40 built-in stories |"));
+}
+
 #[test]
 fn command_line_trains_and_measures_the_arithmetic_task() {
     let place = trained();
