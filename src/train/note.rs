@@ -38,8 +38,6 @@ pub enum Note {
         /// The learning rate of the next step in the schedule before, and in the schedule now.
         learning_rate: [f64; 2],
     },
-    /// The most memory and disk that the run is expected to take.
-    Needs(super::memory::Needs),
 }
 
 /// Receives the notes of a run, as soon as they are known.
@@ -66,7 +64,6 @@ impl fmt::Display for Note {
                  instead of {before:.2e}",
                 step + 1
             ),
-            Note::Needs(needs) => needs.fmt(f),
         }
     }
 }
