@@ -200,7 +200,7 @@ fn report(note: Note) {
     }
 }
 
-/// Says in what a model directory contradicts itself, and what of it is not used.
+/// Prints the contradictions in a model directory, and the parts of it that are not used.
 fn report_model(model: &Path) -> Result<()> {
     checkpoint::notes(model)?.iter().for_each(|line| say!("{line}"));
     Ok(())

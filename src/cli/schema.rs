@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Check JSON Schemas, and JSON against them
+/// Check JSON Schemas, and check JSON texts against them
 #[derive(clap::Subcommand)]
 pub enum Command {
     Check(CheckArguments),

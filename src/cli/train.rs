@@ -234,7 +234,7 @@ fn describe(session: &Session) {
 
 /// The most tokens of the story that a finished run shows.
 const STORY: usize = 300;
-/// The number of stories that a finished run tells in order to check them, if there is time.
+/// The most stories that a finished run tells and checks; fewer if time is short.
 const STORIES: u64 = 100;
 
 /// Prints the summary of a finished run: the quality of the model and a sample.
@@ -269,7 +269,7 @@ fn conclude(session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Tells stories, for half a minute at most.
+/// Tells stories in groups of ten, and starts no new group after 30 seconds.
 fn told(session: &Session) -> Result<Vec<String>> {
     let start = Instant::now();
     let mut told = Vec::new();
