@@ -17,6 +17,15 @@ fn parse(ids: &[u32], role: Option<MessageRole>, mode: Mode) -> Option<(Vec<Mess
     Some((parser.into_messages(), flagged))
 }
 
+/// Lenient parsing may take a word for a content type where strict parsing takes it for a recipient, and `user:alice` for a
+/// user where strict parsing finds a tool of this name.
+fn without_what_lenient_parsing_corrects(message: Message) -> Message {
+    let named = message.name.as_deref().and_then(|name| name.split_once(':'));
+    let author = named.and_then(|(role, name)| Some((MessageRole::from_name(role)?, Some(name.to_string()))));
+    let (role, name) = author.unwrap_or((message.role, message.name));
+    Message { role, name, recipient: None, content_type: None, ..message }
+}
+
 // The tokenizer is made before the first input, because under the sanitizer it takes seconds.
 fuzz_target!(init: { o200k_harmony(); }, |bytes: &[u8]| {
     if let Ok(conversation) = serde_json::from_slice::<Conversation>(bytes) {
@@ -34,7 +43,10 @@ fuzz_target!(init: { o200k_harmony(); }, |bytes: &[u8]| {
     let ids: Vec<u32> = rest.as_chunks::<2>().0.iter().map(id).collect();
     let (lenient, flagged) = parse(&ids, role, Mode::Lenient).expect("lenient parsing goes through");
     match parse(&ids, role, Mode::Strict) {
-        Some((strict, _)) => assert_eq!(strict, lenient),
+        Some((strict, _)) => {
+            let as_meant = |messages| Vec::from_iter(Vec::into_iter(messages).map(without_what_lenient_parsing_corrects));
+            assert_eq!(as_meant(lenient), as_meant(strict));
+        }
         None => assert!(flagged, "what strict parsing refuses, lenient parsing flags"),
     }
 });
