@@ -96,8 +96,11 @@ fn kernels_of_unaligned_slices_are_the_same_numbers() {
 #[test]
 fn kernels_max_ignores_nan() {
     for n in LENGTHS {
-        for (nan, largest) in (0..n).flat_map(|nan| (0..n).map(move |largest| (nan, largest))) {
-            let mut x = numbers(n, 1);
+        let plain = numbers(n, 1);
+        // A register has at most 16 numbers; the ends are where loops begin and end.
+        let places: Vec<usize> = (0..n).filter(|&i| i < 33 || i + 33 >= n).collect();
+        for (&nan, &largest) in places.iter().flat_map(|nan| places.iter().map(move |largest| (nan, largest))) {
+            let mut x = plain.clone();
             x[largest] = 100.0;
             x[nan] = f32::NAN;
             assert_eq!(kernels::max(&x).to_bits(), scalar::max(&x).to_bits(), "{n}: NaN at {nan}, 100 at {largest}");
