@@ -28,6 +28,7 @@ mod simd;
 mod speed;
 mod swiglu;
 mod loss;
+mod map;
 mod structured_output;
 mod tensor;
 mod tiles;
@@ -46,40 +47,45 @@ use storyteller::{Lazy, Storyteller};
 /// What draws a figure.
 type Figure = fn(Paper, &Lazy) -> Drawing;
 
-/// All figures, by the name of their file.
-const FIGURES: &[(&str, Figure)] = &[
-    ("story.html", cover::story),
-    ("why.svg", why::parameters),
-    ("tensor.svg", tensor::graph),
-    ("grad-check.svg", grad_check::steps),
-    ("tokens.svg", tokens::merges),
-    ("embedding.svg", embedding::cosines),
-    ("rms-norm.svg", normalisation::residual_stream),
-    ("rotary.svg", rotary::turns),
-    ("attention.svg", attention::maps),
-    ("attention-window.svg", attention::windows),
-    ("tiles.svg", tiles::touched),
-    ("swiglu.svg", swiglu::curves),
-    ("routing.svg", routing::load),
-    ("experts.svg", experts::dispatch),
-    ("model.svg", model::predictions),
-    ("loss.svg", loss::by_token),
-    ("adamw.svg", adamw::paces),
-    ("data.svg", data::probabilities),
-    ("windows.svg", data::windows),
-    ("training.svg", training::curve),
-    ("kv-cache.svg", kv_cache::ring),
-    ("kv-cache-memory.svg", kv_cache::memory),
-    ("sampling.svg", sampling::settings),
-    ("mxfp4.svg", mxfp4::number_line),
-    ("simd.svg", simd::exp_error),
-    ("speed-context.svg", speed::context),
-    ("speed-memory.svg", speed::memory),
-    ("weights.svg", weights::bytes),
-    ("harmony.svg", harmony::tokens),
-    ("effort.svg", effort::lengths),
-    ("structured-output.svg", structured_output::masks),
-    ("tools.svg", tools::exchange),
+/// All figures: the name of the file, what draws it, and a description for those who cannot see it.
+#[rustfmt::skip]
+const FIGURES: &[(&str, Figure, &str)] = &[
+    ("story.html", cover::story, "A story that a small model told, token by token"),
+    ("map.svg", map::map, "The parts of gpt-oss-20b from top to bottom, with arrows: tokens, embedding, 24 layers of RMSNorm, attention, RMSNorm, routing and experts, then the last norm, logits, and loss or sampling"),
+    ("strip.svg", map::strip, "The parts of the model in a row, with the part of this chapter marked"),
+    ("why.svg", why::parameters, "Small squares, one for each 10 million parameters: attention and embedding are small, and the experts fill nine tenths of the picture; of them only an eighth is in full color"),
+    ("tensor.svg", tensor::graph, "The graph of f = ab + exp(a): values flow from left to right, gradients from right to left, and two gradients meet at a"),
+    ("grad-check.svg", grad_check::steps, "The disagreement of derived and measured gradient over the step, both on logarithmic scales: a V for the right gradient, a flat line for a wrong one"),
+    ("tokens.svg", tokens::merges, "The word tokenizers as single letters, then row by row with two neighbors merged, until two tokens are left"),
+    ("embedding.svg", embedding::cosines, "A table of cosines between twelve words: names resemble names, things resemble things, places resemble places"),
+    ("rms-norm.svg", normalisation::residual_stream, "The size of the residual stream before and after each norm, layer by layer"),
+    ("rotary.svg", rotary::turns, "Curves of the cosine of the rotation over the distance, for fast and slow pairs"),
+    ("attention.svg", attention::subject, "A triangular table of an attention head: rows are tokens that look, columns are tokens that are looked at, and the first column is the sink; tidy looks at fox"),
+    ("attention-previous.svg", attention::previous, "The same table for another head, whose tokens mostly look at the token before, or at the sink"),
+    ("attention-window.svg", attention::window, "A square table of 256 by 256 tokens: only a band of 128 tokens along the diagonal is used"),
+    ("attention-full.svg", attention::full, "The same table for a layer with full attention: the whole triangle below the diagonal is used"),
+    ("tiles.svg", tiles::touched, "The table of queries and keys in tiles: those that are computed, and those that are skipped because of the mask or the window"),
+    ("swiglu.svg", swiglu::curves, "The output of clamped SwiGLU over the gate, one curve for each of five values of up; below, the dip of the curve for up = 0 enlarged"),
+    ("routing.svg", routing::load, "How many tokens each expert got, layer by layer, with and without the balance loss"),
+    ("experts.svg", experts::dispatch, "Tokens are sorted by expert, each expert works on its own rows, and the results return to the tokens"),
+    ("model.svg", model::predictions, "What the model would say after each layer, for nine positions of a text: the layers change it from repeating the input to the right next word"),
+    ("loss.svg", loss::by_token, "The first tokens of a story with a bar below each for its loss: high where the story chooses, nearly zero elsewhere"),
+    ("adamw.svg", adamw::paces, "Two parameters with gradients of different size: gradient descent moves one of them hardly at all, AdamW moves both alike"),
+    ("data.svg", data::probabilities, "A sentence of the grammar with the probability of each choice"),
+    ("windows.svg", data::windows, "Documents in a row, cut into windows of equal length, with the targets that count"),
+    ("training.svg", training::curve, "Training and validation loss over the steps of a run, and the entropy floor as a horizontal line"),
+    ("kv-cache.svg", kv_cache::ring, "A ring buffer of the last keys: a new key takes the place of the oldest"),
+    ("kv-cache-memory.svg", kv_cache::memory, "The memory of the cache over the context: full layers grow in proportion, sliding layers stay at 128 tokens"),
+    ("sampling.svg", sampling::settings, "The probabilities of the next token as bars, for several settings of temperature, top-k, top-p and min-p"),
+    ("mxfp4.svg", mxfp4::number_line, "The sixteen values of a four-bit number on a line, and the 32 weights of a block, each joined to the value that it is rounded to"),
+    ("simd.svg", simd::exp_error, "The relative error of the fast exponential over its argument, within one unit in the last place"),
+    ("speed-context.svg", speed::context, "Milliseconds of attention per token over the context, on logarithmic scales: a rising line for full attention, a flat one for a window"),
+    ("speed-memory.svg", speed::memory, "Peak memory of a training step over the context, on logarithmic scales, with all activations kept and with checkpointing"),
+    ("weights.svg", weights::bytes, "The bytes of a checkpoint in bf16 and with its experts in MXFP4, as bars"),
+    ("harmony.svg", harmony::tokens, "A harmony conversation as tokens: special tokens in color, text between them"),
+    ("effort.svg", effort::lengths, "How many tokens the analysis takes for low, medium and high effort"),
+    ("structured-output.svg", structured_output::masks, "A JSON text token by token, and beside each token how many tokens the schema allows there"),
+    ("tools.svg", tools::exchange, "The messages between user, model and tool, from question to answer"),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -89,13 +95,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let only: Vec<String> = arguments.collect();
     std::fs::create_dir_all(&directory)?;
     let storyteller: Lazy = LazyCell::new(|| Storyteller::trained().expect("nothing of it comes from outside"));
-    for (name, figure) in
-        FIGURES.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|n| name.starts_with(n.as_str())))
-    {
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|n| name.starts_with(n.as_str()));
+    for (name, figure, description) in FIGURES.iter().filter(|(name, ..)| wanted(name)) {
         let mut svg = String::new();
         figure(Paper::new(&mut svg), &storyteller)?;
         let path = directory.join(name);
-        std::fs::write(&path, paper::on_the_page(name, &svg))?;
+        std::fs::write(&path, paper::on_the_page(description, &svg))?;
         println!("{}", path.display());
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! MXFP4.
 
-use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, text};
+use super::paper::{BLUE, Drawing, FAINT, INK, ORANGE, Paper, text};
 use super::storyteller::Lazy;
 use ossia::mxfp4::{BLOCK, SCALES, VALUES, decode, encode};
 use plotters::prelude::*;
@@ -32,22 +32,23 @@ pub fn number_line(paper: Paper, storyteller: &Lazy) -> Drawing {
             label(x(value), 160, format!("{value}").replace("-0", "0"))?;
         }
     }
+    label(320, 14, "32 weights, each divided by the scale of the block".into())?;
+    label(320, 184, "the sixteen values that four bits can hold".into())?;
+    let height = 50;
     for (i, number) in numbers.iter().enumerate() {
         let (before, after) = (number / unit, decode(code(i), scale) / unit);
-        let height = 30 + 3 * i as i32;
         root.draw(&PathElement::new([(x(before), height), (x(after), 144)], FAINT.mix(0.6)))?;
-        root.draw(&Circle::new((x(before), height), 3, BLUE.filled()))?;
+        root.draw(&Circle::new((x(before), height), 3, BLUE.mix(0.7).filled()))?;
         root.draw(&Circle::new((x(after), 150), 4, ORANGE.filled()))?;
     }
     let error = numbers.iter().enumerate().map(|(i, x)| (decode(code(i), scale) - x).powi(2)).sum::<f32>();
     let size = numbers.iter().map(|x| x * x).sum::<f32>();
-    root.draw(&PathElement::new([(x(0.0) - 19, 200), (x(0.0) + 19, 200)], GREEN.stroke_width(3)))?;
     let what = format!(
-        "1 = 2^{} = {unit:.5} · root mean square error {:.1} %",
+        "scale: 2^{} = {unit} · root mean square error of the weights: {:.1} %",
         i32::from(scale) - 127,
         100.0 * (error / size).sqrt()
     );
-    label(320, 212, what)?;
+    label(320, 222, what)?;
     root.present()?;
     Ok(())
 }

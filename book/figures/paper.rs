@@ -48,16 +48,33 @@ impl<'a> Paper<'a> {
     }
 }
 
+/// Points of a [`fine_area`](Paper::fine_area) in one point of the page. The library rounds places to whole points.
+pub const FINE: u32 = 10;
+
+impl<'a> Paper<'a> {
+    /// The same area, with places to a tenth of a point. Everything on it is drawn [`FINE`] times as large.
+    pub fn fine_area(self, width: u32, height: u32) -> DrawingArea<SVGBackend<'a>, Shift> {
+        self.area(width * FINE, height * FINE)
+    }
+}
+
 /// Text in the colour of the page.
 pub fn text(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 
-/// The same figure as a part of a page: it is as wide as it may be, its ink has the colour of the text, and no line of it
+/// The same figure as a part of a page, described for screen readers: it is as wide as it may be, its ink has the colour of the text, and no line of it
 /// is empty, which would end it for Markdown.
-pub fn on_the_page(name: &str, svg: &str) -> String {
-    let name = name.trim_end_matches(".svg");
-    let figure = svg.replace("#010203", "currentColor");
-    let figure = figure.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{name}\" "), 1);
+pub fn on_the_page(description: &str, svg: &str) -> String {
+    let role = if svg.contains("<a ") { "group" } else { "img" }; // an image would hide its links
+    let mut figure = svg.replace("#010203", "currentColor");
+    let size = |name: &str| svg.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0.parse::<u32>().ok();
+    if let (Some(width @ 2_000..), Some(height)) = (size("width"), size("height")) {
+        // A fine area is shown in the size of a page.
+        for (name, size) in [("width", width), ("height", height)] {
+            figure = figure.replacen(&format!(" {name}=\"{size}\""), &format!(" {name}=\"{}\"", size / FINE), 1);
+        }
+    }
+    let figure = figure.replacen("<svg ", &format!("<svg role=\"{role}\" aria-label=\"{description}\" "), 1);
     figure.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -48,7 +48,7 @@ fn over_context(paper: Paper, table: &str, unit: &str, curves: &[Curve; 2]) -> D
             (contexts[0]..contexts[contexts.len() - 1]).log_scale().base(2.0),
             (low / 1.25..high * 1.25).log_scale().base(2.0),
         )?;
-    let rounded = |y: &f64| if *y < 8.0 { format!("{y:.2}") } else { format!("{y:.0}") };
+    let rounded = |y: &f64| format!("{}", (y * 1e4).round() / 1e4);
     quiet!(chart.configure_mesh())
         .x_labels(10)
         .y_labels(8)

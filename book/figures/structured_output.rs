@@ -42,16 +42,21 @@ pub fn masks(paper: Paper, _: &Lazy) -> Drawing {
         }
     }
     let shown = |id: u32| tokenizer.decode(&[id]).map(|text| text.replace(' ', "·").replace('\n', "↵"));
-    let row = 21;
-    let root = paper.area(640, 44 + row as u32 * rows.len() as u32);
+    let (row, top) = (21, 56);
+    let root = paper.area(640, (top + row * rows.len() as i32) as u32);
     let label = |what: &str, at: (i32, i32), h: HPos, size: i32, colour: &RGBColor| {
         root.draw(&Text::new(what.to_string(), at, text(size).color(colour).pos(Pos::new(h, VPos::Center))))
     };
     let (left, decade) = (176, 56.0);
     label("written", (80, 14), HPos::Right, 14, &INK)?;
-    label("how many tokens may stand there", (left - 62, 14), HPos::Left, 14, &INK)?;
+    label("how many tokens are allowed there (logarithmic)", (left - 62, 14), HPos::Left, 14, &INK)?;
+    for (power, count) in ["1", "10", "100", "1,000", "10,000", "100,000"].into_iter().enumerate() {
+        let x = left + 3 + (power as f64 * decade).round() as i32;
+        label(count, (x, 34), HPos::Center, 11, &INK)?;
+        root.draw(&PathElement::new([(x, 42), (x, top + row * rows.len() as i32 - 12)], FAINT.mix(0.3)))?;
+    }
     for (i, (id, all)) in rows.iter().enumerate() {
-        let y = 40 + row * i as i32;
+        let y = top - 4 + row * i as i32;
         let spelled = shown(*id)?;
         let (width, colour) = (7 * spelled.chars().count() as i32 + 8, if *id == DONE { ORANGE } else { BLUE });
         root.draw(&Rectangle::new([(82 - width, y - 9), (82, y + 9)], colour.mix(0.25).filled()))?;

@@ -33,7 +33,7 @@ pub fn parameters(paper: Paper, _: &Lazy) -> Drawing {
         ("output", count(Component::Head), count(Component::Head), BLUE),
         ("experts", experts, active, ORANGE),
     ];
-    let root = paper.area(640, 320);
+    let root = paper.area(648, 320);
     let mut place = 0;
     for (name, all, working, colour) in parts {
         let (squares, working) = (all.div_ceil(SQUARE), working.div_ceil(SQUARE));
