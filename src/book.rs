@@ -7,14 +7,14 @@ macro_rules! chapters {
 chapters! {
     cover
     why
+    tokens
+    prediction
     tensor
     grad_check
-    tokens
     embedding
     rms_norm
-    rotary
     attention
-    tiles
+    rotary
     swiglu
     routing
     experts
@@ -25,6 +25,7 @@ chapters! {
     training
     kv_cache
     sampling
+    tiles
     mxfp4
     simd
     speed

@@ -107,9 +107,9 @@
 pub use ndarray;
 
 pub mod error;
-pub mod tensor;
-pub mod ops;
 pub mod tokenizer;
+pub mod ops;
+pub mod tensor;
 pub mod layers;
 pub mod kernels;
 pub mod parameter;
