@@ -7,6 +7,7 @@ macro_rules! chapters {
 chapters! {
     cover
     why
+    map
     tokens
     prediction
     tensor
@@ -37,6 +38,12 @@ chapters! {
     exercises
     bug_hunt
     next
+    notebook_autograd
+    notebook_attention
+    notebook_experts
+    notebook_mxfp4
+    notebook_storyteller
+    notebook_harmony
     notation
     glossary
     bibliography

@@ -51,3 +51,58 @@ pub fn by_token(paper: Paper, storyteller: &Lazy) -> Drawing {
     root.present()?;
     Ok(())
 }
+
+/// Blocks of rows in [`blocks`].
+const BLOCKS: i32 = 7;
+/// The block that is being computed there.
+const CURRENT: i32 = 2;
+
+/// How the loss and its gradients are computed block by block, in one buffer.
+pub fn blocks(paper: Paper, _: &Lazy) -> Drawing {
+    let root = paper.area(640, 270);
+    let label = |what: &str, at: (i32, i32)| {
+        root.draw(&Text::new(what.to_string(), at, text(13).color(&INK).pos(Pos::new(HPos::Center, VPos::Center))))
+    };
+    let arrow = |from: (i32, i32), to: (i32, i32)| -> Drawing {
+        let back = (to.0 - from.0).signum() * 6;
+        root.draw(&PathElement::new([from, to], FAINT.stroke_width(2)))?;
+        root.draw(&Polygon::new([to, (to.0 - back, to.1 - 4), (to.0 - back, to.1 + 4)], FAINT.filled()))?;
+        Ok(())
+    };
+    // A matrix of rows, of which one block is in use.
+    let rows = |left: i32, name: &str, colour: RGBColor| -> Drawing {
+        for block in 0..BLOCKS {
+            let corners = [(left, 48 + block * 26), (left + 52, 48 + block * 26 + 24)];
+            let strength = if block == CURRENT { 0.7 } else { 0.15 };
+            root.draw(&Rectangle::new(corners, colour.mix(strength).filled()))?;
+        }
+        label(name, (left + 26, 34))?;
+        Ok(())
+    };
+    rows(14, "h (T, H)", BLUE)?;
+    rows(574, "dh (T, H)", ORANGE)?;
+    let middle = 48 + CURRENT * 26 + 12;
+    arrow((70, middle), (156, middle))?;
+    label("· Wᵀ", (112, middle - 12))?;
+    // The buffer, three times.
+    let buffers = [(160, "logits", BLUE), (296, "probabilities", FAINT), (432, "dz", ORANGE)];
+    for (left, name, colour) in buffers {
+        root.draw(&Rectangle::new([(left, middle - 22), (left + 96, middle + 22)], colour.mix(0.35).filled()))?;
+        label(name, (left + 48, middle))?;
+    }
+    arrow((258, middle), (292, middle))?;
+    arrow((394, middle), (428, middle))?;
+    arrow((530, middle), (570, middle))?;
+    label("· W", (550, middle - 12))?;
+    label("one buffer (64, V): each overwrites the one before", (344, 40))?;
+    root.draw(&PathElement::new([(160, 52), (160, 58), (528, 58), (528, 52)], FAINT))?;
+    // What leaves the buffer besides dh.
+    root.draw(&PathElement::new([(208, middle + 24), (208, 190)], FAINT.stroke_width(2)))?;
+    label("losses (64)", (208, 200))?;
+    root.draw(&PathElement::new([(480, middle + 24), (480, 184)], FAINT.stroke_width(2)))?;
+    root.draw(&Rectangle::new([(392, 186), (552, 218)], ORANGE.mix(0.35).filled()))?;
+    label("dW (V, H) += dzᵀ · h", (472, 202))?;
+    label("Then the next block of h uses the same buffer.", (344, 252))?;
+    root.present()?;
+    Ok(())
+}

@@ -70,6 +70,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("experts.svg", experts::dispatch, "Tokens are sorted by expert, each expert works on its own rows, and the results return to the tokens"),
     ("model.svg", model::predictions, "What the model would say after each layer, for nine positions of a text: the layers change it from repeating the input to the right next word"),
     ("loss.svg", loss::by_token, "The first tokens of a story with a bar below each for its loss: high where the story chooses, nearly zero elsewhere"),
+    ("loss-blocks.svg", loss::blocks, "A block of rows of h times W transposed gives logits in a buffer; the buffer becomes probabilities and then dz, from which the same rows of dh and a part of dW are computed"),
     ("adamw.svg", adamw::paces, "Two parameters with gradients of different size: gradient descent moves one of them hardly at all, AdamW moves both alike"),
     ("data.svg", data::probabilities, "A sentence of the grammar with the probability of each choice"),
     ("windows.svg", data::windows, "Documents in a row, cut into windows of equal length, with the targets that count"),
