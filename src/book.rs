@@ -39,4 +39,5 @@ chapters! {
     notation
     glossary
     bibliography
+    appendix_schema
 }
