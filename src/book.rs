@@ -40,4 +40,5 @@ chapters! {
     glossary
     bibliography
     appendix_schema
+    appendix_sandbox
 }
