@@ -14,7 +14,6 @@ chapters! {
     rms_norm
     rotary
     attention
-    tiles
     swiglu
     routing
     experts
@@ -25,6 +24,7 @@ chapters! {
     training
     kv_cache
     sampling
+    tiles
     mxfp4
     simd
     speed
