@@ -41,4 +41,5 @@ chapters! {
     bibliography
     appendix_schema
     appendix_sandbox
+    appendix_speed
 }

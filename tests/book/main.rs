@@ -196,7 +196,7 @@ fn book_names_tests_that_exist() {
 const SECTIONS: [&str; 4] = ["## What goes wrong", "## Exercises", "## Quiz", "## Further reading"];
 
 /// Chapters that explain no part of the engine.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "cover.md",
     "why.md",
     "bug_hunt.md",
@@ -207,6 +207,7 @@ const OTHERS: [&str; 10] = [
     "exercises.md",
     "appendix_schema.md",
     "appendix_sandbox.md",
+    "appendix_speed.md",
 ];
 
 #[test]
