@@ -1,7 +1,7 @@
 //! # Train a storyteller
 //!
 //! From a grammar to a model that tells its stories, in two minutes: data, an exact floor for the loss, a vocabulary, training,
-//! and stories that a grammar can check. The chapters: *The data and its floor*, *Training a storyteller*.
+//! and stories that a grammar can check. The chapters: *Data with a floor*, *Training*.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]

@@ -7,6 +7,8 @@ macro_rules! chapters {
 chapters! {
     cover
     why
+    getting_started
+    first_hour
     map
     tokens
     prediction
@@ -47,4 +49,7 @@ chapters! {
     notation
     glossary
     bibliography
+    appendix_schema
+    appendix_sandbox
+    appendix_speed
 }

@@ -108,8 +108,8 @@ pub use ndarray;
 
 pub mod error;
 pub mod tokenizer;
-pub mod ops;
 pub mod tensor;
+pub mod ops;
 pub mod layers;
 pub mod kernels;
 pub mod parameter;

@@ -74,6 +74,7 @@ impl<'t> Parser<'t> {
         Self { harmony, mode, state, messages: Vec::new(), flags: Vec::new(), seen: 0 }
     }
 
+    // ANCHOR: push
     /// Reads the next token. Returns the content that it completes, in whole characters; the string may be empty.
     ///
     /// # Errors
@@ -94,6 +95,7 @@ impl<'t> Parser<'t> {
         self.seen += 1;
         delta
     }
+    // ANCHOR_END: push
 
     /// Ends the input. Unfinished content becomes a message, because a model may run out of tokens. Returns the content that
     /// the end completes: joined, the pieces of [`push`](Self::push) and of this are the contents of all messages.

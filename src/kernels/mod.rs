@@ -139,6 +139,7 @@ fn isa() -> Isa {
 macro_rules! primitives {
     ($( $(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? where $check:expr; )*) => {
         $(
+            // ANCHOR: dispatch
             $(#[$doc])*
             pub fn $name($($arg: $ty),*) $(-> $ret)? {
                 assert!($check, concat!("kernels::", stringify!($name), ": lengths do not fit: ", stringify!($check)));
@@ -152,6 +153,7 @@ macro_rules! primitives {
                     _ => scalar::$name($($arg),*),
                 }
             }
+            // ANCHOR_END: dispatch
         )*
 
         /// The vectorized primitives, compiled for AVX2. Calling them is unsafe: the processor must have avx2 and fma.
@@ -159,12 +161,14 @@ macro_rules! primitives {
         mod with_avx2 {
             use super::{avx2::Avx2, *};
             $(
+                // ANCHOR: with_avx2
                 #[target_feature(enable = "avx2,fma")]
                 pub fn $name($($arg: $ty),*) $(-> $ret)? {
                     // SAFETY: `target_feature` lets this function be called only where the processor has avx2 and fma.
                     let simd = unsafe { Avx2::new_unchecked() };
                     vectorized::$name(simd, $($arg),*)
                 }
+                // ANCHOR_END: with_avx2
             )*
         }
         // ANCHOR_END: primitives

@@ -50,6 +50,7 @@ pub fn evaluate_with(
     batch: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Evaluation {
+    // ANCHOR: measure
     let (model, all) = (model.detached(), set.windows.tokens());
     let (mut nats, mut tokens) = (0.0, 0);
     for batch in set.windows.evaluation(batch) {
@@ -60,6 +61,7 @@ pub fn evaluate_with(
         progress(tokens, all);
     }
     let loss = nats / tokens.max(1) as f64;
+    // ANCHOR_END: measure
     let bits_per_byte = nats / std::f64::consts::LN_2 / set.bytes.max(1) as f64;
     Evaluation { loss, tokens, entropy_floor: set.entropy_floor, bits_per_byte }
 }

@@ -20,10 +20,12 @@ pub fn working(question: &Question, effort: Effort) -> Option<String> {
     Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
+// ANCHOR: total
 /// Returns one line with the new total, such as `347+285=632`.
 fn total(before: i32, term: i32) -> String {
     format!("{before}{term:+}={}", before + term)
 }
+// ANCHOR_END: total
 
 // ANCHOR: columns
 /// Returns the sum, its columns from the ones on, and the total. A carry is added to the next column, and a borrow is
