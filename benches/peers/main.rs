@@ -1,8 +1,8 @@
 //! ossia and its peers in turn, on this machine: `cargo bench --bench peers -- --python PYTHON all`.
 //!
 //! Each run is a process of its own, A B A B …, since machines are noisy and memory is counted by process. Of the peer's
-//! modes the fastest of one run each is taken. What is printed is the median of the pairs; with `--readme` it also
-//! writes its rows into the table between the marks in README.md.
+//! modes the fastest of one run each is taken. What is printed is the median of the pairs; with `--book` it also
+//! writes its rows into the table between the marks in book/src/speed.md.
 
 #[path = "../limits.rs"]
 mod limits;
@@ -30,9 +30,9 @@ struct Arguments {
     /// How long a run measures, in seconds, after it has warmed up
     #[arg(long, global = true, default_value_t = 10.0)]
     seconds: f64,
-    /// Write the rows into the table in README.md, in the place of older ones of the same work
+    /// Write the rows into the table in book/src/speed.md, in the place of older ones of the same work
     #[arg(long, global = true)]
-    readme: bool,
+    book: bool,
     /// What `cargo bench` adds
     #[arg(long, global = true, hide = true)]
     bench: bool,
@@ -53,7 +53,7 @@ enum Command {
     },
     /// Reading a prompt and writing token by token: llama.cpp
     Infer(inference::Models),
-    /// Training and encoding, training with the presets nano, tiny and small: what the README shows
+    /// Training and encoding, training with the presets nano, tiny and small: what the chapter shows
     All,
     /// One run of ossia, for the pairs
     #[command(hide = true)]
@@ -111,5 +111,5 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         rows.extend(inference::compare(models, arguments)?);
     }
     println!("\n{}", table::markdown(&machine, &rows, &[]));
-    if arguments.readme { table::replace_in_readme(&machine, &rows) } else { Ok(()) }
+    if arguments.book { table::replace_in_book(&machine, &rows) } else { Ok(()) }
 }

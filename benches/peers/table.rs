@@ -1,4 +1,4 @@
-//! What is printed, and written into the README.
+//! What is printed, and written into the chapter on speed.
 
 use std::fmt;
 
@@ -60,12 +60,12 @@ pub fn markdown(machine: &str, rows: &[Row], older: &[&str]) -> String {
 }
 
 /// Puts the rows between the marks, in the place of those of the same work and peer; others stay.
-pub fn replace_in_readme(machine: &str, rows: &[Row]) -> Result<(), String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+pub fn replace_in_book(machine: &str, rows: &[Row]) -> Result<(), String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/book/src/speed.md");
     let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
     let (begin, end) = ("<!-- peers -->\n", "<!-- end of peers -->");
-    let (before, rest) = text.split_once(begin).ok_or("README.md has no <!-- peers -->")?;
-    let (table, after) = rest.split_once(end).ok_or("README.md has no <!-- end of peers -->")?;
+    let (before, rest) = text.split_once(begin).ok_or("book/src/speed.md has no <!-- peers -->")?;
+    let (table, after) = rest.split_once(end).ok_or("book/src/speed.md has no <!-- end of peers -->")?;
     let measured_again = |line: &str| rows.iter().any(|row| line.starts_with(&format!("| {} | ", row.work)));
     let old_rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
     let older: Vec<&str> = old_rows.filter(|line| !measured_again(line)).collect();

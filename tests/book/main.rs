@@ -224,7 +224,10 @@ fn book_chapters_have_all_their_parts() {
         let question = text.lines().filter(|line| !line.is_empty()).nth(1).unwrap_or_default();
         assert!(question.starts_with('*'), "{chapter}: begins with the question that it answers, in italics");
         assert!(text.contains("\n**Code:** [src/"), "{chapter}: does not link to the files that it explains");
-        assert!(text.replace('\n', " ").contains("**Tests:** `cargo test "), "{chapter}: does not say which tests prove it");
+        assert!(
+            text.replace('\n', " ").contains("**Tests:** `cargo test "),
+            "{chapter}: does not say which tests prove it"
+        );
         assert!(!text.contains("`$`"), "{chapter}: maths in a line is written $`x`$");
         assert!(text.contains("<figure>"), "{chapter}: has no picture");
         assert!(text.contains("{{#include ../../src/"), "{chapter}: quotes no code");
