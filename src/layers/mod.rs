@@ -3,6 +3,8 @@
 //! A layer is a struct with three things: `new`, which takes each parameter from a
 //! [`Scope`](crate::parameter::Scope) by name, shape and role; `forward`; and a line `children!` that lists its parts
 //! once, from which [`Layer`] follows. Saving, counting, freezing and optimizing go through [`Layer`].
+//!
+//! Book: [map](../../../book/map.html)
 
 /// Implements [`Layer`] for a struct from the list of its fields that are parameters or layers.
 macro_rules! children {

@@ -158,6 +158,21 @@ fn book_has_the_chapters_that_the_code_names() {
     assert!(linked > 50, "{linked} sources link to a chapter");
 }
 
+/// The proofs of a layer link to its chapter, too.
+#[test]
+fn book_has_the_chapters_that_the_tests_name() {
+    for path in sources(&root().join("tests/verify")) {
+        let module = path.parent().is_some_and(|parent| parent.ends_with("verify"));
+        if module && !path.ends_with("main.rs") && !path.ends_with("common.rs") {
+            let text = read(&path);
+            let line = text.lines().find_map(|line| line.strip_prefix("//! Book: "));
+            let chapter = line.and_then(|line| between(line, "(../../book/src/", ")").next());
+            let exists = chapter.is_some_and(|chapter| root().join("book/src").join(chapter).exists());
+            assert!(exists, "{} names no chapter that exists", path.display());
+        }
+    }
+}
+
 fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {

@@ -1,4 +1,6 @@
 //! AdamW: single steps, worked out by hand. That ten steps in a row are PyTorch's is shown in `training.rs`.
+//!
+//! Book: [adamw](../../book/src/adamw.md)
 
 use crate::common::assert_close;
 use ossia::ops::elementwise::{add, mul};

@@ -1,4 +1,6 @@
 //! The arithmetic task: what it teaches is right, and what it asks was never taught.
+//!
+//! Book: [effort](../../book/src/effort.md)
 
 use ossia::harmony::{Effort, Harmony, Mode, Parser};
 use ossia::tasks::arithmetic::{Question, Wording, documents, python, tokenizer, working};

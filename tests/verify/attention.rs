@@ -1,4 +1,6 @@
 //! Attention: tiled against transformers, against the naive twin, against autograd on elementary operations.
+//!
+//! Book: [attention](../../book/src/attention.md)
 
 use crate::common::{Reference, TOLERANCE, assert_close, assert_derivative, random};
 use ossia::ops::attention::{Keys, Shape, attention, decode, naive, tiled};

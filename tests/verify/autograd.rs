@@ -1,4 +1,6 @@
 //! Reverse mode: what is recorded, what is freed, in which order, and that it does not recurse.
+//!
+//! Book: [tensor](../../book/src/tensor.md)
 
 use crate::common::{assert_close, assert_derivative, random};
 use ossia::ops::elementwise::{add, exp, mul, scale};

@@ -1,4 +1,6 @@
 //! Chat: what a model writes becomes messages, whatever it writes, and what it has read is not read again.
+//!
+//! Book: [effort](../../book/src/effort.md)
 
 use ossia::chat::{Budget, Chat, Event, Reply};
 use ossia::config::ModelConfig;

@@ -2,6 +2,8 @@
 //! and raises an exception for what it cannot render.
 //!
 //! The fixture has the chats, and the tokens or the exception of transformers: `reference/chat_template.py`.
+//!
+//! Book: [harmony](../../book/src/harmony.md)
 
 use ossia::harmony::{
     DeveloperContent, Effort, Harmony, Marks, Message, MessageRole, Purpose, SystemContent, Tool, ToolNamespace,

@@ -1,4 +1,6 @@
 //! Checkpoints as they are published: bf16, MXFP4, sharded, OpenAI's own layout, texts past 4,096 and 8,192 tokens.
+//!
+//! Book: [weights](../../book/src/weights.md)
 
 use crate::common::{Reference, TOLERANCE, assert_close, reference_path};
 use ossia::checkpoint::{self, Form, Layout, SaveOptions, TensorFile};

@@ -1,4 +1,6 @@
 //! The program as a user runs it: every command, runs that are killed and resumed, and every kind of bad input.
+//!
+//! Book: [training](../../book/src/training.md)
 
 mod bad_input;
 mod chat;

@@ -1,4 +1,6 @@
 //! `config.json`: both forms that transformers writes, what is refused, and the presets.
+//!
+//! Book: [model](../../book/src/model.md)
 
 use crate::common::reference_path;
 use ossia::config::{ModelConfig, Yarn};

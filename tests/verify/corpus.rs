@@ -1,4 +1,6 @@
 //! Corpora and batches: what is read, what is skipped, and that every token is trained on and measured as promised.
+//!
+//! Book: [data](../../book/src/data.md)
 
 use ossia::data::{Batch, Batches, Corpus, Cursor, IGNORE, MaskedDocument, Windows, story};
 use proptest::prelude::*;

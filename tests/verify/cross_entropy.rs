@@ -1,4 +1,6 @@
 //! Cross-entropy, fused with the output projection.
+//!
+//! Book: [loss](../../book/src/loss.md)
 
 use crate::common::{Reference, assert_close, assert_derivative, assert_matches_reference, random};
 use ossia::ops::cross_entropy::{IGNORE, cross_entropy, forward};

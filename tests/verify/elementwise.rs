@@ -1,4 +1,6 @@
 //! The elementary operations, each against central differences, with broadcasting.
+//!
+//! Book: [tensor](../../book/src/tensor.md)
 
 use crate::common::{assert_close, assert_derivative, random};
 use ossia::ops::{elementwise as e, linear::matmul, reduce, shape};

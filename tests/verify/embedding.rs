@@ -1,4 +1,6 @@
 //! y = W[id]
+//!
+//! Book: [embedding](../../book/src/embedding.md)
 
 use crate::common::{Reference, assert_derivative, assert_matches_reference, random};
 use ossia::ops::embedding::embedding;

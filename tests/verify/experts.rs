@@ -1,4 +1,6 @@
 //! Tokens to their experts, the grouped product, and back.
+//!
+//! Book: [experts](../../book/src/experts.md)
 
 use crate::common::{Reference, TOLERANCE, assert_close, assert_derivative, random};
 use ossia::ops::dispatch::{Dispatch, combine, gather};

@@ -1,4 +1,6 @@
 //! Sampling, the generator, text streams, traces.
+//!
+//! Book: [sampling](../../book/src/sampling.md)
 
 use crate::common::{Reference, assert_close, reference_path};
 use crate::model::CHECKPOINTS;

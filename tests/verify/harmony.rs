@@ -1,4 +1,6 @@
 //! Harmony is what OpenAI's openai-harmony 0.0.8 makes of it, and nothing that a model writes can break it.
+//!
+//! Book: [harmony](../../book/src/harmony.md)
 
 mod lenient;
 

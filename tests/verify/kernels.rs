@@ -1,4 +1,6 @@
 //! Every primitive equals its scalar twin, on every length around a register, and on the numbers that are special.
+//!
+//! Book: [simd](../../book/src/simd.md)
 
 #[path = "kernels/int8.rs"] // found from `tests/unsafe_code` as well
 mod int8;

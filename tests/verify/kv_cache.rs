@@ -1,4 +1,6 @@
 //! Cached equals uncached: one by one, in pieces, and at once.
+//!
+//! Book: [kv_cache](../../book/src/kv_cache.md)
 
 use crate::common::assert_close;
 use ndarray::Array2;

@@ -1,4 +1,6 @@
 //! y = x·Wᵀ + b
+//!
+//! Book: [tensor](../../book/src/tensor.md)
 
 use crate::common::{Reference, assert_close, assert_derivative, assert_matches_reference, random};
 use ossia::ops::elementwise::add;

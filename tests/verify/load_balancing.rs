@@ -1,4 +1,6 @@
 //! The Switch form of the load-balancing loss.
+//!
+//! Book: [routing](../../book/src/routing.md)
 
 use crate::common::{Reference, assert_close, assert_derivative, assert_matches_reference, random};
 use ossia::ops::cross_entropy::IGNORE;

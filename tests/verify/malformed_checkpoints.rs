@@ -1,4 +1,6 @@
 //! Every way in which a checkpoint can be broken: one line that names the file and the tensor, exit code 2.
+//!
+//! Book: [weights](../../book/src/weights.md)
 
 mod directories;
 mod files;

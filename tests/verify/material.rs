@@ -1,4 +1,6 @@
 //! Training material: a single text, the limit of the evaluation text, and the memory that a run may use.
+//!
+//! Book: [training](../../book/src/training.md)
 
 use ossia::config::ModelConfig;
 use ossia::tokenizer::{self, Tokenizer};

@@ -1,4 +1,6 @@
 //! The dense SwiGLU that stands in place of experts on chosen layers.
+//!
+//! Book: [swiglu](../../book/src/swiglu.md)
 
 use crate::common::{assert_derivative, random};
 use ossia::config::ModelConfig;

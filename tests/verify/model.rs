@@ -1,4 +1,6 @@
 //! The whole model against transformers: activations, logits, every gradient, ten steps of AdamW.
+//!
+//! Book: [model](../../book/src/model.md)
 
 use crate::common::{Reference, TOLERANCE, difference, reference_path};
 use ndarray::Array2;

@@ -1,4 +1,6 @@
 //! MXFP4: every code with every scale, rounding, and what cannot be represented.
+//!
+//! Book: [mxfp4](../../book/src/mxfp4.md)
 
 use crate::common::random;
 use ossia::kernels;

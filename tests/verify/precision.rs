@@ -1,4 +1,6 @@
 //! Fast arithmetic: what it changes, what it leaves alone, and that a token is the same alone and among many.
+//!
+//! Book: [mxfp4](../../book/src/mxfp4.md)
 
 use crate::common::assert_close;
 use ndarray::Array2;

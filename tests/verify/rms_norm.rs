@@ -1,4 +1,6 @@
 //! y = x · r · w
+//!
+//! Book: [rms_norm](../../book/src/rms_norm.md)
 
 use crate::common::{Reference, assert_close, assert_derivative, assert_matches_reference, random};
 use ossia::ops::elementwise::{add, div, mul, sqrt};

@@ -1,4 +1,6 @@
 //! Rotary positions: the rotation, its inverse, and YaRN's frequencies.
+//!
+//! Book: [rotary](../../book/src/rotary.md)
 
 use crate::common::{Reference, TOLERANCE, assert_close, assert_derivative, random};
 use ossia::config::{ModelConfig, Yarn};

@@ -1,4 +1,6 @@
 //! Structured output: whatever is drawn, the text is JSON that the schema accepts. The crate jsonschema is the judge.
+//!
+//! Book: [structured_output](../../book/src/structured_output.md)
 
 mod exact;
 mod patterns;

@@ -1,4 +1,6 @@
 //! Weights that stay in their file: the same products as with the widened numbers, there and back.
+//!
+//! Book: [weights](../../book/src/weights.md)
 
 use crate::common::{assert_close, random};
 use ndarray::{Array2, ArrayView2};

@@ -1,4 +1,6 @@
 //! The built-in stories: one derivation each, exact probabilities, and departures found at the right byte.
+//!
+//! Book: [data](../../book/src/data.md)
 
 use ossia::data::story::{self, Grammar, Story};
 use rand::SeedableRng;

@@ -1,4 +1,6 @@
 //! Clamped SwiGLU.
+//!
+//! Book: [swiglu](../../book/src/swiglu.md)
 
 use crate::common::{Reference, assert_derivative, assert_matches_reference, random};
 use ossia::ops::elementwise::{add, clamp, mul, scale, sigmoid};

@@ -1,6 +1,8 @@
 //! Proofs of the tokenizer: against tiktoken, Hugging Face and a regex engine, against its slow twins, at its edges.
 //!
 //! The reference data is in `reference/tokenizer/`; `generate.py` there says where it comes from.
+//!
+//! Book: [tokens](../../book/src/tokens.md)
 
 mod split;
 mod encode;

@@ -1,4 +1,6 @@
 //! Tools: what they answer, and what they cannot be made to do.
+//!
+//! Book: [tools](../../book/src/tools.md)
 
 mod apply_patch;
 mod browser;

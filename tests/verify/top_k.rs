@@ -1,4 +1,6 @@
 //! The chosen experts and their weights.
+//!
+//! Book: [routing](../../book/src/routing.md)
 
 use crate::common::{Reference, assert_derivative, assert_matches_reference, random};
 use ossia::ops::elementwise::{add, div, exp};

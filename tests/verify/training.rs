@@ -1,4 +1,6 @@
 //! Training: ten steps against PyTorch, the schedule, the optimizer's rules, and runs that stop and go on.
+//!
+//! Book: [training](../../book/src/training.md)
 
 mod run;
 
