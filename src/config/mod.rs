@@ -245,7 +245,7 @@ impl ModelConfig {
     }
 
     /// Returns the initial standard deviation of a matrix that writes into the residual stream. It is 2L times smaller,
-    /// because there are 2L such matrices, whose sum must not drown out the token embedding.
+    /// because the results of 2L such matrices are added, and their sum should not grow with the number of layers.
     pub fn residual_std(&self, inputs: usize) -> f32 {
         self.initial_std(inputs) / (2.0 * self.layers as f32)
     }

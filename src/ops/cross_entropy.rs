@@ -91,7 +91,8 @@ fn for_blocks(h: ArrayView2<f32>, w: &Value, targets: &[u32], mut f: impl FnMut(
 // ANCHOR_END: block
 
 // ANCHOR: row
-/// Computes the loss of each row of logits. With `share`, overwrites the logits by dz = share·(softmax − onehot).
+/// Computes the loss of each row of logits. With `share`, overwrites the logits with their gradient: dz = share·p, minus
+/// `share` at the target.
 fn row_losses(z: &mut [f32], targets: &[u32], losses: &mut [f32], share: Option<f32>) {
     let vocabulary = z.len() / targets.len();
     parallel::for_chunks2(z, vocabulary, losses, 1, |t, z, loss| {

@@ -1,8 +1,8 @@
 //! Gradient checking: compare a gradient with central differences.
 //!
 //! The central difference (f(x + h) − f(x − h)) / 2h is within O(h²) of the derivative. In `f32` it also carries
-//! the rounding error of f, about 10⁻⁷·|f|/h. With h near 10⁻² the two errors are about equal: a correct gradient
-//! agrees to two or three digits of its largest entry, and a wrong one does not agree at all.
+//! the rounding error of f, about 10⁻⁷·|f|/h. With h near 10⁻² the two errors are about equal. A correct gradient
+//! then agrees to at least two digits of its largest entry, and a wrong one usually does not.
 //!
 //! Book: [grad_check](../../../../book/grad_check.html)
 
