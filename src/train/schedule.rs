@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
-    /// Half a cosine from the peak down to a tenth of it at the last step. Loshchilov & Hutter 2017,
+    /// Half a period of a cosine, from the peak down to a tenth of it at the last step. Loshchilov & Hutter 2017,
     /// <https://arxiv.org/abs/1608.03983>
     Cosine,
     /// The peak until the end.

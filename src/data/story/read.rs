@@ -1,9 +1,9 @@
 //! Parses a text: finds its only derivation, or the first byte at which it is not the beginning of any story.
 //!
-//! At a choice all options are tried. At most one of them can be followed to its end, because no option is a prefix of
-//! another. So a choice is never revised once it is made, and the furthest byte that any option has reached is where
-//! the text departs from the grammar: the bytes before it are the beginning of some story, with the next byte they are
-//! not.
+//! At a choice the options are tried in order until one of them fits. No other option could fit as well, because no
+//! option is a prefix of another. So a choice is never revised once it is made, and the furthest byte that any option
+//! has reached is where the text departs from the grammar: the bytes before it are the beginning of some story, with
+//! the next byte they are not.
 
 use super::grammar::{Grammar, Piece};
 use super::tell::Drawn;
