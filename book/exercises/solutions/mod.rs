@@ -1,11 +1,18 @@
-//! A way to write each layer: plain loops, in the order of the formulas.
+//! A way to write each exercise: plain loops, in the order of the formulas.
 
 pub mod adamw;
 pub mod attention;
+pub mod block;
+pub mod bpe;
 pub mod cross_entropy;
+pub mod dispatch;
 pub mod embedding;
+pub mod kv_cache;
 pub mod mxfp4;
 pub mod rms_norm;
 pub mod rope;
+pub mod sampler;
+pub mod scalar_autograd;
 pub mod swiglu;
 pub mod top_k;
+pub mod training_loop;

@@ -2,8 +2,8 @@
 
 use ossia::train::adamw::Hyperparameters;
 
-/// Moves the weights `w` by one step, the `t`-th (from 1), and updates the running means `m` of the gradient and `v` of its
-/// square. The gradient is not clipped here. Think of the bias corrections, and of where the decay belongs.
+/// Updates the weights `w` by step `t` (from 1), and the running means `m` of the gradient and `v` of its square. The gradient is not
+/// clipped here. Remember the bias corrections, and think about where the decay belongs.
 pub fn step(
     settings: &Hyperparameters,
     t: i32,

@@ -1,32 +1,44 @@
 //! The layers of gpt-oss, to be written by you.
 //!
-//! Each file of this directory is a layer with its signatures and `todo!()` for bodies; write them, in any order, and run
+//! Each file of this directory has the signatures of an exercise, with `todo!()` instead of bodies. Write the bodies, in any order, and
+//! run
 //!
 //! ```text
-//! cargo test -p exercises rms_norm
+//! cargo run -q -p exercises -- rms_norm          checks what you wrote
+//! cargo run -q -p exercises -- watch rms_norm    checks it again whenever you save
 //! ```
 //!
-//! Three proofs look at what you wrote, the same three that the engine's own layers pass: it equals what Hugging Face's code
-//! computed, its way back is the derivative, and it holds at the edges. When all three hold,
+//! The proofs of an exercise go from easy to hard: first the forward pass, then the backward pass. They are the proofs that the
+//! engine's own layers pass. When all of them hold,
 //!
 //! ```text
 //! cargo run --release -p exercises --bin train_with rms_norm
 //! ```
 //!
-//! builds the engine with your layer in place of its own, and trains a small model with it.
-//! `solutions/` has a way to write each; the engine's own files in `src/ops/` are another, faster one.
+//! builds the engine with your layer instead of its own, and trains a small model with it. `solutions/` has a plain way to write each;
+//! the engine's own files in `src/ops/` are another, faster one.
 
 pub mod adamw;
 pub mod attention;
+pub mod block;
+pub mod bpe;
 pub mod cross_entropy;
+pub mod dispatch;
 pub mod embedding;
+pub mod kv_cache;
 pub mod mxfp4;
 pub mod rms_norm;
 pub mod rope;
+pub mod sampler;
+pub mod scalar_autograd;
 pub mod swiglu;
 pub mod top_k;
+pub mod training_loop;
 
+pub mod check;
+pub mod parts;
 pub mod proofs;
+pub mod scalar;
 #[path = "../solutions/mod.rs"]
 pub mod solutions;
 pub mod zoo;

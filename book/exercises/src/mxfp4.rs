@@ -1,6 +1,6 @@
 //! MXFP4: 32 numbers in 17 bytes. The chapter: mxfp4.md.
 
-/// The numbers of a block: two codes of E2M1 a byte, the first in its low half, times 2^(scale − 127). A scale of 255 makes
+/// The numbers of a block: two E2M1 codes per byte, the first in its low half, times 2^(scale − 127). A scale of 255 makes
 /// all of them NaN.
 pub fn decode(codes: &[u8; 16], scale: u8) -> [f32; 32] {
     todo!("32 numbers from {codes:?} and {scale}")

@@ -1,69 +1,118 @@
-//! The bug zoo, for hunters: `cargo run -p exercises --bin hunt [-- NUMBER [--tell]]`.
+//! The bug zoo, for hunters: `cargo run -q -p exercises --bin hunt -- 3`.
 
+use clap::Parser;
+use exercises::for_each_exercise;
 use exercises::proofs::*;
+use exercises::zoo::SOURCES;
 use std::process::ExitCode;
 
-/// A layer with a bug, and what can be seen of it.
+/// Find the bugs that others had.
+///
+/// Without a number, lists the specimens. With one, shows what its proofs say and what could be wrong with it.
+#[derive(Parser)]
+#[command(name = "hunt")]
+struct Arguments {
+    /// The specimen
+    number: Option<usize>,
+    /// Show the lines that are wrong
+    #[arg(long)]
+    code: bool,
+    /// The letter of the bug that you suspect
+    #[arg(long, value_name = "LETTER")]
+    guess: Option<char>,
+    /// Tell which bug it is
+    #[arg(long)]
+    tell: bool,
+}
+
+/// Code with a bug, and what can be seen of it.
 struct Specimen {
-    layer: &'static str,
-    /// Of the numbers that it computes, the share that is right, in per cent.
+    exercise: &'static str,
+    /// The share of the computed numbers that is right, in per cent.
     right: f64,
-    /// Each proof, and what it says if it fails.
+    /// Each proof, with its result.
     proofs: Vec<(&'static str, Proof)>,
     says: &'static str,
 }
 
-fn specimens<L: Layer>(all: &mut Vec<Specimen>) {
-    let right = L::solution().sample();
-    for Mutant { says, layer, .. } in L::mutants() {
+fn specimens<E: Exercise>() -> Vec<Specimen> {
+    let right = E::solution().sample();
+    let of = |Mutant { says, layer, .. }: Mutant<E>| {
         let sample = layer.sample();
         let close = |(a, b): &(&f32, &f32)| (*a - *b).abs() <= 1e-4 * b.abs().max(1e-3);
         let agreeing = sample.iter().zip(&right).filter(close).count();
-        all.push(Specimen {
-            layer: L::NAME,
-            right: 100.0 * agreeing as f64 / right.len() as f64,
-            proofs: L::proofs().map(|(name, proof)| (name, proof(&layer))).into(),
-            says,
-        });
-    }
+        let proofs = E::proofs().into_iter().map(|(name, proof)| (name, proof(&layer))).collect();
+        Specimen { exercise: E::NAME, right: 100.0 * agreeing as f64 / right.len() as f64, proofs, says }
+    };
+    E::mutants().into_iter().map(of).collect()
 }
 
 fn main() -> ExitCode {
-    let mut all = Vec::new();
-    specimens::<RmsNorm>(&mut all);
-    specimens::<Attention>(&mut all);
-    specimens::<Swiglu>(&mut all);
-    specimens::<Rope>(&mut all);
-    specimens::<TopK>(&mut all);
-    specimens::<CrossEntropy>(&mut all);
-    specimens::<AdamW>(&mut all);
-    specimens::<Mxfp4>(&mut all);
-    specimens::<Embedding>(&mut all);
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some(number) = arguments.iter().find(|a| !a.starts_with('-')) else {
+    let Arguments { number, code, guess, tell } = Arguments::parse();
+    let all: Vec<Specimen> = for_each_exercise!(specimens()).into_iter().flatten().collect();
+    let Some(number) = number else {
         println!(
-            "{} specimens. `hunt 3` shows the third: what it computes, and which proofs see that it is wrong.\n",
+            "{} specimens. `hunt 3` shows the third: what its proofs say, and what could be wrong with it.\n",
             all.len()
         );
-        all.iter().enumerate().for_each(|(i, specimen)| println!("{:3}  {}", i + 1, specimen.layer));
+        all.iter().enumerate().for_each(|(i, specimen)| println!("{:3}  {}", i + 1, specimen.exercise));
         return ExitCode::SUCCESS;
     };
-    let specimen = number.parse::<usize>().ok().and_then(|n| all.get(n.wrapping_sub(1)));
-    let Some(Specimen { layer, right, proofs, says }) = specimen else {
-        eprintln!("there is no specimen {number}; there are {}, from 1", all.len());
+    let Some(specimen) = all.get(number.wrapping_sub(1)) else {
+        eprintln!("error: there is no specimen {number}; there are {}, from 1", all.len());
         return ExitCode::from(2);
     };
-    println!("Specimen {number}: {layer}");
-    println!("{right:.0} % of what it computes, forward and backward, is right.\n");
-    for (name, proof) in proofs {
-        match proof {
-            Ok(()) => println!("  ✓ {}", name.replace('_', " ")),
-            Err(why) => println!("  ✗ {}: {why}", name.replace('_', " ")),
+    show(specimen, number);
+    let choices: Vec<&str> =
+        all.iter().filter(|other| other.exercise == specimen.exercise).map(|other| other.says).collect();
+    if code {
+        println!("\nThe code, where `right` is the solution:\n\n{}", source(specimen.says));
+    }
+    match guess.map(|letter| (letter, choice(letter).and_then(|i| choices.get(i)))) {
+        Some((letter, None)) => {
+            eprintln!("error: {letter} is none of the letters below a specimen; see `hunt {number}`");
+            return ExitCode::from(2);
+        }
+        Some((_, Some(guess))) if *guess == specimen.says => println!("\nRight: {}.", specimen.says),
+        Some((letter, Some(_))) => {
+            println!("\nNot {letter}. Which proof would {letter} fail, and which ones fail here?");
+            return ExitCode::FAILURE;
+        }
+        None if tell => println!("\nThe bug: {}.", specimen.says),
+        None => {
+            println!("\nWhat is wrong with it?\n");
+            choices.iter().zip('a'..).for_each(|(says, letter)| println!("  {letter}  {says}"));
+            println!("\n`hunt {number} --guess a` checks a guess, --code shows the code, --tell the bug.");
         }
     }
-    match arguments.iter().any(|a| a == "--tell") {
-        true => println!("\nThe bug: {says}."),
-        false => println!("\nWhat is wrong with it? --tell tells."),
-    }
     ExitCode::SUCCESS
+}
+
+fn show(Specimen { exercise, right, proofs, .. }: &Specimen, number: usize) {
+    println!("Specimen {number}: {exercise}");
+    println!("{right:.0} % of the numbers that it computes are right.\n");
+    for (name, proof) in proofs {
+        let name = name.replace('_', " ");
+        match proof {
+            Ok(()) => println!("  ✓ {name}"),
+            Err(why) => println!("  ✗ {name}:\n      {why}"),
+        }
+    }
+}
+
+/// The place of a letter in the alphabet.
+fn choice(letter: char) -> Option<usize> {
+    ('a'..='z').position(|other| other == letter.to_ascii_lowercase())
+}
+
+/// The code of a bug: the field `layer` of its entry in the zoo.
+fn source(says: &str) -> String {
+    let entry =
+        SOURCES.iter().find_map(|source| source.split_once(&format!("says: \"{says}\","))).map_or("", |(_, rest)| rest);
+    let code = entry.split_once("caught_by:").map_or(entry, |(code, _)| code);
+    code.trim_matches('\n')
+        .trim_end()
+        .lines()
+        .map(|line| line.strip_prefix("        ").unwrap_or(line).to_string() + "\n")
+        .collect()
 }

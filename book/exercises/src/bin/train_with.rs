@@ -1,9 +1,9 @@
-//! Puts a layer that you wrote in place of the engine's, and trains with it:
-//! `cargo run --release -p exercises --bin train_with rms_norm [-- --solution] [--steps 200]`.
+//! Trains with a layer that you wrote: `cargo run --release -p exercises --bin train_with rms_norm`.
 //!
-//! The engine is not asked to be able to do this: its source is copied, the layer's functions are cut out of the copy, yours
-//! are put in, and the copy is built. So nothing of it costs the engine a branch.
+//! The program copies the source of the engine, replaces the functions of the layer in the copy by yours, and builds the copy. So the
+//! engine itself needs no branch for this.
 
+use clap::Parser;
 use plotters::prelude::*;
 use serde_json::Value;
 use std::error::Error;
@@ -70,7 +70,20 @@ const PLACES: [Place; 8] = [
     },
 ];
 
-const STEPS: &str = "200"; // unless --steps says how many
+/// Builds the engine with a layer that you wrote, trains a small model with it, and compares the losses with the engine's own.
+#[derive(Parser)]
+#[command(name = "train_with")]
+struct Arguments {
+    /// The layer: a file of book/exercises/src
+    #[arg(value_parser = PLACES.map(|place| place.name))]
+    layer: String,
+    /// Use the layer in book/exercises/solutions instead of yours
+    #[arg(long)]
+    solution: bool,
+    /// The number of training steps
+    #[arg(long, default_value = "200")]
+    steps: u32,
+}
 
 fn main() -> ExitCode {
     match run() {
@@ -83,16 +96,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Done<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let name = arguments.iter().find(|a| !a.starts_with('-')).ok_or("which layer? For example: train_with rms_norm")?;
-    let place = PLACES.iter().find(|place| place.name == name);
-    let place = place.ok_or_else(|| {
-        let names: Vec<&str> = PLACES.iter().map(|place| place.name).collect();
-        format!("{name} takes no part in training; these do: {}", names.join(", "))
-    })?;
+    let Arguments { layer: name, solution, steps } = Arguments::parse();
+    let steps = &steps.to_string();
+    let place = PLACES.iter().find(|place| place.name == name).expect("clap allows these names only");
     let exercises = Path::new(env!("CARGO_MANIFEST_DIR"));
     let engine = exercises.join("../..").canonicalize()?;
-    let yours = match arguments.iter().any(|a| a == "--solution") {
+    let yours = match solution {
         true => exercises.join(format!("solutions/{name}.rs")),
         false => exercises.join(format!("src/{name}.rs")),
     };
@@ -100,11 +109,10 @@ fn run() -> Done<()> {
     if written.contains("todo!(") {
         return Err(format!("{} is not written yet", yours.display()).into());
     }
-    let work = engine.join("target/train_with").join(name);
+    let work = engine.join("target/train_with").join(&name);
     copy_engine(&engine, &work, place, &written)?;
     let runs = work.join("runs");
     _ = fs::remove_dir_all(&runs);
-    let steps = arguments.iter().skip_while(|a| *a != "--steps").nth(1).map_or(STEPS, String::as_str);
     println!("Building the engine with your {name}, and training {steps} steps with it.");
     train_yours(&work, &engine, &training(steps, &runs.join("yours")))?;
     println!("The same with the engine's own.");

@@ -1,4 +1,4 @@
-use super::{Layer, Mutant, Proof, claim, close, random};
+use super::{Exercise, Mutant, NamedProof, Proof, because, close, random};
 use crate::zoo;
 use ossia::kernels::{self, scalar};
 use ossia::tensor::slice;
@@ -37,10 +37,10 @@ fn engine(t: i32, gradient: &[f32], w: &mut [f32], m: &mut [f32], v: &mut [f32])
     scalar::adamw(&step, gradient, w, m, v);
 }
 
-impl Layer for AdamW {
+impl Exercise for AdamW {
     const NAME: &str = "adamw";
-    const WON: &str = "Each weight has a step of its own: about lr, whatever the size of its gradients. So lr is a length in the \
-        space of weights, and one number serves embeddings, norms and experts alike.";
+    const LEARNED: &str = "Each weight has its own step of about lr, whatever the size of its gradients. So one learning rate suits \
+        embeddings, norms and experts.";
 
     fn yours() -> Self {
         Self { step: crate::adamw::step }
@@ -54,36 +54,50 @@ impl Layer for AdamW {
         zoo::adamw()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        close("the weights of ten steps, w", &self.sample(), &ten_steps(engine), 1e-5)
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            ("the_first_step_is_right", Self::first_step),
+            ("goes_downhill", Self::downhill),
+            ("ten_steps_equal_the_reference", Self::ten_steps),
+        ]
     }
 
-    fn has_the_right_gradient(&self) -> Proof {
-        // It has none; but on a bowl, ½‖w‖², it has to go down.
+    fn sample(&self) -> Vec<f32> {
+        let settings = Hyperparameters::default();
+        ten_steps(|t, gradient, w, m, v| (self.step)(&settings, t, LR, gradient, w, m, v))
+    }
+}
+
+impl AdamW {
+    fn first_step(&self) -> Proof {
+        let settings = Hyperparameters::default();
+        let (mut w, mut m, mut v) = (vec![2.0], vec![0.0], vec![0.0]);
+        (self.step)(&settings, 1, 0.01, &[0.0], &mut w, &mut m, &mut v);
+        let why = "with a gradient of 0 a weight of 2 only decays, by lr · 0.1 = 0.001 of itself";
+        because(close("w", &w, &[2.0 * (1.0 - 0.001)], 1e-6), why)?;
+        let (mut w, mut m, mut v) = (vec![0.0, 0.0], vec![0.0; 2], vec![0.0; 2]);
+        (self.step)(&settings, 1, 0.01, &[1e-3, -1e3], &mut w, &mut m, &mut v);
+        let why =
+            "the gradients are 0.001 and −1000, and with the bias corrections the first step is lr = 0.01 for both";
+        because(close("w", &w, &[-0.01, 0.01], 1e-3), why)
+    }
+
+    fn downhill(&self) -> Proof {
         let settings = Hyperparameters { weight_decay: 0.0, ..Hyperparameters::default() };
         let (mut w, mut m, mut v) = (vec![1.0, -3.0], vec![0.0; 2], vec![0.0; 2]);
         for t in 1..=2_000 {
             let gradient = w.clone();
             (self.step)(&settings, t, 0.01, &gradient, &mut w, &mut m, &mut v);
         }
-        claim(
-            w.iter().all(|w: &f32| w.abs() < 0.05),
-            &format!("2,000 steps down the bowl ½‖w‖² end at {w:?}, not near 0"),
-        )
+        let near = w.iter().all(|w: &f32| w.abs() < 0.05);
+        if near {
+            Ok(())
+        } else {
+            Err(format!("after 2,000 steps down the bowl ½‖w‖², w is {w:?}, expected about [0, 0]"))
+        }
     }
 
-    fn holds_at_the_edges(&self) -> Proof {
-        let settings = Hyperparameters::default();
-        let (mut w, mut m, mut v) = (vec![2.0], vec![0.0], vec![0.0]);
-        (self.step)(&settings, 1, 0.01, &[0.0], &mut w, &mut m, &mut v);
-        close("a weight of 2 that only decays, w", &w, &[2.0 * (1.0 - 0.001)], 1e-6)?;
-        let (mut w, mut m, mut v) = (vec![0.0, 0.0], vec![0.0; 2], vec![0.0; 2]);
-        (self.step)(&settings, 1, 0.01, &[1e-3, -1e3], &mut w, &mut m, &mut v);
-        close("the first step, lr against the sign whatever the gradient, w", &w, &[-0.01, 0.01], 1e-3)
-    }
-
-    fn sample(&self) -> Vec<f32> {
-        let settings = Hyperparameters::default();
-        ten_steps(|t, gradient, w, m, v| (self.step)(&settings, t, LR, gradient, w, m, v))
+    fn ten_steps(&self) -> Proof {
+        close("the weights after ten steps", &self.sample(), &ten_steps(engine), 1e-5)
     }
 }

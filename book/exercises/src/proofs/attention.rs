@@ -1,4 +1,7 @@
-use super::{Case, Layer, Mutant, Proof, claim, close, derivative, ids, numbers, random, reference};
+use super::{
+    Case, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal, ids,
+    numbers, random, reference,
+};
 use crate::zoo;
 use ossia::ops::attention::Shape;
 use ossia::ops::shape::{concat, narrow, reshape};
@@ -56,10 +59,10 @@ fn case(name: &'static str) -> Case<Attention> {
     }
 }
 
-impl Layer for Attention {
+impl Exercise for Attention {
     const NAME: &str = "attention";
-    const WON: &str = "A query of gpt-oss may look at nothing: what the sink takes is lost on purpose. The engine computes this \
-        in tiles and never holds a row of probabilities; what you wrote is the twin that it is tested against.";
+    const LEARNED: &str = "A query of gpt-oss can look at nothing, because the share of the sink is lost on purpose. The engine computes \
+        attention in tiles and never holds a row of probabilities. Code like yours is what it is tested against.";
 
     fn yours() -> Self {
         Self { forward: crate::attention::forward, backward: crate::attention::backward }
@@ -74,42 +77,76 @@ impl Layer for Attention {
         zoo::attention()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        CASES.iter().try_for_each(|name| case(name).check(self))
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        let shape = Shape { heads: 4, kv_heads: 2, head_dim: 3, window: Some(3) };
-        let inputs = [random(&[6, 12], 1), random(&[6, 6], 2), random(&[6, 6], 3), random(&[4], 4)];
-        derivative(self, &["q", "k", "v", "sinks"], &inputs, |layer, t| on_tensors(layer, t, shape))
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        // Values are one-hot by position, so the output lists the probabilities.
-        let (tokens, window) = (6, 3);
-        let shape = Shape { heads: 1, kv_heads: 1, head_dim: tokens, window: Some(window) };
-        let v: Vec<f32> = (0..tokens * tokens).map(|i| f32::from(u8::from(i / tokens == i % tokens))).collect();
-        let zeros = vec![0.0; tokens * tokens];
-        let p = (self.forward)(&zeros, &zeros, &v, &[0.0], shape);
-        for t in 0..tokens {
-            let seen = (0..tokens).filter(|&j| p[t * tokens + j] > 0.0).count();
-            let expected = (t + 1).min(window);
-            claim(
-                seen == expected,
-                &format!("query {t} sees {seen} keys; with a window of {window} it is {expected}"),
-            )?;
-            let share = 1.0 / (expected as f32 + 1.0);
-            claim((p[t * tokens + t] - share).abs() < 1e-6, "equal scores and a sink of 0 share evenly")?;
-        }
-        let small = Shape { heads: 1, kv_heads: 1, head_dim: 1, window: None };
-        let sunk = |sink: f32| (self.forward)(&[0.0], &[0.0], &[1.0], &[sink], small)[0];
-        claim((sunk(f32::NEG_INFINITY) - 1.0).abs() < 1e-6, "a sink of −∞ takes nothing")?;
-        claim(sunk(60.0).abs() < 1e-6, "a sink of 60 takes everything")?;
-        let huge = (self.forward)(&[1e4, 1e4], &[1e4, -1e4], &[1.0, 2.0], &[0.0], small);
-        close("o of scores of ±10⁸", &huge, &[1.0, 1.0], 1e-6)
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            ("without_sinks_each_query_averages_its_values", Self::without_sinks),
+            ("the_sink_takes_its_share", Self::sinks),
+            (FORWARD, |layer| CASES.iter().try_for_each(|name| case(name).check_forward(layer))),
+            (GRADIENT, Self::gradient),
+            (GRADIENTS, |layer| CASES.iter().try_for_each(|name| case(name).check_gradients(layer))),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         ["full", "window_shorter"].iter().flat_map(|name| case(name).sample(self)).collect()
+    }
+}
+
+impl Attention {
+    /// Sinks of −∞ take nothing. Values are one-hot by position, so that the output lists the probabilities.
+    fn without_sinks(&self) -> Proof {
+        let (tokens, none) = (6, f32::NEG_INFINITY);
+        let one_hot: Vec<f32> = (0..tokens * tokens).map(|i| f32::from(u8::from(i / tokens == i % tokens))).collect();
+        let zeros = vec![0.0; tokens * tokens];
+        for window in [None, Some(3)] {
+            let shape = Shape { heads: 1, kv_heads: 1, head_dim: tokens, window };
+            let p = (self.forward)(&zeros, &zeros, &one_hot, &[none], shape);
+            for t in 0..tokens {
+                let seen: Vec<usize> = (0..tokens).filter(|&j| p[t * tokens + j] > 0.0).collect();
+                let expected: Vec<usize> = (window.map_or(0, |w| (t + 1).saturating_sub(w))..=t).collect();
+                equal(
+                    &format!("with the window {window:?}, what query {t} sees"),
+                    &seen,
+                    &expected,
+                    "keys are from 0",
+                )?;
+                let share = p[t * tokens + t];
+                let why = format!("{} equal scores share evenly, and a sink of −∞ takes nothing", expected.len());
+                because(close("the probability of a key", &[share], &[1.0 / expected.len() as f32], 1e-6), &why)?;
+            }
+        }
+        let small = Shape { heads: 1, kv_heads: 1, head_dim: 1, window: None };
+        let huge = (self.forward)(&[1e4, 1e4], &[1e4, -1e4], &[1.0, 2.0], &[none], small);
+        because(close("o", &huge, &[1.0, 1.0], 1e-6), "the scores are ±10⁸; subtract the largest first")?;
+        let scaled = Shape { head_dim: 4, ..small };
+        let o = (self.forward)(
+            &[0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0],
+            &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            &[none],
+            scaled,
+        );
+        let expected = 2.0_f32.exp() / (2.0_f32.exp() + 1.0);
+        because(close("o[4]", &o[4..5], &[expected], 1e-6), "q·k is 4, D is 4, so the scores are 4/√4 = 2 and 0")
+    }
+
+    fn sinks(&self) -> Proof {
+        let small = Shape { heads: 1, kv_heads: 1, head_dim: 1, window: None };
+        let sunk = |sink: f32| (self.forward)(&[0.0], &[0.0], &[1.0], &[sink], small);
+        for (sink, expected) in [(0.0, 0.5), (60.0, 0.0), (f32::NEG_INFINITY, 1.0), (1.0, 1.0 / (1.0 + 1.0_f32.exp()))]
+        {
+            let why = format!("one key with the score 0 and the value 1, beside a sink of {sink}");
+            let distance = (sunk(sink)[0] - expected).abs();
+            if distance.is_nan() || distance > 1e-6 {
+                return Err(format!("o is {}, expected {expected}: {why}", sunk(sink)[0]));
+            }
+        }
+        Ok(())
+    }
+
+    fn gradient(&self) -> Proof {
+        let shape = Shape { heads: 4, kv_heads: 2, head_dim: 3, window: Some(3) };
+        let inputs = [random(&[6, 12], 1), random(&[6, 6], 2), random(&[6, 6], 3), random(&[4], 4)];
+        derivative(self, &["q", "k", "v", "sinks"], &inputs, |layer, t| on_tensors(layer, t, shape))
     }
 }

@@ -1,4 +1,7 @@
-use super::{Case, Layer, Mutant, Proof, claim, close, derivative, numbers, random, reference};
+use super::{
+    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal,
+    numbers, random, reference,
+};
 use crate::zoo;
 use ossia::ops::elementwise::scale;
 use ossia::ops::linear::matmul;
@@ -34,10 +37,10 @@ fn case() -> Case<CrossEntropy> {
     Case::read("cross_entropy", &["h", "w"], Box::new(run))
 }
 
-impl Layer for CrossEntropy {
+impl Exercise for CrossEntropy {
     const NAME: &str = "cross_entropy";
-    const WON: &str = "The gradient is the probabilities, minus one at the token that came: what the model said, minus what it \
-        should have said. The engine never holds all logits at once; with 201,088 of them a token that would be gigabytes.";
+    const LEARNED: &str = "The gradient is the probabilities minus 1 at the target: what the model predicted, minus what it should have \
+        predicted. The engine never holds all logits at once. With 201,088 logits per token they would take gigabytes.";
 
     fn yours() -> Self {
         Self { forward: crate::cross_entropy::forward, backward: crate::cross_entropy::backward }
@@ -52,24 +55,32 @@ impl Layer for CrossEntropy {
         zoo::cross_entropy()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        case().check(self)
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        derivative(self, &["z"], &[random(&[4, 7], 1)], |layer, t| losses(layer, &t[0], &[0, 6, 3, 3]))
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        close("the loss of equal logits, ln V,", &(self.forward)(&[3.0; 8], &[5]), &[8.0_f32.ln()], 1e-6)?;
-        let huge = (self.forward)(&[1e30, 0.0, 100.0, 100.0], &[0, 1]);
-        close("the losses of huge logits", &huge, &[0.0, 2.0_f32.ln()], 1e-6)?;
-        let d = (self.backward)(&[1.0], &[1e30, 0.0], &[0]);
-        close("dz of a huge logit that was right", &d, &[0.0, 0.0], 1e-6)?;
-        claim((self.forward)(&[], &[]).is_empty(), "no tokens have no losses")
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            (FORWARD, |layer| case().check_forward(layer)),
+            (EDGES, Self::forward_at_the_edges),
+            (GRADIENT, Self::gradient),
+            (GRADIENTS, |layer| case().check_gradients(layer)),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         case().sample(self)
+    }
+}
+
+impl CrossEntropy {
+    fn forward_at_the_edges(&self) -> Proof {
+        because(close("loss", &(self.forward)(&[3.0; 8], &[5]), &[8.0_f32.ln()], 1e-6), "eight equal logits: ln 8")?;
+        let huge = (self.forward)(&[1e30, 0.0, 100.0, 100.0], &[0, 1]);
+        let why = "the logits are 10³⁰, 0 and 100, 100; subtract the largest before you exponentiate";
+        because(close("loss", &huge, &[0.0, 2.0_f32.ln()], 1e-6), why)?;
+        equal("the length of the losses", &(self.forward)(&[], &[]).len(), &0, "there are no tokens")
+    }
+
+    fn gradient(&self) -> Proof {
+        let d = (self.backward)(&[1.0], &[1e30, 0.0], &[0]);
+        because(close("dz", &d, &[0.0, 0.0], 1e-6), "the logits are 10³⁰ and 0, and the first one was right")?;
+        derivative(self, &["z"], &[random(&[4, 7], 1)], |layer, t| losses(layer, &t[0], &[0, 6, 3, 3]))
     }
 }

@@ -1,4 +1,7 @@
-use super::{Case, Layer, Mutant, Proof, claim, derivative, ids, random, reference};
+use super::{
+    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, derivative, equal, ids, random,
+    reference,
+};
 use crate::zoo;
 use ossia::tensor::{Tensor, array, slice};
 
@@ -21,10 +24,10 @@ fn case() -> Case<Embedding> {
     Case::read("embedding", &["w"], Box::new(move |layer, t| on_tensors(layer, &ids, &t[0])))
 }
 
-impl Layer for Embedding {
+impl Exercise for Embedding {
     const NAME: &str = "embedding";
-    const WON: &str = "Looking up a row is a product with a one-hot vector that nobody writes out. Its way back is the \
-        transpose of that product: it adds, and never overwrites. In a text most rows of W get nothing at all.";
+    const LEARNED: &str = "Looking up a row is a product with a one-hot vector that nobody writes out. The backward pass is the transpose of \
+        this product: it adds and never overwrites. Most rows of W get no gradient from a text.";
 
     fn yours() -> Self {
         Self { forward: crate::embedding::forward, backward: crate::embedding::backward }
@@ -39,21 +42,30 @@ impl Layer for Embedding {
         zoo::embedding()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        case().check(self)
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        derivative(self, &["w"], &[random(&[5, 3], 1)], |layer, t| on_tensors(layer, &[2, 2, 0, 4, 2], &t[0]))
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        claim((self.forward)(&[], &[1.0; 6], 3).is_empty(), "no tokens have no rows")?;
-        claim((self.forward)(&[1], &[1.0, 2.0, 3.0, 4.0], 2) == [3.0, 4.0], "token 1 is the second row")?;
-        claim((self.backward)(&[], &[], 2, 2) == [0.0; 4], "without tokens dW is zero, but it is there")
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            (FORWARD, |layer| case().check_forward(layer)),
+            (EDGES, Self::forward_at_the_edges),
+            (GRADIENT, Self::gradient),
+            (GRADIENTS, |layer| case().check_gradients(layer)),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         case().sample(self)
+    }
+}
+
+impl Embedding {
+    fn forward_at_the_edges(&self) -> Proof {
+        equal("the length of y", &(self.forward)(&[], &[1.0; 6], 3).len(), &0, "there are no tokens")?;
+        let y = (self.forward)(&[1], &[1.0, 2.0, 3.0, 4.0], 2);
+        equal("y", &y, &vec![3.0, 4.0], "the table is 1 2, 3 4, and token 1 has the second row")
+    }
+
+    fn gradient(&self) -> Proof {
+        let dw = (self.backward)(&[], &[], 2, 2);
+        equal("dw", &dw, &vec![0.0; 4], "without tokens every row of W has the gradient 0")?;
+        derivative(self, &["w"], &[random(&[5, 3], 1)], |layer, t| on_tensors(layer, &[2, 2, 0, 4, 2], &t[0]))
     }
 }

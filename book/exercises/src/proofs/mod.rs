@@ -1,24 +1,72 @@
-//! What every layer has to show: three proofs, each of which says in a line what is wrong.
+//! What each exercise has to show: a list of proofs, from easy to hard. A proof that fails says in a line what is wrong.
 
 mod adamw;
 mod attention;
+mod block;
+mod bpe;
 mod cross_entropy;
+mod dispatch;
 mod embedding;
+mod kv_cache;
 mod mxfp4;
 mod rms_norm;
 mod rope;
+mod sampler;
+mod scalar_autograd;
 mod swiglu;
 mod top_k;
+mod training_loop;
 
 pub use adamw::AdamW;
 pub use attention::Attention;
+pub use block::Block;
+pub use bpe::Bpe;
 pub use cross_entropy::CrossEntropy;
+pub use dispatch::Dispatch;
 pub use embedding::Embedding;
+pub use kv_cache::KvCache;
 pub use mxfp4::Mxfp4;
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
+pub use sampler::Sampler;
+pub use scalar_autograd::ScalarAutograd;
 pub use swiglu::Swiglu;
 pub use top_k::TopK;
+pub use training_loop::TrainingLoop;
+
+/// Calls a generic function with the type of each exercise, in the order of the book.
+#[macro_export]
+macro_rules! for_each_exercise {
+    ($f:ident($($argument:expr),*)) => {
+        [
+            $f::<$crate::proofs::ScalarAutograd>($($argument),*),
+            $f::<$crate::proofs::Bpe>($($argument),*),
+            $f::<$crate::proofs::Embedding>($($argument),*),
+            $f::<$crate::proofs::RmsNorm>($($argument),*),
+            $f::<$crate::proofs::Attention>($($argument),*),
+            $f::<$crate::proofs::Rope>($($argument),*),
+            $f::<$crate::proofs::Swiglu>($($argument),*),
+            $f::<$crate::proofs::TopK>($($argument),*),
+            $f::<$crate::proofs::Dispatch>($($argument),*),
+            $f::<$crate::proofs::Block>($($argument),*),
+            $f::<$crate::proofs::CrossEntropy>($($argument),*),
+            $f::<$crate::proofs::AdamW>($($argument),*),
+            $f::<$crate::proofs::TrainingLoop>($($argument),*),
+            $f::<$crate::proofs::KvCache>($($argument),*),
+            $f::<$crate::proofs::Sampler>($($argument),*),
+            $f::<$crate::proofs::Mxfp4>($($argument),*),
+        ]
+    };
+}
+
+/// The forward pass computes what Hugging Face's or OpenAI's code computed.
+pub const FORWARD: &str = "the_forward_pass_equals_the_reference";
+/// The forward pass does what it should where numbers are unusual.
+pub const EDGES: &str = "the_forward_pass_holds_at_the_edges";
+/// The backward pass is the derivative of the forward pass.
+pub const GRADIENT: &str = "the_backward_pass_is_the_derivative";
+/// The gradients are those that the reference computed.
+pub const GRADIENTS: &str = "the_gradients_equal_the_reference";
 
 use ossia::checkpoint::TensorFile;
 use ossia::ops::elementwise::mul;
@@ -26,51 +74,41 @@ use ossia::ops::reduce::sum;
 use ossia::tensor::{Array, Gradients, Tensor, array, grad_check, slice};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+use std::fmt::Debug;
 use std::path::PathBuf;
 
-/// How a proof ends: with what is wrong.
+/// The result of a proof: an error says what is wrong.
 pub type Proof = Result<(), String>;
 
-/// A layer that somebody wrote.
-pub trait Layer: Sized + 'static {
+/// The name of a proof, and the function that carries it out.
+pub type NamedProof<E> = (&'static str, fn(&E) -> Proof);
+
+/// Code for an exercise, written by the reader or by somebody else.
+pub trait Exercise: Sized + 'static {
     /// The name of its file.
     const NAME: &str;
-    /// What the reader has won who wrote it.
-    const WON: &str;
+    /// What the reader has learned who wrote it.
+    const LEARNED: &str;
 
-    /// The reader's.
+    /// Returns the reader's code.
     fn yours() -> Self;
-    /// One from `solutions/`.
+    /// Returns the code in `solutions/`.
     fn solution() -> Self;
-    /// Wrong ones that others wrote before.
+    /// Returns wrong code that others wrote before.
     fn mutants() -> Vec<Mutant<Self>>;
-
-    /// It computes what Hugging Face's or OpenAI's code computed, forward and backward.
-    fn equals_the_reference(&self) -> Proof;
-    /// Its way back is its derivative.
-    fn has_the_right_gradient(&self) -> Proof;
-    /// It does what it should where numbers are unusual.
-    fn holds_at_the_edges(&self) -> Proof;
-    /// What it computes of some numbers: two layers that agree on them are taken to be the same.
+    /// Returns the proofs, in the order in which the code is written: those of the forward pass come first.
+    fn proofs() -> Vec<NamedProof<Self>>;
+    /// Returns what the code computes from fixed inputs. If two samples are equal, the programs count as the same.
     fn sample(&self) -> Vec<f32>;
-
-    /// The three, by name.
-    fn proofs() -> [(&'static str, fn(&Self) -> Proof); 3] {
-        [
-            ("equals_the_reference", Self::equals_the_reference),
-            ("has_the_right_gradient", Self::has_the_right_gradient),
-            ("holds_at_the_edges", Self::holds_at_the_edges),
-        ]
-    }
 }
 
-/// A layer with a bug.
-pub struct Mutant<L> {
-    /// What is wrong with it.
+/// Code with a bug.
+pub struct Mutant<E> {
+    /// A description of the bug.
     pub says: &'static str,
-    /// The layer.
-    pub layer: L,
-    /// The proof that finds it out.
+    /// The code.
+    pub layer: E,
+    /// The first proof that fails.
     pub caught_by: &'static str,
 }
 
@@ -109,20 +147,30 @@ impl<L> Case<L> {
         (y, inputs, gradients)
     }
 
-    /// Whether the layer computes the same.
+    /// Checks the output, without a backward pass.
     ///
     /// # Errors
-    /// Where it does not.
-    pub fn check(&self, layer: &L) -> Proof {
-        let (y, inputs, gradients) = self.computed(layer);
-        let of =
-            |what: &str| if self.name.is_empty() { what.into() } else { format!("{what} of the case {:?}", self.name) };
-        close(&of("y"), y.data(), slice(&self.y), 1e-4)?;
+    /// The first number that differs.
+    pub fn check_forward(&self, layer: &L) -> Proof {
+        let inputs: Vec<Tensor> = self.inputs.iter().map(|(_, x)| Tensor::constant(x.clone())).collect();
+        close(&self.named("y"), (self.run)(layer, &inputs).data(), slice(&self.y), 1e-4)
+    }
+
+    /// Checks the gradient of each input.
+    ///
+    /// # Errors
+    /// The first number that differs.
+    pub fn check_gradients(&self, layer: &L) -> Proof {
+        let (_, inputs, gradients) = self.computed(layer);
         for (((name, _), input), expected) in self.inputs.iter().zip(&inputs).zip(&self.gradients) {
             let actual = gradients.get(input).map_or(Vec::new(), |gradient| slice(gradient).to_vec());
-            close(&of(&format!("d{name}")), &actual, slice(expected), 1e-4)?;
+            close(&self.named(&format!("d{name}")), &actual, slice(expected), 1e-4)?;
         }
         Ok(())
+    }
+
+    fn named(&self, what: &str) -> String {
+        if self.name.is_empty() { what.into() } else { format!("{what} of the case {:?}", self.name) }
     }
 
     /// Output and gradients, one after another.
@@ -133,7 +181,7 @@ impl<L> Case<L> {
     }
 }
 
-/// Whether the way back of `run` is its derivative: every input is moved a little, both ways.
+/// Checks that the backward pass of `run` is its derivative: nudges every input up and down.
 ///
 /// # Errors
 /// Which number of which input disagrees most.
@@ -145,12 +193,12 @@ pub fn derivative<L>(layer: &L, names: &[&str], inputs: &[Array], run: impl Fn(&
         return Ok(());
     }
     Err(format!(
-        "d{}[{}] is {}, but moving that number by ±0.01 changes the result as a gradient of {} would",
+        "d{}[{}] is {}, expected about {}, which is the slope measured by nudging this input by ±0.01",
         names[check.input], check.index, check.derived, check.measured
     ))
 }
 
-/// Whether numbers agree, within `tolerance` of the largest.
+/// Checks that numbers agree, within `tolerance` of the largest.
 ///
 /// # Errors
 /// Where they do not.
@@ -166,22 +214,30 @@ pub fn close(name: &str, actual: &[f32], expected: &[f32], tolerance: f32) -> Pr
     let wrong: Vec<usize> = (0..actual.len()).filter(far).collect();
     match wrong.first() {
         None => Ok(()),
-        Some(&i) => Err(format!(
-            "{name}[{i}] is {}, expected {}; {} of its {} numbers are wrong",
-            actual[i],
-            expected[i],
-            wrong.len(),
-            actual.len()
-        )),
+        Some(&i) => {
+            let others = match wrong.len() {
+                1 => String::new(),
+                count => format!(" ({count} of {} numbers are wrong)", actual.len()),
+            };
+            Err(format!("{name}[{i}] is {}, expected {}{others}", actual[i], expected[i]))
+        }
     }
 }
 
-/// A claim about an edge.
+/// Compares values that have to be equal.
 ///
 /// # Errors
-/// The claim, if it does not hold.
-pub fn claim(holds: bool, claim: &str) -> Proof {
-    if holds { Ok(()) } else { Err(claim.into()) }
+/// Both values, and `why` the expected one is right.
+pub fn equal<T: PartialEq + Debug>(name: &str, actual: &T, expected: &T, why: &str) -> Proof {
+    if actual == expected { Ok(()) } else { Err(format!("{name} is {actual:?}, expected {expected:?}: {why}")) }
+}
+
+/// Adds an explanation to a proof that fails.
+///
+/// # Errors
+/// That of the proof, with the explanation.
+pub fn because(proof: Proof, why: &str) -> Proof {
+    proof.map_err(|what| format!("{what}: {why}"))
 }
 
 /// Normally distributed numbers from a seed.

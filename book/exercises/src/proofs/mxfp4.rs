@@ -1,4 +1,4 @@
-use super::{Layer, Mutant, Proof, claim, random};
+use super::{Exercise, Mutant, NamedProof, Proof, equal, random};
 use crate::zoo;
 use ossia::mxfp4;
 use ossia::tensor::slice;
@@ -20,10 +20,10 @@ fn blocks() -> impl Iterator<Item = [f32; 32]> {
     })
 }
 
-impl Layer for Mxfp4 {
+impl Exercise for Mxfp4 {
     const NAME: &str = "mxfp4";
-    const WON: &str = "Half a byte a number, and the sixteen values lie close together where most weights are: near zero. The \
-        engine never writes them out; it multiplies the codes while they pass.";
+    const LEARNED: &str = "A number takes half a byte, and the sixteen values lie close together where most weights are, near zero. The engine \
+        never writes the decoded numbers to memory. It decodes them while it multiplies.";
 
     fn yours() -> Self {
         Self { decode: crate::mxfp4::decode, encode: crate::mxfp4::encode }
@@ -38,71 +38,87 @@ impl Layer for Mxfp4 {
         zoo::mxfp4()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        // The engine's, which decodes every code and scale to the bits of OpenAI's.
-        for scale in [0, 1, 100, 127, 128, 254] {
-            let codes = std::array::from_fn(|i| (i * 37 + 11) as u8);
-            let numbers = (self.decode)(&codes, scale);
-            for (i, x) in numbers.iter().enumerate() {
-                let expected = mxfp4::decode(codes[i / 2] >> (4 * (i % 2)) & 15, scale);
-                claim(
-                    x.to_bits() == expected.to_bits(),
-                    &format!("number {i} of the codes {codes:?} with the scale {scale} is {x}, expected {expected}"),
-                )?;
-            }
-        }
-        for numbers in blocks() {
-            let (found, expected) = ((self.encode)(&numbers), mxfp4::encode(&numbers));
-            claim(
-                found.1 == expected.1,
-                &format!("the scale is {}, expected {}, for {numbers:?}", found.1, expected.1),
-            )?;
-            let wrong = (0..32).find(|i| (found.0[i / 2] ^ expected.0[i / 2]) >> (4 * (i % 2)) & 15 != 0);
-            let code = |codes: &[u8; 16], i: usize| codes[i / 2] >> (4 * (i % 2)) & 15;
-            wrong.map_or(Ok(()), |i| {
-                let (found, expected) = (code(&found.0, i), code(&expected.0, i));
-                Err(format!("number {i}, {}, has the code {found}, expected {expected}", numbers[i]))
-            })?;
-        }
-        Ok(())
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        // It has none; but what was decoded is encoded without loss, and rounding is never off by more than half a step.
-        for numbers in blocks() {
-            let (codes, scale) = (self.encode)(&numbers);
-            let decoded = (self.decode)(&codes, scale);
-            let again = (self.encode)(&decoded);
-            claim((self.decode)(&again.0, again.1) == decoded, "what was decoded is encoded without loss")?;
-            let largest = numbers.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
-            let off = decoded.iter().zip(&numbers).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            claim(
-                off <= largest * 0.25 * 1.001,
-                &format!("a number is off by {off}, more than a quarter of the largest, {largest}"),
-            )?;
-        }
-        Ok(())
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        claim((self.encode)(&[0.0; 32]) == ([0; 16], 0), "a block of zeros has codes and a scale of zero")?;
-        let mut numbers = [0.0; 32];
-        numbers[0] = -0.0;
-        claim((self.encode)(&numbers).0[0] == 8, "the sign of −0 survives")?;
-        claim((self.decode)(&[0x21; 16], 255).iter().all(|x| x.is_nan()), "a scale of 255 makes all numbers NaN")?;
-        claim((self.decode)(&[0x21; 16], 127)[..2] == [0.5, 1.0], "the first number is in the low half of its byte")?;
-        let mut numbers = [0.0; 32];
-        numbers[..4].copy_from_slice(&[7.9, 2.5, 3.5, -5.0]);
-        let decoded = (self.decode)(&(self.encode)(&numbers).0, 127);
-        claim(decoded[0] == 6.0, "what is above 6 becomes 6")?;
-        claim(decoded[1..4] == [2.0, 4.0, -4.0], "2½, 3½ and −5 lie halfway: the even codes are those of 2, 4 and −4")
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            ("decodes_the_examples", Self::decode_examples),
+            ("decoding_equals_the_reference", Self::decode_reference),
+            ("encodes_the_examples", Self::encode_examples),
+            ("encoding_equals_the_reference", Self::encode_reference),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         let encoded = blocks().take(40).flat_map(|block| {
             let (codes, scale) = (self.encode)(&block);
-            (self.decode)(&codes, scale)
+            codes.map(f32::from).into_iter().chain([f32::from(scale)])
         });
-        encoded.collect()
+        encoded.chain((self.decode)(&std::array::from_fn(|i| (i * 37 + 11) as u8), 127)).collect()
+    }
+}
+
+/// The `i`-th code of a block.
+fn code(codes: &[u8; 16], i: usize) -> u8 {
+    codes[i / 2] >> (4 * (i % 2)) & 15
+}
+
+impl Mxfp4 {
+    fn decode_examples(&self) -> Proof {
+        let two = (self.decode)(&[0x21; 16], 127)[..2].to_vec();
+        equal(
+            "the numbers of the byte 0x21",
+            &two,
+            &vec![0.5, 1.0],
+            "the first number is in the low half of its byte",
+        )?;
+        let nan = (self.decode)(&[0x21; 16], 255)[0];
+        if nan.is_nan() { Ok(()) } else { Err(format!("with the scale 255 the first number is {nan}, expected NaN")) }
+    }
+
+    /// The engine decodes every code and scale to the bits of OpenAI's code.
+    fn decode_reference(&self) -> Proof {
+        for scale in [0, 1, 100, 127, 128, 254] {
+            let codes = std::array::from_fn(|i| (i * 37 + 11) as u8);
+            let numbers = (self.decode)(&codes, scale);
+            for (i, x) in numbers.iter().enumerate() {
+                let expected = mxfp4::decode(code(&codes, i), scale);
+                if x.to_bits() != expected.to_bits() {
+                    let code = code(&codes, i);
+                    return Err(format!("number {i} (code {code}, scale {scale}) is {x}, expected {expected}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_examples(&self) -> Proof {
+        let zeros = (self.encode)(&[0.0; 32]);
+        equal("the block of zeros", &zeros, &([0; 16], 0), "its codes and its scale are 0")?;
+        let mut numbers = [0.0; 32];
+        numbers[0] = -0.0;
+        equal("the code of −0", &code(&(self.encode)(&numbers).0, 0), &8, "the sign survives")?;
+        numbers[..5].copy_from_slice(&[7.9, 2.5, 3.5, -5.0, 1.0]);
+        let (codes, scale) = (self.encode)(&numbers);
+        equal(
+            "the scale of a block whose largest number is 7.9",
+            &scale,
+            &127,
+            "⌊log₂ 7.9⌋ − 2 is 0, and 127 stands for 0",
+        )?;
+        let decoded: Vec<f32> = (0..5).map(|i| mxfp4::decode(code(&codes, i), scale)).collect();
+        let why = "above 6 comes 6; 2.5, 3.5 and −5 lie halfway, and the even codes are those of 2, 4 and −4";
+        equal("what becomes of 7.9, 2.5, 3.5, −5, 1", &decoded, &vec![6.0, 2.0, 4.0, -4.0, 1.0], why)
+    }
+
+    fn encode_reference(&self) -> Proof {
+        for numbers in blocks() {
+            let (found, expected) = ((self.encode)(&numbers), mxfp4::encode(&numbers));
+            let largest = numbers.iter().fold(0.0_f32, |a, x| a.max(x.abs()));
+            equal("the scale", &found.1, &expected.1, &format!("the largest number of the block is {largest}"))?;
+            for (i, x) in numbers.iter().enumerate() {
+                let why = format!("number {i} is {x}, the scale {}", expected.1);
+                equal("the code", &code(&found.0, i), &code(&expected.0, i), &why)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,7 @@
-use super::{Case, Layer, Mutant, Proof, claim, close, derivative, random};
+use super::{
+    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal,
+    random,
+};
 use crate::zoo;
 use ossia::tensor::{Tensor, array, slice};
 
@@ -24,10 +27,10 @@ fn case() -> Case<RmsNorm> {
     Case::read("rms_norm", &["x", "w"], Box::new(on_tensors))
 }
 
-impl Layer for RmsNorm {
+impl Exercise for RmsNorm {
     const NAME: &str = "rms_norm";
-    const WON: &str = "Making a row longer does not change y, so dx stands at a right angle to the row. You can see it: \
-        the sum of dx·x is zero, but for ε. The engine keeps r, a number a row, and computes all else again.";
+    const LEARNED: &str = "Multiplying a row by a number does not change y, so dx is orthogonal to the row: the sum of dx·x is zero, except \
+        for ε. The engine keeps r, one number per row, for the backward pass, and computes the rest again.";
 
     fn yours() -> Self {
         Self { forward: crate::rms_norm::forward, backward: crate::rms_norm::backward }
@@ -42,26 +45,35 @@ impl Layer for RmsNorm {
         zoo::rms_norm()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        case().check(self)
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        [2, 7, 33].iter().try_for_each(|&hidden| {
-            derivative(self, &["x", "w"], &[random(&[5, hidden], 1), random(&[hidden], 2)], on_tensors)
-        })
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        let (y, r) = (self.forward)(&[0.0; 4], &[1.0; 4], EPS);
-        claim(y == [0.0; 4], "a row of zeros stays one")?;
-        close("r of a row of zeros, 1/√ε,", &r, &[1.0 / EPS.sqrt()], 1e-4)?;
-        let (y, _) = (self.forward)(&[1e18, -1e18, 1e18, 1e18], &[2.0; 4], EPS);
-        close("y of a row of ±10¹⁸", &y, &[2.0, -2.0, 2.0, 2.0], 1e-4)?;
-        claim((self.forward)(&[], &[1.0; 4], EPS).0.is_empty(), "no rows stay none")
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            (FORWARD, |layer| case().check_forward(layer)),
+            (EDGES, Self::forward_at_the_edges),
+            (GRADIENT, Self::gradient),
+            (GRADIENTS, |layer| case().check_gradients(layer)),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         case().sample(self)
+    }
+}
+
+impl RmsNorm {
+    fn forward_at_the_edges(&self) -> Proof {
+        let (y, r) = (self.forward)(&[0.0; 4], &[1.0; 4], EPS);
+        let why = "a row of zeros has the mean square 0, so r is 1/√(0 + ε); ε belongs under the root";
+        because(close("r", &r, &[1.0 / EPS.sqrt()], 1e-4), why)?;
+        because(close("y", &y, &[0.0; 4], 0.0), "a row of zeros has to stay zero")?;
+        let (y, _) = (self.forward)(&[1e18, -1e18, 1e18, 1e18], &[2.0; 4], EPS);
+        because(close("y", &y, &[2.0, -2.0, 2.0, 2.0], 1e-4), "the row is ±10¹⁸, whose square is still a number")?;
+        let none = (self.forward)(&[], &[1.0; 4], EPS).0.len();
+        equal("the length of y", &none, &0, "there are no rows")
+    }
+
+    fn gradient(&self) -> Proof {
+        [2, 7, 33].iter().try_for_each(|&hidden| {
+            derivative(self, &["x", "w"], &[random(&[5, hidden], 1), random(&[hidden], 2)], on_tensors)
+        })
     }
 }

@@ -1,4 +1,6 @@
-use super::{Case, Layer, Mutant, Proof, claim, close, derivative, random};
+use super::{
+    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, random,
+};
 use crate::zoo;
 use ossia::config::{ModelConfig, Yarn};
 use ossia::layers::Rotary;
@@ -31,10 +33,10 @@ fn case() -> Case<Rope> {
     Case::read("rope", &["x"], Box::new(|layer, t| on_tensors(layer, &t[0], tables())))
 }
 
-impl Layer for Rope {
+impl Exercise for Rope {
     const NAME: &str = "rope";
-    const WON: &str = "A rotation keeps lengths, and its inverse is its transpose, so the way back is the same loop with the \
-        other sign. The product of a query and a key now depends on the distance of their positions alone.";
+    const LEARNED: &str = "A rotation keeps lengths, and its inverse is its transpose, so the backward pass is the same loop with the opposite \
+        sign. The product of a query and a key now depends only on the distance between their positions.";
 
     fn yours() -> Self {
         Self { forward: crate::rope::forward, backward: crate::rope::backward }
@@ -49,27 +51,34 @@ impl Layer for Rope {
         zoo::rope()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        case().check(self)
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        derivative(self, &["x"], &[random(&[10, 16], 1)], |layer, t| on_tensors(layer, &t[0], tables()))
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        // A quarter turn: (1, 0) becomes (0, 1).
-        let quarter = (self.forward)(&[1.0, 0.0], 2, &[0.0], &[1.0], 1, 1.0);
-        close("a quarter turn of (1, 0)", &quarter, &[0.0, 1.0], 1e-6)?;
-        let x = random(&[4, 6], 2);
-        let still = (self.forward)(slice(&x), 6, &[1.0; 3], &[0.0; 3], 3, 1.0);
-        claim(still == slice(&x), "an angle of zero moves nothing, and one position serves every row")?;
-        let turned = (self.forward)(slice(&x), 6, &[0.6; 3], &[0.8; 3], 3, 1.0);
-        let back = (self.forward)(&turned, 6, &[0.6; 3], &[0.8; 3], 3, -1.0);
-        close("x turned there and back", &back, slice(&x), 1e-5)
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            (FORWARD, |layer| case().check_forward(layer)),
+            (EDGES, Self::forward_at_the_edges),
+            (GRADIENT, Self::gradient),
+            (GRADIENTS, |layer| case().check_gradients(layer)),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         case().sample(self)
+    }
+}
+
+impl Rope {
+    fn forward_at_the_edges(&self) -> Proof {
+        // A quarter turn: (1, 0) becomes (0, 1).
+        let quarter = (self.forward)(&[1.0, 0.0], 2, &[0.0], &[1.0], 1, 1.0);
+        because(close("y", &quarter, &[0.0, 1.0], 1e-6), "a quarter turn takes (1, 0) to (0, 1)")?;
+        let x = random(&[4, 6], 2);
+        let still = (self.forward)(slice(&x), 6, &[1.0; 3], &[0.0; 3], 3, 1.0);
+        because(close("y", &still, slice(&x), 0.0), "all angles are 0, and every row is at the one position given")?;
+        let turned = (self.forward)(slice(&x), 6, &[0.6; 3], &[0.8; 3], 3, 1.0);
+        let back = (self.forward)(&turned, 6, &[0.6; 3], &[0.8; 3], 3, -1.0);
+        because(close("y", &back, slice(&x), 1e-5), "turning by an angle and back gives x again (direction −1)")
+    }
+
+    fn gradient(&self) -> Proof {
+        derivative(self, &["x"], &[random(&[10, 16], 1)], |layer, t| on_tensors(layer, &t[0], tables()))
     }
 }

@@ -1,4 +1,7 @@
-use super::{Case, Layer, Mutant, Proof, claim, close, derivative, random};
+use super::{
+    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal,
+    random,
+};
 use crate::zoo;
 use ossia::tensor::{Tensor, array, slice};
 
@@ -23,10 +26,10 @@ fn case() -> Case<Swiglu> {
     Case::read("swiglu", &["gate_up"], Box::new(on_tensors))
 }
 
-impl Layer for Swiglu {
+impl Exercise for Swiglu {
     const NAME: &str = "swiglu";
-    const WON: &str = "A gate of its own decides how much of each number passes. The + 1 lets a number pass whose up is zero; \
-        the clamps keep what a four-bit weight made too large from drowning the rest.";
+    const LEARNED: &str = "A gate decides how much of each number passes. Because of the + 1, a pair whose up is zero still passes its gated \
+        number. The clamps limit how large an output can become.";
 
     fn yours() -> Self {
         Self { forward: crate::swiglu::forward, backward: crate::swiglu::backward }
@@ -41,32 +44,36 @@ impl Layer for Swiglu {
         zoo::swiglu()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        case().check(self)
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        let x = random(&[3, 18], 1);
-        let wide = array(x.shape(), slice(&x).iter().map(|x| 2.0 * x).collect());
-        derivative(self, &["gate_up"], &[wide], on_tensors)
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        let gated = |gate: f32| gate / (1.0 + (-ALPHA * gate).exp());
-        let y = (self.forward)(&[2.0, 0.0, 1e9, 1e9, -20.0, -1e9, -1e9, -1e9, 0.0, 5.0], ALPHA, LIMIT);
-        let expected = [gated(2.0), 8.0 * gated(7.0), -6.0 * gated(-20.0), 0.0, 0.0];
-        close(
-            "y of up = 0, of both too large, of a gate of −20, of both too small, of gate = 0:",
-            &y,
-            &expected,
-            1e-6,
-        )?;
-        let d = (self.backward)(&[1.0; 3], &[7.0, 7.0, 8.0, -8.0, 1e9, 0.0], ALPHA, LIMIT);
-        claim(d[..5] == [0.0; 5], "what is clamped, or stands at the limit, has gradient 0")?;
-        claim((self.forward)(&[], ALPHA, LIMIT).is_empty(), "nothing stays nothing")
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            (FORWARD, |layer| case().check_forward(layer)),
+            (EDGES, Self::forward_at_the_edges),
+            (GRADIENT, Self::gradient),
+            (GRADIENTS, |layer| case().check_gradients(layer)),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         case().sample(self)
+    }
+}
+
+impl Swiglu {
+    fn forward_at_the_edges(&self) -> Proof {
+        let gated = |gate: f32| gate / (1.0 + (-ALPHA * gate).exp());
+        let y = (self.forward)(&[2.0, 0.0, 1e9, 1e9, -20.0, -1e9, -1e9, -1e9, 0.0, 5.0], ALPHA, LIMIT);
+        let expected = [gated(2.0), 8.0 * gated(7.0), -6.0 * gated(-20.0), 0.0, 0.0];
+        let pairs = "the pairs (gate, up) are (2, 0), (10⁹, 10⁹), (−20, −10⁹), (−10⁹, −10⁹), (0, 5); \
+                     the gate is clamped above only, up on both sides";
+        because(close("y", &y, &expected, 1e-6), pairs)?;
+        equal("the length of y", &(self.forward)(&[], ALPHA, LIMIT).len(), &0, "there are no pairs")
+    }
+
+    fn gradient(&self) -> Proof {
+        let d = (self.backward)(&[1.0; 3], &[7.0, 7.0, 8.0, -8.0, 1e9, 0.0], ALPHA, LIMIT);
+        equal("dgate_up", &d[..5].to_vec(), &vec![0.0; 5], "a number at its limit or beyond has the gradient 0")?;
+        let x = random(&[3, 18], 1);
+        let wide = array(x.shape(), slice(&x).iter().map(|x| 2.0 * x).collect());
+        derivative(self, &["gate_up"], &[wide], on_tensors)
     }
 }

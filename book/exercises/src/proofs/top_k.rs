@@ -1,4 +1,7 @@
-use super::{Case, Layer, Mutant, Proof, claim, close, derivative, ids, numbers, random, reference};
+use super::{
+    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal,
+    ids, numbers, random, reference,
+};
 use crate::zoo;
 use ossia::tensor::{Tensor, array, slice};
 
@@ -20,10 +23,10 @@ fn case() -> Case<TopK> {
     Case::read("top_k", &["logits"], Box::new(|layer, t| on_tensors(layer, &t[0], 3)))
 }
 
-impl Layer for TopK {
+impl Exercise for TopK {
     const NAME: &str = "top_k";
-    const WON: &str = "The weights of the chosen experts sum to one, whatever the others' logits are. So an expert that is not \
-        chosen gets no gradient here; it is the load-balancing loss that can bring it back.";
+    const LEARNED: &str = "The weights of the chosen experts sum to 1, whatever the logits of the others are. So an expert that is not chosen \
+        gets no gradient here. Only the load-balancing loss can bring it back.";
 
     fn yours() -> Self {
         Self { forward: crate::top_k::forward, backward: crate::top_k::backward }
@@ -38,31 +41,50 @@ impl Layer for TopK {
         zoo::top_k()
     }
 
-    fn equals_the_reference(&self) -> Proof {
-        let file = reference("top_k");
-        let (indices, _) = (self.forward)(slice(&numbers(&file, "logits")), 8, 3);
-        claim(indices == ids(&file, "indices"), "the experts are not those that the reference chose, in its order")?;
-        case().check(self)
-    }
-
-    fn has_the_right_gradient(&self) -> Proof {
-        // Logits so far apart that moving one a little does not change the choice.
-        let logits = random(&[4, 5], 3);
-        let apart = slice(&logits).iter().enumerate().map(|(i, z)| 0.2 * z + (i * 3 % 5) as f32).collect();
-        derivative(self, &["logits"], &[array(&[4, 5], apart)], |layer, t| on_tensors(layer, &t[0], 2))
-    }
-
-    fn holds_at_the_edges(&self) -> Proof {
-        claim((self.forward)(&[1.0; 8], 8, 3).0 == [0, 1, 2], "of equal logits the lower index wins")?;
-        claim((self.forward)(&[0.0, 2.0, 5.0, 2.0, 2.0], 5, 3).0 == [2, 1, 3], "of equal logits the lower index wins")?;
-        claim((self.forward)(&[-0.0, 0.0, -0.0, 0.0], 4, 2).0 == [0, 1], "0 and −0 are equal")?;
-        let (indices, weights) = (self.forward)(&[1e30, -1e30, 3e38, 0.0], 4, 2);
-        claim(indices == [2, 0], "huge logits are ordered as all others")?;
-        close("the weights of huge logits", &weights, &[1.0, 0.0], 1e-6)?;
-        claim((self.forward)(&[-5.0, -7.0], 2, 1).1 == [1.0], "a single expert has weight 1")
+    fn proofs() -> Vec<NamedProof<Self>> {
+        vec![
+            (FORWARD, Self::forward_equals_the_reference),
+            (EDGES, Self::forward_at_the_edges),
+            (GRADIENT, Self::gradient),
+            (GRADIENTS, |layer| case().check_gradients(layer)),
+        ]
     }
 
     fn sample(&self) -> Vec<f32> {
         case().sample(self)
+    }
+}
+
+impl TopK {
+    fn forward_equals_the_reference(&self) -> Proof {
+        let file = reference("top_k");
+        let (indices, _) = (self.forward)(slice(&numbers(&file, "logits")), 8, 3);
+        equal("the choice", &indices, &ids(&file, "indices"), "the order is that of falling logits")?;
+        case().check_forward(self)
+    }
+
+    fn forward_at_the_edges(&self) -> Proof {
+        let chosen = |logits: &[f32], active: usize, expected: &[u32], why: &str| {
+            equal("the choice", &(self.forward)(logits, logits.len(), active).0, &expected.to_vec(), why)
+        };
+        chosen(&[1.0; 8], 3, &[0, 1, 2], "of equal logits the lowest index wins")?;
+        chosen(
+            &[0.0, 2.0, 5.0, 2.0, 2.0],
+            3,
+            &[2, 1, 3],
+            "the logits are 0 2 5 2 2; of equal ones the lowest index wins",
+        )?;
+        chosen(&[-0.0, 0.0, -0.0, 0.0], 2, &[0, 1], "0 and −0 are equal")?;
+        let (indices, weights) = (self.forward)(&[1e30, -1e30, 3e38, 0.0], 4, 2);
+        equal("the choice", &indices, &vec![2, 0], "the logits are 10³⁰, −10³⁰, 3·10³⁸, 0")?;
+        because(close("weights", &weights, &[1.0, 0.0], 1e-6), "the logits are 3·10³⁸ and 10³⁰")?;
+        equal("weights", &(self.forward)(&[-5.0, -7.0], 2, 1).1, &vec![1.0], "a single expert has the weight 1")
+    }
+
+    fn gradient(&self) -> Proof {
+        // Logits so far apart that moving one a little does not change the choice.
+        let logits = random(&[4, 5], 3);
+        let apart = slice(&logits).iter().enumerate().map(|(i, z)| 0.2 * z + (i * 3 % 5) as f32).collect();
+        derivative(self, &["logits"], &[array(&[4, 5], apart)], |layer, t| on_tensors(layer, &t[0], 2))
     }
 }

@@ -1,7 +1,6 @@
 //! Attention.
 
-use super::{EDGES, REFERENCE};
-use crate::proofs::{Attention, Layer, Mutant};
+use crate::proofs::{Attention, Exercise, FORWARD, GRADIENT, Mutant};
 use crate::solutions::attention as right;
 use ossia::ops::attention::Shape;
 
@@ -23,40 +22,40 @@ pub fn attention() -> Vec<Mutant<Attention>> {
     let forward = |forward| Attention { forward, ..Attention::solution() };
     vec![
         Mutant {
-            says: "the window holds W + 1 keys: W before the query, and its own (129 in place of 128)",
+            says: "the window holds W + 1 keys: W before the query, and its own (129 instead of 128)",
             layer: forward(|q, k, v, sinks, shape| {
                 right::forward(q, k, v, sinks, Shape { window: shape.window.map(|w| w + 1), ..shape })
             }),
-            caught_by: EDGES,
+            caught_by: "without_sinks_each_query_averages_its_values",
         },
         Mutant {
             says: "the window is forgotten: every layer sees everything",
             layer: forward(|q, k, v, sinks, shape| right::forward(q, k, v, sinks, Shape { window: None, ..shape })),
-            caught_by: EDGES,
+            caught_by: "without_sinks_each_query_averages_its_values",
         },
         Mutant {
-            says: "the sink is added to the scores; a softmax does not notice, so there is no sink at all",
+            says: "the sink is added to all scores: softmax ignores a constant, so there is no sink at all",
             layer: forward(|q, k, v, sinks, shape| {
                 right::forward(q, k, v, &vec![f32::NEG_INFINITY; sinks.len()], shape)
             }),
-            caught_by: EDGES,
+            caught_by: "the_sink_takes_its_share",
         },
         Mutant {
             says: "the scores are not divided by √D",
             layer: forward(|q, k, v, sinks, shape| right::forward(&scaled(q, 1.0 / shape.scale()), k, v, sinks, shape)),
-            caught_by: REFERENCE,
+            caught_by: "without_sinks_each_query_averages_its_values",
         },
         Mutant {
-            says: "query head h takes key head h mod K; it is h · K / N, neighbours share one",
+            says: "query head h uses the key head h mod K instead of h · K / N: neighboring heads should share one",
             layer: forward(|q, k, v, sinks, shape| {
                 let choose = |h: usize, shape: Shape| h % shape.kv_heads;
                 let (k, v) = (with_heads(k, shape, choose), with_heads(v, shape, choose));
                 right::forward(q, &k, &v, sinks, Shape { kv_heads: shape.heads, ..shape })
             }),
-            caught_by: REFERENCE,
+            caught_by: FORWARD,
         },
         Mutant {
-            says: "the sink gets no gradient: it never learns",
+            says: "the sink gets no gradient, so that it never learns",
             layer: Attention {
                 backward: |d_o, q, k, v, sinks, shape| {
                     let [dq, dk, dv, _] = right::backward(d_o, q, k, v, sinks, shape);
@@ -64,7 +63,7 @@ pub fn attention() -> Vec<Mutant<Attention>> {
                 },
                 ..Attention::solution()
             },
-            caught_by: REFERENCE,
+            caught_by: GRADIENT,
         },
     ]
 }

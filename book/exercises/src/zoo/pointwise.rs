@@ -1,7 +1,6 @@
 //! RMSNorm, RoPE and SwiGLU.
 
-use super::{EDGES, GRADIENT, REFERENCE};
-use crate::proofs::{Layer, Mutant, RmsNorm, Rope, Swiglu};
+use crate::proofs::{EDGES, Exercise, FORWARD, GRADIENT, Mutant, RmsNorm, Rope, Swiglu};
 use crate::solutions::{rms_norm as right_norm, rope as right_rope, swiglu as right_swiglu};
 
 pub fn rms_norm() -> Vec<Mutant<RmsNorm>> {
@@ -9,7 +8,7 @@ pub fn rms_norm() -> Vec<Mutant<RmsNorm>> {
     let backward = |backward| RmsNorm { backward, ..RmsNorm::solution() };
     vec![
         Mutant {
-            says: "ε is added to the root, not to the mean under it",
+            says: "ε is added to the root instead of to the mean under the root",
             layer: forward(|x, w, eps| {
                 let (_, r) = right_norm::forward(x, w, 0.0);
                 let r: Vec<f32> = r.iter().map(|r| 1.0 / (1.0 / r + eps)).collect();
@@ -27,10 +26,10 @@ pub fn rms_norm() -> Vec<Mutant<RmsNorm>> {
                 });
                 right_norm::forward(&centred.collect::<Vec<_>>(), w, eps)
             }),
-            caught_by: REFERENCE,
+            caught_by: FORWARD,
         },
         Mutant {
-            says: "the way from x through r is forgotten: dx is r·dy·w and no more",
+            says: "the path from x through r is forgotten: dx is r·dy·w and nothing else",
             layer: backward(|dy, x, w, r| {
                 let rows = dy.chunks_exact(w.len()).zip(r);
                 let dx = rows.flat_map(|(dy, r)| dy.iter().zip(w).map(move |(dy, w)| r * dy * w)).collect();
@@ -51,7 +50,7 @@ pub fn rms_norm() -> Vec<Mutant<RmsNorm>> {
     ]
 }
 
-/// The neighbours of a head, 0 1 2 3 …, as the halves that gpt-oss pairs: 0 2 … 1 3 …; or back.
+/// Reorders the neighbors of a head, 0 1 2 3 …, to the halves that gpt-oss pairs, 0 2 … 1 3 …; or back.
 fn regrouped(x: &[f32], half: usize, back: bool) -> Vec<f32> {
     let place = |i: usize| if i < half { 2 * i } else { 2 * (i - half) + 1 };
     let mut y = x.to_vec();
@@ -64,7 +63,7 @@ fn regrouped(x: &[f32], half: usize, back: bool) -> Vec<f32> {
 pub fn rope() -> Vec<Mutant<Rope>> {
     vec![
         Mutant {
-            says: "neighbours are paired (0 with 1, 2 with 3), as in other models; gpt-oss pairs the halves of a head",
+            says: "neighbors are paired (0 with 1, 2 with 3), as in other models: gpt-oss pairs the halves of a head",
             layer: Rope {
                 forward: |x, width, cos, sin, half, direction| {
                     let turned = right_rope::forward(&regrouped(x, half, false), width, cos, sin, half, direction);
@@ -75,20 +74,20 @@ pub fn rope() -> Vec<Mutant<Rope>> {
                     regrouped(&turned, half, true)
                 },
             },
-            caught_by: REFERENCE,
+            caught_by: FORWARD,
         },
         Mutant {
-            says: "the angles turn the wrong way; distances stay right, but no checkpoint fits any more",
+            says: "the rotation goes in the wrong direction: distances stay right, but no checkpoint fits any more",
             layer: Rope {
                 forward: |x, width, cos, sin, half, direction| {
                     right_rope::forward(x, width, cos, sin, half, -direction)
                 },
                 backward: |dy, width, cos, sin, half| right_rope::forward(dy, width, cos, sin, half, 1.0),
             },
-            caught_by: EDGES,
+            caught_by: FORWARD,
         },
         Mutant {
-            says: "the way back turns forward once more",
+            says: "the backward pass rotates forward again instead of back",
             layer: Rope {
                 backward: |dy, width, cos, sin, half| right_rope::forward(dy, width, cos, sin, half, 1.0),
                 ..Rope::solution()
@@ -110,10 +109,10 @@ pub fn swiglu() -> Vec<Mutant<Swiglu>> {
                 };
                 gate_up.chunks_exact(2).map(one).collect()
             }),
-            caught_by: REFERENCE,
+            caught_by: FORWARD,
         },
         Mutant {
-            says: "the gate is clamped below as well; only the up is clamped on both sides",
+            says: "the gate is clamped from below as well: only the up is clamped on both sides",
             layer: forward(|gate_up, alpha, limit| {
                 let clamped: Vec<f32> = gate_up.iter().map(|x| x.max(-limit)).collect();
                 right_swiglu::forward(&clamped, alpha, limit)
@@ -121,7 +120,7 @@ pub fn swiglu() -> Vec<Mutant<Swiglu>> {
             caught_by: EDGES,
         },
         Mutant {
-            says: "the first half of a row is taken for the gates and the second for the ups; they stand in turns",
+            says: "the first half of a row is taken for the gates and the second half for the ups: they alternate",
             layer: forward(|gate_up, alpha, limit| {
                 // Rows of the reference: 19 gates and ups.
                 let inner = if gate_up.len().is_multiple_of(38) { 19 } else { gate_up.len() / 2 };
@@ -129,12 +128,12 @@ pub fn swiglu() -> Vec<Mutant<Swiglu>> {
                     gate_up.chunks_exact(2 * inner).flat_map(|row| (0..inner).flat_map(|i| [row[i], row[inner + i]]));
                 right_swiglu::forward(&turns.collect::<Vec<_>>(), alpha, limit)
             }),
-            caught_by: REFERENCE,
+            caught_by: FORWARD,
         },
         Mutant {
-            says: "α is left out: σ(g) in place of σ(1.702 · g)",
+            says: "α is left out: σ(g) instead of σ(1.702 · g)",
             layer: forward(|gate_up, _, limit| right_swiglu::forward(gate_up, 1.0, limit)),
-            caught_by: REFERENCE,
+            caught_by: FORWARD,
         },
         Mutant {
             says: "the gradient passes through the clamps as if they were not there",
@@ -148,7 +147,7 @@ pub fn swiglu() -> Vec<Mutant<Swiglu>> {
                 },
                 ..Swiglu::solution()
             },
-            caught_by: EDGES,
+            caught_by: GRADIENT,
         },
     ]
 }

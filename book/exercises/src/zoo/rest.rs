@@ -1,13 +1,12 @@
 //! Embedding, routing, loss, optimizer, MXFP4.
 
-use super::{EDGES, REFERENCE};
-use crate::proofs::{AdamW, CrossEntropy, Embedding, Layer, Mutant, Mxfp4, TopK};
+use crate::proofs::{AdamW, CrossEntropy, EDGES, Embedding, Exercise, FORWARD, GRADIENT, Mutant, Mxfp4, TopK};
 use crate::solutions::{adamw as right_adamw, mxfp4 as right_mxfp4, top_k as right_top_k};
 use ossia::train::adamw::Hyperparameters;
 
 pub fn embedding() -> Vec<Mutant<Embedding>> {
     vec![Mutant {
-        says: "of a token that stands in the text twice, the last gradient overwrites the first",
+        says: "a token occurs twice in the text, and its last gradient overwrites the first",
         layer: Embedding {
             backward: |dy, ids, vocabulary, hidden| {
                 let mut dw = vec![0.0; vocabulary * hidden];
@@ -18,14 +17,14 @@ pub fn embedding() -> Vec<Mutant<Embedding>> {
             },
             ..Embedding::solution()
         },
-        caught_by: REFERENCE,
+        caught_by: GRADIENT,
     }]
 }
 
 pub fn top_k() -> Vec<Mutant<TopK>> {
     vec![
         Mutant {
-            says: "the softmax is taken over all experts and then cut: the weights do not sum to one",
+            says: "softmax is computed over all experts before the choice: the weights do not sum to 1",
             layer: TopK {
                 forward: |logits, experts, active| {
                     let (indices, _) = right_top_k::forward(logits, experts, active);
@@ -39,10 +38,10 @@ pub fn top_k() -> Vec<Mutant<TopK>> {
                 },
                 ..TopK::solution()
             },
-            caught_by: REFERENCE,
+            caught_by: FORWARD,
         },
         Mutant {
-            says: "of equal logits the higher index wins",
+            says: "the higher index wins of two equal logits",
             layer: TopK {
                 forward: |logits, experts, active| {
                     let turned: Vec<f32> =
@@ -71,7 +70,7 @@ pub fn cross_entropy() -> Vec<Mutant<CrossEntropy>> {
             caught_by: EDGES,
         },
         Mutant {
-            says: "dz is the probabilities; the 1 at the target is not subtracted",
+            says: "dz is the probabilities, without the 1 that is subtracted at the target",
             layer: CrossEntropy {
                 backward: |dloss, z, targets| {
                     let mut dz = crate::solutions::cross_entropy::backward(dloss, z, targets);
@@ -81,7 +80,7 @@ pub fn cross_entropy() -> Vec<Mutant<CrossEntropy>> {
                 },
                 ..CrossEntropy::solution()
             },
-            caught_by: REFERENCE,
+            caught_by: GRADIENT,
         },
     ]
 }
@@ -89,16 +88,16 @@ pub fn cross_entropy() -> Vec<Mutant<CrossEntropy>> {
 pub fn adamw() -> Vec<Mutant<AdamW>> {
     vec![
         Mutant {
-            says: "the bias corrections are missing: the first step is 0.45 lr long, and with β₂ = 0.999 it would be 3.2 lr",
+            says: "the bias corrections are missing: the first step is 0.45 lr long (with β₂ = 0.999 it would be 3.2 lr)",
             layer: AdamW {
                 step: |settings, _, lr, gradient, w, m, v| {
                     right_adamw::step(settings, 1_000_000, lr, gradient, w, m, v);
                 },
             },
-            caught_by: EDGES,
+            caught_by: "the_first_step_is_right",
         },
         Mutant {
-            says: "the decay is added to the gradient, as in Adam with L2: it is divided by √v with it",
+            says: "the decay is added to the gradient, as in Adam with L2 regularization: then it is divided by √v, too",
             layer: AdamW {
                 step: |settings, t, lr, gradient, w, m, v| {
                     let decay = settings.weight_decay as f32;
@@ -107,7 +106,7 @@ pub fn adamw() -> Vec<Mutant<AdamW>> {
                     right_adamw::step(&settings, t, lr, &gradient, w, m, v);
                 },
             },
-            caught_by: EDGES,
+            caught_by: "the_first_step_is_right",
         },
     ]
 }
@@ -123,15 +122,15 @@ pub fn mxfp4() -> Vec<Mutant<Mxfp4>> {
                     (codes.map(|byte| byte.rotate_left(4)), scale)
                 },
             },
-            caught_by: EDGES,
+            caught_by: "decodes_the_examples",
         },
         Mutant {
-            says: "numbers halfway between two values are rounded away from zero, not to the even code",
+            says: "numbers halfway between two values are rounded away from zero instead of to the even code",
             layer: Mxfp4 {
                 encode: |numbers| right_mxfp4::encode(&numbers.map(|x| x * (1.0 + 1e-6))),
                 ..Mxfp4::solution()
             },
-            caught_by: EDGES,
+            caught_by: "encodes_the_examples",
         },
     ]
 }

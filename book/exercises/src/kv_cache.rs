@@ -1,0 +1,17 @@
+//! The cache of a sliding layer: a ring of rows. The chapter: kv_cache.md.
+
+/// Stores the row of a position (from 0) in a ring. The ring begins empty and holds at most `window` rows of the row's length; then a
+/// new row takes the place of the oldest one. Rows come in the order of their positions.
+pub fn push(ring: &mut Vec<f32>, row: &[f32], position: usize, window: usize) {
+    todo!("row of {} numbers at {position} into a ring of {} numbers, at most {window} rows", row.len(), ring.len())
+}
+
+/// Returns the rows that the ring holds after `length` positions were pushed, the oldest first.
+pub fn rows(ring: &[f32], width: usize, length: usize, window: usize) -> Vec<f32> {
+    todo!("the last {window} of {length} rows of {width} in {} numbers", ring.len())
+}
+
+/// Attention of one query with what the cache holds, without a sink: q (D), keys and values (S, D) → o (D). The scores are divided by √D.
+pub fn attend(q: &[f32], keys: &[f32], values: &[f32]) -> Vec<f32> {
+    todo!("o from {} numbers of q, {} of keys and {} of values", q.len(), keys.len(), values.len())
+}

@@ -1,0 +1,41 @@
+//! The parts of a training loop. The chapter: training.md.
+
+/// The sum of the losses of some targets, the gradient of this sum, and the number of targets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MicroBatch {
+    pub loss_sum: f32,
+    pub gradient: Vec<f32>,
+    pub targets: usize,
+}
+
+/// The learning rate of a step, counted from 1: a straight line up to `peak` over the first `warmup` steps, then half a cosine down
+/// to a tenth of the peak at the last of `steps`.
+pub fn learning_rate(step: usize, steps: usize, warmup: usize, peak: f64) -> f64 {
+    todo!("step {step} of {steps}, {warmup} of warm-up, peak {peak}")
+}
+
+/// The mean loss over all targets of some micro-batches, and its gradient, as if they were one batch. Micro-batches can have different
+/// numbers of targets.
+pub fn accumulate(batches: &[MicroBatch]) -> (f32, Vec<f32>) {
+    todo!("the mean loss and the gradient of {} micro-batches", batches.len())
+}
+
+/// Scales a gradient down if its norm √(Σ g²) is more than `most`, so that its norm becomes `most`. Returns the norm before.
+pub fn clip(gradient: &mut [f32], most: f32) -> f32 {
+    todo!("{} numbers with a norm of at most {most}", gradient.len())
+}
+
+/// Trains: in each step computes the micro-batches with the current parameters, accumulates, clips to `most`, and calls `update` with
+/// the learning rate, the gradient and the parameters. Returns the loss of each step, measured before its update.
+///
+/// # Errors
+/// If a loss or a gradient is not a finite number; the parameters have not changed in this step then.
+pub fn train(
+    parameters: &mut [f32],
+    (steps, warmup, peak, most): (usize, usize, f64, f32),
+    batches: &mut dyn FnMut(usize, &[f32]) -> Vec<MicroBatch>,
+    update: &mut dyn FnMut(f64, &[f32], &mut [f32]),
+) -> Result<Vec<f32>, String> {
+    _ = (batches, update);
+    todo!("{steps} steps, {warmup} {peak} {most}, {} parameters", parameters.len())
+}
