@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use exercises::check::{Outcome, check};
+use exercises::say;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, SystemTime};
@@ -45,10 +46,10 @@ fn one(name: &str, solutions: bool) -> ExitCode {
         return ExitCode::from(2);
     }
     for outcome in &outcomes {
-        println!("{}\n{}", outcome.name, outcome.report.trim_end());
+        say(&format!("{}\n{}", outcome.name, outcome.report.trim_end()));
         let Outcome { name, held, proofs, wrong, .. } = outcome;
         if !outcome.is_proved() && !wrong {
-            println!("\n  {held} of {proofs} hold. Go on in book/exercises/src/{name}.rs");
+            say(&format!("\n  {held} of {proofs} hold. Go on in book/exercises/src/{name}.rs"));
         }
     }
     if outcomes.iter().all(Outcome::is_proved) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -65,9 +66,9 @@ fn list(solutions: bool) -> ExitCode {
             _ if *held == 0 => "· not written yet".to_string(),
             _ => format!("· {held} of {proofs} hold"),
         };
-        println!("{name:16} {state}");
+        say(&format!("{name:16} {state}"));
     }
-    println!("\nThe proofs of one exercise: cargo run -q -p exercises -- rms_norm");
+    say("\nThe proofs of one exercise: cargo run -q -p exercises -- rms_norm");
     if outcomes.iter().any(|outcome| outcome.wrong) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -85,7 +86,7 @@ fn watch(name: &str) -> ExitCode {
                 eprintln!("error: cannot run cargo: {error}");
                 return ExitCode::from(2);
             }
-            println!("\nWaiting for a change in {} (Ctrl-C ends this)", files.display());
+            say(&format!("\nWaiting for a change in {} (Ctrl-C ends this)", files.display()));
         }
         std::thread::sleep(Duration::from_millis(200));
     }

@@ -1,9 +1,9 @@
 //! The bug zoo, for hunters: `cargo run -q -p exercises --bin hunt -- 3`.
 
 use clap::Parser;
-use exercises::for_each_exercise;
 use exercises::proofs::*;
 use exercises::zoo::SOURCES;
+use exercises::{for_each_exercise, say};
 use std::process::ExitCode;
 
 /// Find the bugs that others had.
@@ -51,11 +51,11 @@ fn main() -> ExitCode {
     let Arguments { number, code, guess, tell } = Arguments::parse();
     let all: Vec<Specimen> = for_each_exercise!(specimens()).into_iter().flatten().collect();
     let Some(number) = number else {
-        println!(
+        say(&format!(
             "{} specimens. `hunt 3` shows the third: what its proofs say, and what could be wrong with it.\n",
             all.len()
-        );
-        all.iter().enumerate().for_each(|(i, specimen)| println!("{:3}  {}", i + 1, specimen.exercise));
+        ));
+        all.iter().enumerate().for_each(|(i, specimen)| say(&format!("{:3}  {}", i + 1, specimen.exercise)));
         return ExitCode::SUCCESS;
     };
     let Some(specimen) = all.get(number.wrapping_sub(1)) else {
@@ -66,36 +66,36 @@ fn main() -> ExitCode {
     let choices: Vec<&str> =
         all.iter().filter(|other| other.exercise == specimen.exercise).map(|other| other.says).collect();
     if code {
-        println!("\nThe code, where `right` is the solution:\n\n{}", source(specimen.says));
+        say(&format!("\nThe code, where `right` is the solution:\n\n{}", source(specimen.says)));
     }
     match guess.map(|letter| (letter, choice(letter).and_then(|i| choices.get(i)))) {
         Some((letter, None)) => {
             eprintln!("error: {letter} is none of the letters below a specimen; see `hunt {number}`");
             return ExitCode::from(2);
         }
-        Some((_, Some(guess))) if *guess == specimen.says => println!("\nRight: {}.", specimen.says),
+        Some((_, Some(guess))) if *guess == specimen.says => say(&format!("\nRight: {}.", specimen.says)),
         Some((letter, Some(_))) => {
-            println!("\nNot {letter}. Which proof would {letter} fail, and which ones fail here?");
+            say(&format!("\nNot {letter}. Which proof would {letter} fail, and which ones fail here?"));
             return ExitCode::FAILURE;
         }
-        None if tell => println!("\nThe bug: {}.", specimen.says),
+        None if tell => say(&format!("\nThe bug: {}.", specimen.says)),
         None => {
-            println!("\nWhat is wrong with it?\n");
-            choices.iter().zip('a'..).for_each(|(says, letter)| println!("  {letter}  {says}"));
-            println!("\n`hunt {number} --guess a` checks a guess, --code shows the code, --tell the bug.");
+            say("\nWhat is wrong with it?\n");
+            choices.iter().zip('a'..).for_each(|(says, letter)| say(&format!("  {letter}  {says}")));
+            say(&format!("\n`hunt {number} --guess a` checks a guess, --code shows the code, --tell the bug."));
         }
     }
     ExitCode::SUCCESS
 }
 
 fn show(Specimen { exercise, right, proofs, .. }: &Specimen, number: usize) {
-    println!("Specimen {number}: {exercise}");
-    println!("{right:.0} % of the numbers that it computes are right.\n");
+    say(&format!("Specimen {number}: {exercise}"));
+    say(&format!("{right:.0} % of the numbers that it computes are right.\n"));
     for (name, proof) in proofs {
         let name = name.replace('_', " ");
         match proof {
-            Ok(()) => println!("  ✓ {name}"),
-            Err(why) => println!("  ✗ {name}:\n      {why}"),
+            Ok(()) => say(&format!("  ✓ {name}")),
+            Err(why) => say(&format!("  ✗ {name}:\n      {why}")),
         }
     }
 }
