@@ -6,8 +6,9 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { basename, dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
+import { lines } from "./fences.mjs";
 import { minutes } from "./minutes.mjs";
-import { quizzes } from "./quiz.mjs";
+import { printedQuizzes, quizzes } from "./quiz.mjs";
 
 const BOOK = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(BOOK);
@@ -51,26 +52,17 @@ function testFunctions() {
     return functions;
 }
 
+// Markdown reads a caption only if empty lines set it apart from the tags around it.
+const captions = (text) => text.replace(/<figcaption>([\s\S]*?)<\/figcaption>/g, "<figcaption>\n\n$1\n\n</figcaption>");
+
 // Names of tests in text, but not in code, headings and links, become links to the tests.
 function testLinks(text, functions) {
-    return outsideOfCode(text, (line) =>
+    return lines(text, (line) =>
         line.startsWith("#") ? line : line.replace(/(?<!\[)`([a-z0-9]+(?:_[a-z0-9]+){3,})`(?!\])/g, (code, name) => {
             const found = functions.get(name);
             return found ? `[${code}](${page(...found)})` : code;
         }),
     );
-}
-
-function outsideOfCode(text, change) {
-    let fence = null;
-    return text.split("\n").map((line) => {
-        const mark = /^\s*(```+)/.exec(line)?.[1];
-        if (mark && (fence === null || mark.length >= fence.length)) {
-            fence = fence === null ? mark : null;
-            return line;
-        }
-        return fence === null ? change(line) : line;
-    }).join("\n");
 }
 
 // `{{#notebook NAME}}`: the cells of a notebook, with what they showed.
@@ -103,17 +95,28 @@ function prepare(chapter, functions) {
     const name = basename(chapter.path, ".md");
     let text = notebook(chapter.content);
     text = text.replace(/\{\{#minutes (\w+)\}\}/g, (_, other) => `${minutes(BOOK, other)}`);
-    text = testLinks(fileLinks(listings(strip(text, name))), functions);
+    text = testLinks(fileLinks(listings(strip(captions(text), name))), functions);
     chapter.content = quizzes(text, name);
 }
 
+// For a printed book or an electronic one, which has no pages of source.
+function prepareForPrint(chapter) {
+    let text = notebook(chapter.content).replace(/\{\{#minutes (\w+)\}\}/g, (_, other) => `${minutes(BOOK, other)}`);
+    text = text.replace(/\[([^\]]*)\]\(\.\.\/\.\.\/notebooks\/(\w+)\.ipynb\)/g, "[$1](notebook_$2.md)");
+    text = text.replace(/\[([^\]]*)\]\(\.\.\/\.\.\/[^)]*\)/g, "`$1`");
+    chapter.content = printedQuizzes(captions(text));
+}
+
 if (process.argv[2] !== "supports") {
-    const [, book] = JSON.parse(readFileSync(0, "utf8"));
-    const functions = testFunctions();
+    const [context, book] = JSON.parse(readFileSync(0, "utf8"));
+    // book/build sets this for the PDF, which is made from HTML as well.
+    const printed = context.renderer !== "html" || process.env.OSSIA_BOOK === "printed";
+    const functions = printed ? null : testFunctions();
     const visit = (items) => {
         for (const { Chapter: chapter } of items) {
             if (!chapter) continue; // a heading of a part, or a line
-            if (chapter.path) prepare(chapter, functions);
+            if (chapter.path && printed) prepareForPrint(chapter);
+            else if (chapter.path) prepare(chapter, functions);
             visit(chapter.sub_items);
         }
     };

@@ -14,6 +14,17 @@ export function quizzes(text, chapter) {
     return text.replace(/^```quiz\n([\s\S]*?)^```$/gm, (_, block) => html(parse(block), `${chapter}-${++count}`));
 }
 
+/** Replaces the `quiz` blocks by a question with letters, and the feedback to each letter below. */
+export function printedQuizzes(text) {
+    return text.replace(/^```quiz\n([\s\S]*?)^```$/gm, (_, block) => {
+        const { question, choices } = parse(block);
+        const letter = (i) => "abcdefgh"[i];
+        const listed = choices.map(({ text }, i) => `(${letter(i)}) ${text}`).join("\n\n");
+        const feedback = choices.map(({ right, feedback }, i) => `(${letter(i)}) ${right ? "**Right.** " : ""}${feedback}`);
+        return `**Question.** ${question}\n\n${listed}\n\n*Answers:* ${feedback.join("\n\n")}`;
+    });
+}
+
 function parse(block) {
     const [question, ...choices] = block.split(/^- (?=\[[ x]\] )/m);
     return {

@@ -21,7 +21,9 @@ LEFT_OUT = {"404.html", "toc.html", "print.html"}
 LOOK = """() => ({
     wide: document.documentElement.scrollWidth - window.innerWidth,
     sources: document.querySelectorAll('code.language-math, .katex-error').length,
-    dollars: [...document.querySelectorAll('main p, main li, main td')].filter(e => /\\$\\s*$|^\\$/.test(e.textContent)).length,
+    dollars: [...document.querySelectorAll('main p, main li, main td, main figcaption')]
+        .filter(e => /\\$\\s*$|^\\$|\\$`/.test(e.textContent)).length,
+    markdown: [...document.querySelectorAll('main figcaption, main .quiz, main summary')].filter(e => /\\]\\(|`|\\*\\*/.test(e.textContent)).length,
 })"""
 
 
@@ -51,6 +53,8 @@ def main():
                         wrong.append(f"{where}: {seen['wide']} pixels wider than the screen")
                     if seen["sources"] or seen["dollars"]:
                         wrong.append(f"{where}: {seen['sources'] + seen['dollars']} formulas are not drawn")
+                    if seen["markdown"]:
+                        wrong.append(f"{where}: Markdown is shown as it is written")
                     wrong.extend(f"{where}: {line}" for line in said)
                     tab.screenshot(path=SCREENS / f"{page.stem}-{size}-{theme}.png", full_page=True)
                 context.close()
