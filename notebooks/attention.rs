@@ -1,7 +1,8 @@
 //! # Looking into attention
 //!
-//! Who looks at whom? This notebook trains a small storyteller (a minute), draws what its heads look at, finds the sink and the window,
-//! and takes both away to see what they were worth. The chapters: *Attention*, *Attention in tiles*.
+//! This notebook trains a small model on stories, which takes about a minute. Then it draws the attention weights of one
+//! head, shows the sinks and the window, looks for heads that copy names, and measures how much worse the model predicts
+//! without its sinks. The chapters [Attention](attention.md) and [Attention in tiles](tiles.md) explain the formulas.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %%
@@ -17,8 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## One head
     //
-    // A row is a token that looks, a column one that is looked at. Nothing is above the diagonal: a token does not see what comes
-    // after it. The last column is the sink, which is nothing at all.
+    // The next picture shows the attention weights of head 0 in layer 1. Each row is a query token, and each column is a
+    // key token. The darker a cell, the larger is the weight that the query gives to the key. The cells above the
+    // diagonal are empty, because a token does not see the tokens after it. The last column is the sink, which takes a
+    // part of the attention and adds nothing to the output. The weights of a row and its sink add up to 1.
     // %%
     /// What one head looks at: a row for each token, with the sink's share last.
     fn map(p: &[f32], tokens: usize, head: usize) -> Vec<Vec<f32>> {
@@ -37,10 +40,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert!(row[t + 1..tokens].iter().all(|&share| share == 0.0));
     }
     // %% [markdown]
-    // ## What goes to nothing
+    // ## The sinks
     //
-    // The sink's share in each head of each layer, as a mean over the text. A head that has found what it looks for leaves the sink
-    // alone; one that has nothing to say gives it nearly everything.
+    // How much attention does each head give to its sink? The next chart shows the mean over the tokens of the text. The
+    // label 2.1 means layer 2, head 1. In this small model, the means are between 0.06 and 0.14: no head gives most of
+    // its attention to its sink.
     // %%
     let mut names: Vec<String> = Vec::new();
     let mut shares: Vec<f64> = Vec::new();
@@ -57,7 +61,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## The window
     //
-    // Layer 0 sees 128 tokens, layer 1 everything. On 240 tokens of stories: how much attention goes how far back?
+    // Layer 0 has a window of 128 tokens, and a token in layer 1 sees all tokens before it. The next chart shows, for 240
+    // tokens of stories, how the attention weight depends on the distance between query and key, as a mean over all
+    // heads.
     // %%
     use ossia::data::Corpus;
 
@@ -85,14 +91,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let curves: [Curve; 2] = [line("layer 0: 128 keys", sliding.clone()), line("layer 1: all", full.clone())];
     chart("tokens back", "mean share", Axes::LogY, &curves).show();
     // %% [markdown]
-    // The 128th key, at a distance of 127, is the last one that layer 0 sees. An engine with a window of 129 would have a point more, and no
-    // other difference. There is a test for exactly that.
+    // The key at a distance of 127 is the 128th one, and the last one that layer 0 sees. With a window of 129, the curve
+    // of layer 0 would have one more point. The test `attention_sees_exactly_w_keys` checks this.
     //
-    // ## Who copies?
+    // ## Which heads copy?
     //
-    // A name comes again and again, and to say it again a model has to look at where it stood. Take every place where the *next* token
-    // is a name that has occurred: how much of a head's attention goes to the earlier places of that name? A head that looked
-    // everywhere alike would give them their part of all tokens, which is printed below.
+    // A story contains the same name many times. To write a name again, the model has to find its earlier occurrences.
+    // Take every position of the 240 tokens whose *next* token is a name that has occurred before. How much attention
+    // does each head give to the earlier occurrences of this name? A head that gives the same weight to all tokens would
+    // give them 0.048, as the last line below says. Head 1 of layer 2 gives them 0.79.
     // %%
     let ids: Vec<u32> = storyteller.tokenizer.encode(&long);
     let heroes = [" Anna", " Lily", " Mia", " Ben", " Sam", " Tom", " Jack", " Leo"];
@@ -122,13 +129,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{alike:.3} if all tokens were alike; {most:.3} in the head that copies most; {copies:.3?}");
     assert!(most > 3.0 * alike);
     // %% [markdown]
-    // Nobody told the heads to differ in this. They began as random numbers.
+    // Nothing in the training tells the heads to differ in this. At the start of the training, their weights were random
+    // numbers.
     //
     // ## Without sinks
     //
-    // What if heads may not look at nothing? Set every sink to $-10^9$, whose exponential is zero, and measure the loss on unseen stories.
-    // The model was trained with sinks, so it has learned to rely on them; what a model would do that never had any is an
-    // exercise of the chapter.
+    // Can the model work without its sinks? The next cell sets every sink to $-10^9$. The exponential of this number is
+    // zero, so the heads have to give all of their attention to tokens. The loss on unseen stories becomes only a little
+    // higher: 0.2916 instead of 0.2897 nats per token. This model was trained with sinks. In exercise 4 of the
+    // [chapter](attention.md#exercises), a model is trained without them.
     // %%
     use ossia::layers::Layer;
     use ossia::parameter::Role;

@@ -1,14 +1,15 @@
 //! # Autograd by hand
 //!
-//! A tensor remembers how it was made. This notebook walks a graph back by hand and by machine, adds an operation of its
-//! own, catches a wrong derivative, and lets a small network learn a curve. The chapters: *A tensor that remembers*, *Is the
-//! gradient right?*
+//! A tensor records the operation that made it. This notebook computes gradients by hand and with the engine, adds an
+//! operation, finds a wrong derivative, and trains a small network to approximate a curve. The chapters are [A tensor
+//! that remembers](tensor.md) and [Is the gradient right?](grad_check.md).
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A graph
     //
-    // $f = ab + e^a$ at $a = 0.5$, $b = -2$. Both are *parameters*: whatever is computed from them is remembered.
+    // The first graph computes $f = ab + e^a$ for $a = 0.5$ and $b = -2$. Both are *parameters*, so each tensor that is
+    // computed from them records how it was made.
     // %%
     use notebook::{Axes, chart, dots, line};
     use ossia::ops::elementwise::{add, exp, mul, scale, sigmoid, sub};
@@ -24,10 +25,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("f = {:.4}", f.item());
     assert!((f.item() - (-1.0 + 0.5_f32.exp())).abs() < 1e-6);
     // %% [markdown]
-    // ## Back, by hand
+    // ## The backward pass by hand
     //
-    // Begin at the end: $df = 1$. A sum passes it on to both. A product gives each the other one. $e^a$ has itself as its slope. $a$
-    // is reached on two ways, and what arrives is added.
+    // The backward pass begins at the end, with $df = 1$. An addition passes its gradient on to both operands. In a
+    // product, the gradient with respect to one factor is the gradient of the product times the other factor. The
+    // derivative of $e^a$ is $e^a$. Two operations use $a$, so the two gradients that they give for $a$ are added.
     // %%
     let d_product = 1.0_f32;
     let d_power = 1.0_f32;
@@ -35,7 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let da_by_hand = d_product * -2.0 + d_power * 0.5_f32.exp();
     println!("da = {da_by_hand:.4}, db = {db_by_hand:.4}");
     // %% [markdown]
-    // ## Back, by machine
+    // ## The backward pass by the engine
+    //
+    // `backward` computes the same two numbers.
     // %%
     let gradients = f.backward();
     let da = gradients.get(&a).map_or(f32::NAN, |d| slice(d)[0]);
@@ -46,8 +50,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## An operation of our own
     //
-    // $x^3$ is not among the operations. Whoever brings a way forward and a way back can add it: there is no list to enter it into. The
-    // closure keeps the numbers that it needs, here $x$.
+    // The engine has no operation for $x^3$. To add one, you need its forward pass and its backward pass; there is no
+    // list of operations that you would have to extend. The closure of the backward pass stores the numbers that it
+    // needs, here $x$.
+    //
+    // `checked` compares a derivative with differences that `grad_check` measures, and returns the relative error. The
+    // next cell prints this error for the right derivative, $3x^2$, and for a wrong one, $2x^2$.
     // %%
     fn cube(x: &Tensor, slope: fn(f32) -> f32) -> Tensor {
         let y = x.data().iter().map(|x| x * x * x).collect();
@@ -73,9 +81,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## How small a step?
     //
-    // A large step bends with the function, and the error falls with its square. A small one drowns in rounding, and the error
-    // rises again. The right derivative makes a valley between. The wrong one stays wrong at every step, and that is how to
-    // tell them apart.
+    // `grad_check` changes an input by a step $h$ in both directions and measures the difference. If $h$ is large, the
+    // function is not a straight line between the two points. The error of this falls with the square of $h$. If $h$ is
+    // small, the difference consists mostly of rounding errors, and the error rises again. So the error of the right
+    // derivative has a minimum, here near $h = 0.003$. The error of the wrong derivative is at least 0.3 for every step.
+    // This is how you can distinguish them.
     // %%
     let steps: Vec<f32> = (0..25).map(|i| 10_f32.powf(-0.2 * i as f32)).collect();
     let valley: Vec<(f64, f64)> = steps.iter().map(|&h| (h.into(), checked(|x| 3.0 * x * x, h).into())).collect();
@@ -84,11 +94,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(best < 1e-3 && plateau.iter().all(|p| p.1 > 0.1));
     chart("step h", "relative error", Axes::Log, &[line("3x²", valley), line("2x², wrong", plateau)]).show();
     // %% [markdown]
-    // ## A network that follows a curve
+    // ## A network that approximates a curve
     //
-    // One number goes in, sixteen sigmoids look at it, one number comes out: $y = W_2 \, \sigma(W_1 x + b_1) + b_2$. The loss is the mean square
-    // of the error over 64 points of $\sin 3x$. A step subtracts a little of the gradient from each parameter. That is all there is
-    // to learning; the rest of the book is about what stands between $x$ and $y$.
+    // The network has one input, sixteen hidden units with a sigmoid, and one output: $y = W_2 \, \sigma(W_1 x + b_1) +
+    // b_2$. The loss is the mean squared error over 64 points of $\sin 3x$. Each step subtracts a tenth of the gradient
+    // from each parameter. A language model is trained in the same way, with a larger network, and with [AdamW](adamw.md)
+    // instead of this simple rule for a step.
     // %%
     const POINTS: usize = 64;
     const HIDDEN: usize = 16;

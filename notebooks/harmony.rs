@@ -1,11 +1,14 @@
 //! # Harmony and tools
 //!
-//! How a conversation becomes tokens and tokens become messages, how a schema decides which tokens may come next, and how a
-//! model that calls a tool gets its answer. The chapters: *Harmony*, *Structured output*, *Tools*.
+//! This notebook shows how a conversation becomes tokens and how tokens become messages, how a schema decides which
+//! tokens may come next, and how a call of a tool gets its answer. The chapters are [Harmony](harmony.md), [Structured
+//! output](structured_output.md) and [Tools](tools.md).
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A conversation as tokens
+    //
+    // The text of the user in this conversation contains the names of special tokens.
     // %%
     use ossia::harmony::{Effort, Harmony, Message, MessageRole, Mode, Parser, Purpose, SystemContent};
     use ossia::tokenizer::{Tokenizer, o200k_harmony};
@@ -20,8 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let prompt = harmony.render(&messages, Purpose::Completion(MessageRole::Assistant), true)?;
     println!("{}", tokenizer.decode(&prompt)?);
     // %% [markdown]
-    // The text shows `<|start|>` four times. Look at the ids: the mark 200006 stands there three times, for the system, the user
-    // and the assistant. What the user typed became ordinary tokens, and the message did not end there.
+    // The text shows `<|start|>` four times. But the list of special tokens below contains 200006, the id of `<|start|>`,
+    // only three times: for the system, the user and the assistant. What the user typed was encoded as ordinary tokens,
+    // so it did not end the user's message.
     // %%
     let marks: Vec<u32> = prompt.iter().copied().filter(|&id| id >= 199_998).collect();
     println!("{marks:?}");
@@ -29,7 +33,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## Tokens as messages
     //
-    // A model writes this, one token after another. The parser gives whole characters as soon as they are there.
+    // Suppose that a model writes the tokens of the next cell. The parser gets them one at a time, and returns text as
+    // soon as it has whole characters. Each line shows the id of a token, the channel, and the text.
     // %%
     use ossia::tokenizer::Allowed;
 
@@ -46,7 +51,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(parser.messages().len(), 2);
     assert_eq!(parser.messages()[1].text(), "No 🙂");
     // %% [markdown]
-    // And when it writes nonsense, lenient reading makes the best of it and says what was wrong.
+    // A model can also write tokens that are not a valid message. In lenient mode, the parser guesses what was meant, and
+    // records what was wrong.
     // %%
     let nonsense = "<|channel|>analysis<|channel|>final to=python<|message|>1 + 1<|end|>";
     let mut lenient: Parser<'static> = Parser::new(harmony, Some(MessageRole::Assistant), Mode::Lenient);
@@ -62,7 +68,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A schema as a mask
     //
-    // Of 201,088 tokens, how many may come next? At each step of a text, the automaton of a schema says so.
+    // How many of the 201,088 tokens may come next? The automaton of a schema answers this question at each place of a
+    // text. The next cell reads a valid text token by token. Within the string, more than 100,000 tokens are allowed. At
+    // the number, about 130 are allowed, because it has to be between 0 and 130. Where the schema determines the text,
+    // for example the name of a member, fewer than ten are allowed.
     // %%
     use notebook::bars;
     use ossia::schema::Guide;
@@ -93,8 +102,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A tool
     //
-    // A recorded model reads an error, and calls `apply_patch`. The tool changes a file below one directory and answers. The
-    // second patch tries to leave that directory.
+    // The next two cells make calls as a model would write them. `sum.py` contains an error. The first call corrects it
+    // with `apply_patch`: the tool changes the file and answers. The tool works below one directory only. The second
+    // patch names a file outside of this directory, and the tool refuses it.
     // %%
     use ossia::tools::Toolbox;
     use ossia::tools::apply_patch::Workspace;
@@ -118,9 +128,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(refused.text().starts_with("error:"));
     assert!(!directory.path().join("../escape.txt").exists());
     // %% [markdown]
-    // ## And back to tokens
+    // ## The answer as tokens
     //
-    // The answer is a message of the tool, on the channel of the call, and the model goes on from there.
+    // The answer is a message of the tool, on the channel of the call. The prompt ends with the beginning of the next
+    // message of the assistant, and the model continues there.
     // %%
     let turn = harmony.render(&[call, refused], Purpose::Completion(MessageRole::Assistant), true)?;
     println!("{}", tokenizer.decode(&turn)?);

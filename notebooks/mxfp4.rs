@@ -1,13 +1,15 @@
 //! # MXFP4 under the microscope
 //!
-//! 32 numbers in 17 bytes: what is lost, and where? This notebook looks at the sixteen values, at a block, at what one large
-//! number does to its neighbours, and at what the format costs a model that tells stories. The chapter: *MXFP4*.
+//! MXFP4 stores 32 numbers in 17 bytes. How large are the errors, and where are they? This notebook shows the sixteen
+//! values, a block, what one large number does to the other numbers of its block, and how much worse a model predicts if
+//! its experts are in MXFP4. The chapter is [MXFP4](mxfp4.md).
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## Sixteen values
     //
-    // A sign, two bits of exponent, one bit of mantissa. Half of the values lie between −1.5 and 1.5.
+    // A number has a sign, two bits of exponent and one bit of mantissa. Half of the sixteen values are in the range from
+    // −1.5 to 1.5.
     // %%
     use notebook::{Axes, bars, chart, dots, line};
     use ossia::mxfp4::{BLOCK, VALUES, decode, encode};
@@ -18,7 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A block
     //
-    // 32 weights as a model might have them: normally distributed, 0.02 wide. The largest decides the scale, a power of two.
+    // The next cell draws 32 weights from a normal distribution with a standard deviation of 0.02. The largest of them
+    // decides the scale, which is a power of two.
     // %%
     use rand::rngs::ChaCha8Rng;
     use rand::{RngExt, SeedableRng};
@@ -58,8 +61,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## One large number
     //
-    // The first number of the block grows; the other 31 stay. Soon they are rounded more coarsely, since the scale follows the
-    // largest, and in the end all of them are zero. The steps are the powers of two of the scale.
+    // The next cell makes the first number of the block larger and larger. The other 31 do not change. The curve shows
+    // their error, relative to their size. As long as the first number is below three standard deviations, it does not
+    // change the scale. From there on, each time that it doubles, the scale doubles too, and the others are rounded more
+    // coarsely. This makes the steps of the curve. From about 55 standard deviations on, all others become zero, so the
+    // error is 1.
     // %%
     /// How far the last 31 numbers are off, against their own size.
     fn error_of_neighbours(block: &[f32; BLOCK]) -> f64 {
@@ -85,11 +91,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )
     .show();
     // %% [markdown]
-    // ## Why not whole numbers of four bits?
+    // ## Why not integers of four bits?
     //
-    // −7 to 7 at even distances, with the same kind of scale: most weights of a block are small against its largest, and even
-    // distances are wide there. E2M1 is a fifth closer, for normally distributed numbers and for those with heavy tails, where now
-    // and then one is far out.
+    // The next cell compares E2M1 with the integers from −7 to 7, which also get a scale that is a power of two. Most
+    // weights of a block are much smaller than its largest one, and in their range the integers are further apart than
+    // the values of E2M1. For normally distributed numbers, the error of E2M1 is a fifth smaller: 0.116 instead of 0.145.
+    // The same holds for numbers with *heavy tails*, among which a few are very large: 0.140 instead of 0.178. (They are
+    // cubes of normally distributed numbers.)
     // %%
     /// The same block as whole numbers from −7 to 7, times a power of two.
     fn whole(block: &[f32; BLOCK]) -> [f32; BLOCK] {
@@ -123,7 +131,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A product
     //
-    // The engine never writes a row out. It multiplies codes as they pass, and gets what one gets who decodes first.
+    // For a single token, the engine writes no decoded row of weights into memory. It decodes the codes when it
+    // multiplies them. The result is the same as if the row were decoded first, up to rounding.
     // %%
     use ossia::kernels;
 
@@ -141,8 +150,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A model
     //
-    // A storyteller, trained here (a minute), written with experts in MXFP4, opened again. How much worse does it predict
-    // stories that it has not seen?
+    // The last cell trains a small model on stories, which takes about a minute. It saves the model with the experts in
+    // MXFP4 and all other weights in bf16, and opens it again. On unseen stories, its loss is then 0.0016 nats per token
+    // higher.
     // %%
     use notebook::storyteller::Storyteller;
     use ossia::checkpoint::{Form, Layout, SaveOptions, load, save_as};
