@@ -13,7 +13,7 @@ const directory = process.argv[2];
 const slug = (heading) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").trim().replace(/ /g, "-");
 
 // Pandoc's own syntax for formulas. It does not know brackets of a given size.
-const formulas = (text) => text.replace(/\\[Bb]ig[lr]?(?![a-z])/g, "").replaceAll("\\operatorname*", "\\operatorname").replace(/^( *)```math\n([\s\S]*?)^ *```$/gm, "$1$$$$\n$2$1$$$$").replace(/\$`([^`]*)`\$/g, "$$$1$$");
+const formulas = (text) => text.replace(/\\[Bb]ig[lr]?(?![a-z])/g, "").replace(/\\operatorname\*\{arg\\,(min|max)\}/g, "\\arg\\$1").replace(/^( *)```math\n([\s\S]*?)^ *```$/gm, "$1$$$$\n$2$1$$$$").replace(/\$`([^`]*)`\$/g, "$$$1$$");
 
 // `chapter.md#heading` becomes `#chapter-heading`, and headings have these names.
 function links(text, chapter) {
@@ -42,6 +42,5 @@ const known = new Set(texts.flatMap(([chapter, text]) => [
     ...[...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => `${chapter}-${slug(title)}`),
 ]));
 const all = texts.map(([chapter, text]) => formulas(links(unfolded(text), chapter)).replace(/^```rust,\w+$/gm, "```rust"));
-const title = "---\ntitle: 'ossia: gpt-oss from scratch'\nauthor: the authors of ossia\nlang: en\n---\n\n";
-writeFileSync(join(directory, "book.md"), title + all.join("\n\n"));
+writeFileSync(join(directory, "book.md"), all.join("\n\n"));
 console.log(`${chapters.length} chapters, ${basename(directory)}/book.md`);

@@ -55,6 +55,12 @@ function testFunctions() {
 // Markdown reads a caption only if empty lines set it apart from the tags around it.
 const captions = (text) => text.replace(/<figcaption>([\s\S]*?)<\/figcaption>/g, "<figcaption>\n\n$1\n\n</figcaption>");
 
+// The text of a `<summary>` stands in its tags, where Markdown does not read it.
+const summaries = (text) =>
+    text.replace(/<summary>([\s\S]*?)<\/summary>/g, (_, summary) =>
+        `<summary>${summary.replace(/`([^`]+)`/g, (_, code) => `<code>${code.replace(/&(?!\w+;)/g, "&amp;").replace(/</g, "&lt;")}</code>`)}</summary>`,
+    );
+
 // Names of tests in text, but not in code, headings and links, become links to the tests.
 function testLinks(text, functions) {
     return lines(text, (line) =>
@@ -76,7 +82,9 @@ function notebook(text) {
         };
         const cells = JSON.parse(read(`notebooks/${name}.ipynb`)).cells.map(({ cell_type: kind, source, outputs = [] }) => {
             const text = [source].flat().join("");
-            return kind === "markdown" ? text : [`\`\`\`rust,ignore\n${text}\n\`\`\``, ...outputs.map(shown)].join("\n\n");
+            // Jupyter writes a formula as $x$, and the book as $`x`$.
+            if (kind === "markdown") return text.replace(/\$([^$]+)\$/g, (_, formula) => "$`" + formula.replace(/\n/g, " ") + "`$");
+            return [`\`\`\`rust,ignore\n${text}\n\`\`\``, ...outputs.map(shown)].join("\n\n");
         });
         return cells.join("\n\n");
     });
@@ -95,7 +103,7 @@ function prepare(chapter, functions) {
     const name = basename(chapter.path, ".md");
     let text = notebook(chapter.content);
     text = text.replace(/\{\{#minutes (\w+)\}\}/g, (_, other) => `${minutes(BOOK, other)}`);
-    text = testLinks(fileLinks(listings(strip(captions(text), name))), functions);
+    text = testLinks(fileLinks(listings(strip(summaries(captions(text)), name))), functions);
     chapter.content = quizzes(text, name);
 }
 

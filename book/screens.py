@@ -21,8 +21,11 @@ LEFT_OUT = {"404.html", "toc.html", "print.html"}
 LOOK = """() => ({
     wide: document.documentElement.scrollWidth - window.innerWidth,
     sources: document.querySelectorAll('code.language-math, .katex-error').length,
-    dollars: [...document.querySelectorAll('main p, main li, main td, main figcaption')]
-        .filter(e => /\\$\\s*$|^\\$|\\$`/.test(e.textContent)).length,
+    dollars: [...document.querySelectorAll('main p, main li, main td, main figcaption')].filter(e => {
+        const text = e.cloneNode(true);
+        text.querySelectorAll('code, .katex').forEach(part => part.remove());
+        return text.textContent.includes('$');
+    }).length,
     markdown: [...document.querySelectorAll('main figcaption, main .quiz, main summary')].filter(e => /\\]\\(|`|\\*\\*/.test(e.textContent)).length,
 })"""
 
@@ -45,8 +48,7 @@ def main():
                 tab.on("pageerror", lambda error: said.append(str(error)))
                 for page in pages:
                     said.clear()
-                    tab.goto(page.as_uri())
-                    tab.wait_for_load_state("networkidle")
+                    tab.goto(page.as_uri(), wait_until="load")
                     seen = tab.evaluate(LOOK)
                     where = f"{page.name}, {size}, {theme}"
                     if seen["wide"] > 0:

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 /// The modules of the crate that each module may import. Every module may also import `error` and itself.
 const MAY_IMPORT: [(&str, &str); 25] = [
     ("error", ""),
+    ("tokenizer", "files"),
     ("tensor", "kernels profile"),
     ("ops", "parameter tensor kernels profile"),
-    ("tokenizer", "files"),
     ("layers", "ops parameter tensor config"),
     ("kernels", "mxfp4"),
     ("parameter", "tensor kernels stored"),

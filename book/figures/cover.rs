@@ -32,7 +32,7 @@ pub fn story(mut paper: Paper, storyteller: &Lazy) -> Drawing {
     write!(out, "<p class=\"story\" aria-label=\"A story that the model told\">")?;
     for (i, (piece, p)) in pieces.iter().enumerate() {
         let class = if *p < 0.5 { " class=\"open\"" } else { "" };
-        let piece = piece.replace('&', "&amp;").replace('<', "&lt;").replace('\n', "<br>");
+        let piece = piece.replace('&', "&amp;").replace('<', "&lt;").replace('\n', "<br/>");
         let word = piece.trim_start_matches(' ');
         let space = if word.len() < piece.len() { " " } else { "" };
         write!(out, "{space}<span{class} style=\"--i:{i}\">{word}</span>")?;
