@@ -34,6 +34,9 @@ fn commands(text: &str) -> Vec<Shown> {
 
 fn run(command: &str, directory: &Path) -> Vec<String> {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_ossia"));
+    // A reader runs an example in the repository and optimized; the profile of the tests is built already.
+    let example = concat!("cargo run --quiet --manifest-path ", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml --example ");
+    let command = command.replace("cargo run --release --example ", example);
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("sh")
         .args(["-c", &format!("exec 2>&1; {command}")])
