@@ -51,7 +51,7 @@ fn draw_to<'a>(metrics: &[Metrics], svg: &'a mut String) -> std::result::Result<
         .x_label_formatter(&|step| format!("{step:.0}"))
         .light_line_style(TRANSPARENT)
         .disable_y_mesh()
-        .y_labels(0)
+        .y_label_formatter(&|_| String::new()) // its labels are at powers of ten only
         .draw()?;
     let labelled = TextStyle::from(("sans-serif", 12)).pos(Pos::new(HPos::Right, VPos::Center));
     for tick in ticks(low, high) {
@@ -89,7 +89,7 @@ fn draw_to<'a>(metrics: &[Metrics], svg: &'a mut String) -> std::result::Result<
 }
 
 /// Returns the numbers at the lines of the vertical axis, which is logarithmic: the densest of three series of round numbers that
-/// has at most twelve between `low` and `high`.
+/// has at most fourteen between `low` and `high`.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
     const SERIES: [&[u32]; 3] = [
         &[100, 110, 120, 130, 140, 150, 160, 180, 200, 220, 240, 260, 280, 300, 350, 400, 450, 500, 600, 700, 800, 900],
@@ -103,5 +103,5 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
         all.filter(|tick| (low..=high).contains(tick)).collect()
     };
     let series = SERIES.into_iter().map(in_range).collect::<Vec<_>>();
-    series.iter().find(|ticks| ticks.len() <= 12).unwrap_or(&series[2]).clone()
+    series.iter().find(|ticks| ticks.len() <= 14).unwrap_or(&series[2]).clone()
 }
