@@ -1,5 +1,5 @@
 
-/// A step of one parameter, by yours.
+/// Updates one parameter with your function.
 fn yours_step(
     settings: &Hyperparameters,
     step: &kernels::AdamWStep,

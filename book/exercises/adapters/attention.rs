@@ -1,5 +1,5 @@
 
-/// Sequence by sequence, by yours.
+/// Calls your function for each sequence.
 pub fn forward_batch(
     q: &[f32],
     k: &[f32],
@@ -10,11 +10,11 @@ pub fn forward_batch(
 ) -> (Vec<f32>, Vec<f32>) {
     let (a, b) = (q.len() / sequences, k.len() / sequences);
     let of = |i: usize| yours::forward(&q[i * a..][..a], &k[i * b..][..b], &v[i * b..][..b], sinks, shape);
-    // The last are what the engine's own way back needs.
+    // The second value is what the engine's own backward pass needs.
     ((0..sequences).flat_map(of).collect(), Vec::new())
 }
 
-/// All gradients, by yours.
+/// Computes all gradients with your function.
 pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> Grads {
     let (a, b) = (d_o.len() / sequences, saved.k.len() / sequences);
     let mut grads = Grads { dq: vec![], dk: vec![], dv: vec![], dsinks: vec![0.0; saved.sinks.len()] };

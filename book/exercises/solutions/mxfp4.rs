@@ -16,7 +16,7 @@ pub fn encode(numbers: &[f32; 32]) -> ([u8; 16], u8) {
     for (i, &x) in numbers.iter().enumerate() {
         let size = f64::from(x).abs() / exponent.exp2();
         let distance = |code: &usize| (size - f64::from(VALUES[*code])).abs();
-        // The nearest; of two that are as near, the even one.
+        // The nearest value; of two equally near ones, that with the even code.
         let nearest = (0..8).min_by(|a, b| distance(a).total_cmp(&distance(b)).then((a % 2).cmp(&(b % 2))));
         let code = nearest.unwrap_or(0) as u8 | u8::from(x.is_sign_negative()) << 3;
         codes[i / 2] |= code << (4 * (i % 2));

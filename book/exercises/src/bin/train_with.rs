@@ -14,21 +14,21 @@ use std::process::{Command, ExitCode};
 
 type Done<T> = Result<T, Box<dyn Error>>;
 
-/// What is changed in the copy of the engine.
+/// A change to the copy of the engine.
 enum Edit {
-    /// A function of this name is cut out.
+    /// Removes the function of this name.
     Cut(&'static str),
-    /// A line is exchanged.
+    /// Replaces a line by another.
     Exchange(&'static str, &'static str),
 }
 use Edit::{Cut, Exchange};
 
-/// A layer's place in the engine.
+/// Where a layer is in the engine.
 struct Place {
     name: &'static str,
     file: &'static str,
     edits: &'static [Edit],
-    /// What is written below: yours is a module of that name.
+    /// Code that is appended to the file, and calls your layer in the module `yours`.
     adapter: &'static str,
 }
 
@@ -133,11 +133,11 @@ fn run() -> Done<()> {
     Ok(())
 }
 
-/// The engine with another layer, as a package of its own.
+/// Writes the engine with your layer as a separate package.
 fn copy_engine(engine: &Path, work: &Path, place: &Place, yours: &str) -> Done<()> {
     _ = fs::remove_dir_all(work.join("src"));
     copy(&engine.join("src"), &work.join("src"))?;
-    // What is cut out leaves imports behind that nothing uses.
+    // The removed functions leave unused imports behind.
     let root = work.join("src/lib.rs");
     fs::write(&root, fs::read_to_string(&root)?.replace("#![warn(missing_docs)]", "#![allow(warnings)]"))?;
     fs::copy(engine.join("Cargo.lock"), work.join("Cargo.lock"))?;
@@ -158,7 +158,7 @@ fn copy_engine(engine: &Path, work: &Path, place: &Place, yours: &str) -> Done<(
     Ok(fs::write(beside, yours.replace("ossia::", "crate::"))?)
 }
 
-/// Without what is not copied: tests, benches, examples, members.
+/// Returns the manifest without what is not copied: tests, benches, examples, members.
 fn manifest(text: &str, layer: &str) -> String {
     let left_out = ["[[test]]", "[[bench]]", "[[example]]", "[workspace]", "[dev-dependencies]"];
     let mut keep = true;
@@ -169,15 +169,15 @@ fn manifest(text: &str, layer: &str) -> String {
         keep
     });
     let text = kept.collect::<Vec<_>>().join("\n");
-    // A program of another name, and a version of its own: for cargo, two packages that differ in their place alone are
-    // the same, and it would take the one for the other.
+    // Another program name and another version: cargo considers two packages that differ only in their path to be the same, and
+    // would use one instead of the other.
     let text = text.replacen("[[bin]]\nname = \"ossia\"", "[[bin]]\nname = \"ossia-with-yours\"", 1);
     let version = text.lines().find(|line| line.starts_with("version = ")).unwrap_or_default();
     let text = text.replacen(version, &format!("version = \"0.0.0-{}\"", layer.replace('_', "-")), 1);
     text + "\n\n[workspace]\n"
 }
 
-/// A source without one of its functions, and what it says of it.
+/// Returns a source without one of its functions and its doc comment.
 fn cut(source: &str, function: &str) -> Option<String> {
     let start = source.find(&format!("\npub fn {function}(")).or_else(|| source.find(&format!("\nfn {function}(")))?;
     let end = start + source[start..].find("\n}\n")? + 3;
