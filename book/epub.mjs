@@ -12,21 +12,22 @@ const directory = process.argv[2];
 
 const slug = (heading) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").trim().replace(/ /g, "-");
 
-// Pandoc's own syntax for formulas. It does not know brackets of a given size.
-const formulas = (text) => text.replace(/\\[Bb]ig[lr]?(?![a-z])/g, "").replace(/\\operatorname\*\{arg\\,(min|max)\}/g, "\\arg\\$1").replace(/^( *)```math\n([\s\S]*?)^ *```$/gm, "$1$$$$\n$2$1$$$$").replace(/\$`([^`]*)`\$/g, "$$$1$$");
+// Pandoc's own syntax for formulas. It does not know brackets of a given size, and writes arg min without a name of its own.
+const formulas = (text) =>
+    text
+        .replace(/\\[Bb]ig[lr]?(?![a-z])/g, "")
+        .replace(/\\operatorname\*\{arg\\,(min|max)\}/g, "\\arg\\$1")
+        .replace(/^( *)```math\n([\s\S]*?)^ *```$/gm, "$1$$$$\n$2$1$$$$")
+        .replace(/\$`([^`]*)`\$/g, "$$$1$$");
 
 // `chapter.md#heading` becomes `#chapter-heading`, and headings have these names.
 function links(text, chapter) {
     return lines(text, (line) => {
-        const heading = /^(#+) (.*)$/.exec(line);
-        if (heading) {
-            const [, level, title] = heading;
-            const id = level === "#" ? chapter : `${chapter}-${slug(title)}`;
-            return `${level} ${title} {#${id}}`;
-        }
+        const [, level, title] = /^(#+) (.*)$/.exec(line) ?? [];
+        if (title) return `${line} {#${level === "#" ? chapter : `${chapter}-${slug(title)}`}}`;
         return line
-            .replace(/\]\((\w+)\.md(?:#([\w-]+))?\)/g, (_, other, to) => `](#${other}${to ? `-${to}` : ""})`)
-            .replace(/\]\(#([\w-]+)\)/g, (link, to) => (to.startsWith(`${chapter}-`) || link.includes("](#" + to) && known.has(to) ? link : `](#${chapter}-${to})`));
+            .replace(/\]\(#([\w-]+)\)/g, `](#${chapter}-$1)`)
+            .replace(/\]\((\w+)\.md(?:#([\w-]+))?\)/g, (_, other, to) => `](#${other}${to ? `-${to}` : ""})`);
     });
 }
 
@@ -36,11 +37,9 @@ const unfolded = (text) =>
 
 const summary = readFileSync(join(BOOK, "src/SUMMARY.md"), "utf8");
 const chapters = [...summary.matchAll(/\]\((\w+)\.md\)/g)].map(([, chapter]) => chapter);
-const texts = chapters.map((chapter) => [chapter, readFileSync(join(directory, `${chapter}.md`), "utf8")]);
-const known = new Set(texts.flatMap(([chapter, text]) => [
-    chapter,
-    ...[...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => `${chapter}-${slug(title)}`),
-]));
-const all = texts.map(([chapter, text]) => formulas(links(unfolded(text), chapter)).replace(/^```rust,\w+$/gm, "```rust"));
+const all = chapters.map((chapter) => {
+    const text = readFileSync(join(directory, `${chapter}.md`), "utf8");
+    return formulas(links(unfolded(text), chapter)).replace(/^```rust,\w+$/gm, "```rust");
+});
 writeFileSync(join(directory, "book.md"), all.join("\n\n"));
 console.log(`${chapters.length} chapters, ${basename(directory)}/book.md`);

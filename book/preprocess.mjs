@@ -56,10 +56,9 @@ function testFunctions() {
 const captions = (text) => text.replace(/<figcaption>([\s\S]*?)<\/figcaption>/g, "<figcaption>\n\n$1\n\n</figcaption>");
 
 // The text of a `<summary>` stands in its tags, where Markdown does not read it.
-const summaries = (text) =>
-    text.replace(/<summary>([\s\S]*?)<\/summary>/g, (_, summary) =>
-        `<summary>${summary.replace(/`([^`]+)`/g, (_, code) => `<code>${code.replace(/&(?!\w+;)/g, "&amp;").replace(/</g, "&lt;")}</code>`)}</summary>`,
-    );
+const summaries = (text) => text.replace(/<summary>[\s\S]*?<\/summary>/g, (summary) => summary.replace(/`([^`]+)`/g, "<code>$1</code>"));
+
+const readingTimes = (text) => text.replace(/\{\{#minutes (\w+)\}\}/g, (_, chapter) => `${minutes(BOOK, chapter)}`);
 
 // Names of tests in text, but not in code, headings and links, become links to the tests.
 function testLinks(text, functions) {
@@ -83,7 +82,8 @@ function notebook(text) {
         const cells = JSON.parse(read(`notebooks/${name}.ipynb`)).cells.map(({ cell_type: kind, source, outputs = [] }) => {
             const text = [source].flat().join("");
             // Jupyter writes a formula as $x$, and the book as $`x`$.
-            if (kind === "markdown") return text.replace(/\$([^$]+)\$/g, (_, formula) => "$`" + formula.replace(/\n/g, " ") + "`$");
+            const formula = (_, inside) => `$\`${inside.replace(/\n/g, " ")}\`$`;
+            if (kind === "markdown") return text.replace(/\$([^$]+)\$/g, formula);
             return [`\`\`\`rust,ignore\n${text}\n\`\`\``, ...outputs.map(shown)].join("\n\n");
         });
         return cells.join("\n\n");
@@ -95,24 +95,25 @@ function strip(text, chapter) {
     const svg = read("book/src/pictures/strip.svg");
     const stop = `href="${chapter}.html"`;
     if (!svg.includes(stop)) return text;
-    const here = svg.replace(stop, `class="here" aria-current="page" ${stop}`);
-    return text.replace(/\n\n/, `\n\n<nav class="strip" aria-label="Where in the model this chapter is">\n${here.trimEnd()}\n</nav>\n\n`);
+    const here = svg.replace(stop, `class="here" aria-current="page" ${stop}`).trimEnd();
+    const nav = `<nav class="strip" aria-label="Where in the model this chapter is">\n${here}\n</nav>`;
+    return text.replace("\n\n", `\n\n${nav}\n\n`);
 }
+
+const forAll = (text) => readingTimes(summaries(captions(notebook(text))));
 
 function prepare(chapter, functions) {
     const name = basename(chapter.path, ".md");
-    let text = notebook(chapter.content);
-    text = text.replace(/\{\{#minutes (\w+)\}\}/g, (_, other) => `${minutes(BOOK, other)}`);
-    text = testLinks(fileLinks(listings(strip(summaries(captions(text)), name))), functions);
+    const text = testLinks(fileLinks(listings(strip(forAll(chapter.content), name))), functions);
     chapter.content = quizzes(text, name);
 }
 
 // For a printed book or an electronic one, which has no pages of source.
 function prepareForPrint(chapter) {
-    let text = notebook(chapter.content).replace(/\{\{#minutes (\w+)\}\}/g, (_, other) => `${minutes(BOOK, other)}`);
-    text = text.replace(/\[([^\]]*)\]\(\.\.\/\.\.\/notebooks\/(\w+)\.ipynb\)/g, "[$1](notebook_$2.md)");
-    text = text.replace(/\[([^\]]*)\]\(\.\.\/\.\.\/[^)]*\)/g, "`$1`");
-    chapter.content = printedQuizzes(captions(text));
+    const text = forAll(chapter.content)
+        .replace(/\]\(\.\.\/\.\.\/notebooks\/(\w+)\.ipynb\)/g, "](notebook_$1.md)")
+        .replace(/\[([^\]]*)\]\(\.\.\/\.\.\/[^)]*\)/g, "`$1`");
+    chapter.content = printedQuizzes(text);
 }
 
 if (process.argv[2] !== "supports") {

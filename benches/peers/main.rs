@@ -30,7 +30,7 @@ struct Arguments {
     /// How long a run measures, in seconds, after it has warmed up
     #[arg(long, global = true, default_value_t = 10.0)]
     seconds: f64,
-    /// Write the rows into the table in book/src/speed.md, in the place of older ones of the same work
+    /// Write the rows into the table in book/src/speed.md, instead of older rows of the same work
     #[arg(long, global = true)]
     book: bool,
     /// What `cargo bench` adds
@@ -53,7 +53,7 @@ enum Command {
     },
     /// Reading a prompt and writing token by token: llama.cpp
     Infer(inference::Models),
-    /// Training and encoding, training with the presets nano, tiny and small: what the chapter shows
+    /// Training and encoding, training with the presets nano, tiny and small: what the chapter on speed shows
     All,
     /// One run of ossia, for the pairs
     #[command(hide = true)]

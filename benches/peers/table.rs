@@ -1,4 +1,4 @@
-//! What is printed, and written into the chapter on speed.
+//! The table of results, which is printed and written into the chapter on speed.
 
 use std::fmt;
 
@@ -59,7 +59,7 @@ pub fn markdown(machine: &str, rows: &[Row], older: &[&str]) -> String {
     format!("{machine}; medians of runs in turn.\n\n{head}{older}{rows}")
 }
 
-/// Puts the rows between the marks, in the place of those of the same work and peer; others stay.
+/// Puts the rows between the marks of the chapter. They replace rows of the same work; other rows stay.
 pub fn replace_in_book(machine: &str, rows: &[Row]) -> Result<(), String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/book/src/speed.md");
     let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;

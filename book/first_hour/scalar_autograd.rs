@@ -64,7 +64,7 @@ impl Number {
         }
     }
 
-    /// Lists this number and all that it was computed from, inputs first, each once.
+    /// Lists this number and all numbers that it was computed from: inputs before results, each once.
     fn visit(&self, order: &mut Vec<Number>) {
         if !order.iter().any(|number| Rc::ptr_eq(&number.0, &self.0)) {
             self.0.inputs.iter().for_each(|(input, _)| input.visit(order));

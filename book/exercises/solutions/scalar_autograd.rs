@@ -24,7 +24,7 @@ pub fn backward(result: &Number) {
     }
 }
 
-/// Lists a number and all that it was computed from, inputs first, each once.
+/// Lists a number and all numbers that it was computed from: inputs before results, each once.
 fn visit(number: &Number, order: &mut Vec<Number>) {
     if !order.iter().any(|other| other.is(number)) {
         number.inputs().iter().for_each(|(input, _)| visit(input, order));

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// Find the bugs that others had.
 ///
-/// Without a number, lists the specimens. With one, shows what its proofs say and what could be wrong with it.
+/// Without a number, the command lists the specimens. With a number, it shows the results of the proofs and a list of possible bugs.
 #[derive(Parser)]
 #[command(name = "hunt")]
 struct Arguments {

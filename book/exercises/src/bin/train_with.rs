@@ -23,7 +23,7 @@ enum Edit {
 }
 use Edit::{Cut, Exchange};
 
-/// Where a layer is in the engine.
+/// The file and the functions of a layer in the engine.
 struct Place {
     name: &'static str,
     file: &'static str,

@@ -1,6 +1,6 @@
 use super::{
-    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal,
-    numbers, random, reference,
+    Case, Exercise, Layer, Mutant, NamedProof, Proof, because, close, derivative, equal, layer_proofs, numbers, random,
+    reference,
 };
 use crate::zoo;
 use ossia::ops::elementwise::scale;
@@ -23,20 +23,6 @@ fn losses(layer: &CrossEntropy, z: &Tensor, targets: &[u32]) -> Tensor {
     })
 }
 
-fn case() -> Case<CrossEntropy> {
-    // Tokens that the reference leaves out have a negative target.
-    let all = numbers(&reference("cross_entropy"), "targets");
-    let counts: Vec<usize> = (0..all.len()).filter(|&t| slice(&all)[t] >= 0.0).collect();
-    let targets: Vec<u32> = counts.iter().map(|&t| slice(&all)[t] as u32).collect();
-    let run = move |layer: &CrossEntropy, t: &[Tensor]| {
-        let rows: Vec<Tensor> = counts.iter().map(|&row| ossia::ops::shape::narrow(&t[0], 0, row, 1)).collect();
-        let h = ossia::ops::shape::concat(&rows.iter().collect::<Vec<_>>(), 0);
-        let total = sum(&losses(layer, &matmul(&h, &permute(&t[1], &[1, 0])), &targets));
-        scale(&total, 1.0 / targets.len() as f32)
-    };
-    Case::read("cross_entropy", &["h", "w"], Box::new(run))
-}
-
 impl Exercise for CrossEntropy {
     const NAME: &str = "cross_entropy";
     const LEARNED: &str = "The gradient is the probabilities minus 1 at the target: what the model predicted, minus what it should have \
@@ -56,20 +42,29 @@ impl Exercise for CrossEntropy {
     }
 
     fn proofs() -> Vec<NamedProof<Self>> {
-        vec![
-            (FORWARD, |layer| case().check_forward(layer)),
-            (EDGES, Self::forward_at_the_edges),
-            (GRADIENT, Self::gradient),
-            (GRADIENTS, |layer| case().check_gradients(layer)),
-        ]
+        layer_proofs()
     }
 
     fn sample(&self) -> Vec<f32> {
-        case().sample(self)
+        Self::case().sample(self)
     }
 }
 
-impl CrossEntropy {
+impl Layer for CrossEntropy {
+    fn case() -> Case<Self> {
+        // Tokens that the reference leaves out have a negative target.
+        let all = numbers(&reference("cross_entropy"), "targets");
+        let counts: Vec<usize> = (0..all.len()).filter(|&t| slice(&all)[t] >= 0.0).collect();
+        let targets: Vec<u32> = counts.iter().map(|&t| slice(&all)[t] as u32).collect();
+        let run = move |layer: &CrossEntropy, t: &[Tensor]| {
+            let rows: Vec<Tensor> = counts.iter().map(|&row| ossia::ops::shape::narrow(&t[0], 0, row, 1)).collect();
+            let h = ossia::ops::shape::concat(&rows.iter().collect::<Vec<_>>(), 0);
+            let total = sum(&losses(layer, &matmul(&h, &permute(&t[1], &[1, 0])), &targets));
+            scale(&total, 1.0 / targets.len() as f32)
+        };
+        Case::read("cross_entropy", &["h", "w"], Box::new(run))
+    }
+
     fn forward_at_the_edges(&self) -> Proof {
         because(close("loss", &(self.forward)(&[3.0; 8], &[5]), &[8.0_f32.ln()], 1e-6), "eight equal logits: ln 8")?;
         let huge = (self.forward)(&[1e30, 0.0, 100.0, 100.0], &[0, 1]);

@@ -1,6 +1,5 @@
 use super::{
-    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, derivative, equal, ids, random,
-    reference,
+    Case, Exercise, Layer, Mutant, NamedProof, Proof, derivative, equal, ids, layer_proofs, random, reference,
 };
 use crate::zoo;
 use ossia::tensor::{Tensor, array, slice};
@@ -17,11 +16,6 @@ fn on_tensors(layer: &Embedding, ids: &[u32], w: &Tensor) -> Tensor {
     Tensor::from_op(y, &[w], || {
         Box::new(move |dy| vec![Some(array(&[vocabulary, hidden], backward(slice(&dy), &ids, vocabulary, hidden)))])
     })
-}
-
-fn case() -> Case<Embedding> {
-    let ids = ids(&reference("embedding"), "ids");
-    Case::read("embedding", &["w"], Box::new(move |layer, t| on_tensors(layer, &ids, &t[0])))
 }
 
 impl Exercise for Embedding {
@@ -43,20 +37,20 @@ impl Exercise for Embedding {
     }
 
     fn proofs() -> Vec<NamedProof<Self>> {
-        vec![
-            (FORWARD, |layer| case().check_forward(layer)),
-            (EDGES, Self::forward_at_the_edges),
-            (GRADIENT, Self::gradient),
-            (GRADIENTS, |layer| case().check_gradients(layer)),
-        ]
+        layer_proofs()
     }
 
     fn sample(&self) -> Vec<f32> {
-        case().sample(self)
+        Self::case().sample(self)
     }
 }
 
-impl Embedding {
+impl Layer for Embedding {
+    fn case() -> Case<Self> {
+        let ids = ids(&reference("embedding"), "ids");
+        Case::read("embedding", &["w"], Box::new(move |layer, t| on_tensors(layer, &ids, &t[0])))
+    }
+
     fn forward_at_the_edges(&self) -> Proof {
         equal("the length of y", &(self.forward)(&[], &[1.0; 6], 3).len(), &0, "there are no tokens")?;
         let y = (self.forward)(&[1], &[1.0, 2.0, 3.0, 4.0], 2);

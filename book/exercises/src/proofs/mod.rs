@@ -102,6 +102,32 @@ pub trait Exercise: Sized + 'static {
     fn sample(&self) -> Vec<f32>;
 }
 
+/// A layer with numbers that a reference computed, forward and backward. All such layers have the same proofs.
+pub trait Layer: Sized + 'static {
+    /// Returns the reference.
+    fn case() -> Case<Self>;
+    /// Checks the forward pass on unusual numbers.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn forward_at_the_edges(&self) -> Proof;
+    /// Checks that the backward pass is the derivative of the forward pass.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn gradient(&self) -> Proof;
+}
+
+/// Returns the proofs of a layer.
+pub fn layer_proofs<L: Layer>() -> Vec<NamedProof<L>> {
+    vec![
+        (FORWARD, |layer| L::case().check_forward(layer)),
+        (EDGES, L::forward_at_the_edges),
+        (GRADIENT, L::gradient),
+        (GRADIENTS, |layer| L::case().check_gradients(layer)),
+    ]
+}
+
 /// Code with a bug.
 pub struct Mutant<E> {
     /// A description of the bug.

@@ -1,6 +1,5 @@
 use super::{
-    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal,
-    random,
+    Case, Exercise, Layer, Mutant, NamedProof, Proof, because, close, derivative, equal, layer_proofs, random,
 };
 use crate::zoo;
 use ossia::tensor::{Tensor, array, slice};
@@ -23,10 +22,6 @@ fn on_tensors(layer: &RmsNorm, t: &[Tensor]) -> Tensor {
     })
 }
 
-fn case() -> Case<RmsNorm> {
-    Case::read("rms_norm", &["x", "w"], Box::new(on_tensors))
-}
-
 impl Exercise for RmsNorm {
     const NAME: &str = "rms_norm";
     const LEARNED: &str = "Multiplying a row by a number does not change y, so dx is orthogonal to the row: the sum of dx·x is zero, except \
@@ -46,20 +41,19 @@ impl Exercise for RmsNorm {
     }
 
     fn proofs() -> Vec<NamedProof<Self>> {
-        vec![
-            (FORWARD, |layer| case().check_forward(layer)),
-            (EDGES, Self::forward_at_the_edges),
-            (GRADIENT, Self::gradient),
-            (GRADIENTS, |layer| case().check_gradients(layer)),
-        ]
+        layer_proofs()
     }
 
     fn sample(&self) -> Vec<f32> {
-        case().sample(self)
+        Self::case().sample(self)
     }
 }
 
-impl RmsNorm {
+impl Layer for RmsNorm {
+    fn case() -> Case<Self> {
+        Case::read("rms_norm", &["x", "w"], Box::new(on_tensors))
+    }
+
     fn forward_at_the_edges(&self) -> Proof {
         let (y, r) = (self.forward)(&[0.0; 4], &[1.0; 4], EPS);
         let why = "a row of zeros has the mean square 0, so r is 1/√(0 + ε); ε belongs under the root";

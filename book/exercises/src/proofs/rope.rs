@@ -1,6 +1,4 @@
-use super::{
-    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, random,
-};
+use super::{Case, Exercise, Layer, Mutant, NamedProof, Proof, because, close, derivative, layer_proofs, random};
 use crate::zoo;
 use ossia::config::{ModelConfig, Yarn};
 use ossia::layers::Rotary;
@@ -29,10 +27,6 @@ fn on_tensors(layer: &Rope, x: &Tensor, (cos, sin): (Array, Array)) -> Tensor {
     })
 }
 
-fn case() -> Case<Rope> {
-    Case::read("rope", &["x"], Box::new(|layer, t| on_tensors(layer, &t[0], tables())))
-}
-
 impl Exercise for Rope {
     const NAME: &str = "rope";
     const LEARNED: &str = "A rotation keeps lengths, and its inverse is its transpose, so the backward pass is the same loop with the opposite \
@@ -52,20 +46,19 @@ impl Exercise for Rope {
     }
 
     fn proofs() -> Vec<NamedProof<Self>> {
-        vec![
-            (FORWARD, |layer| case().check_forward(layer)),
-            (EDGES, Self::forward_at_the_edges),
-            (GRADIENT, Self::gradient),
-            (GRADIENTS, |layer| case().check_gradients(layer)),
-        ]
+        layer_proofs()
     }
 
     fn sample(&self) -> Vec<f32> {
-        case().sample(self)
+        Self::case().sample(self)
     }
 }
 
-impl Rope {
+impl Layer for Rope {
+    fn case() -> Case<Self> {
+        Case::read("rope", &["x"], Box::new(|layer, t| on_tensors(layer, &t[0], tables())))
+    }
+
     fn forward_at_the_edges(&self) -> Proof {
         // A quarter turn: (1, 0) becomes (0, 1).
         let quarter = (self.forward)(&[1.0, 0.0], 2, &[0.0], &[1.0], 1, 1.0);

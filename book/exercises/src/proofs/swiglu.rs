@@ -1,6 +1,5 @@
 use super::{
-    Case, EDGES, Exercise, FORWARD, GRADIENT, GRADIENTS, Mutant, NamedProof, Proof, because, close, derivative, equal,
-    random,
+    Case, Exercise, Layer, Mutant, NamedProof, Proof, because, close, derivative, equal, layer_proofs, random,
 };
 use crate::zoo;
 use ossia::tensor::{Tensor, array, slice};
@@ -22,10 +21,6 @@ fn on_tensors(layer: &Swiglu, t: &[Tensor]) -> Tensor {
     })
 }
 
-fn case() -> Case<Swiglu> {
-    Case::read("swiglu", &["gate_up"], Box::new(on_tensors))
-}
-
 impl Exercise for Swiglu {
     const NAME: &str = "swiglu";
     const LEARNED: &str = "A gate decides how much of each number passes. Because of the + 1, a pair whose up is zero still passes its gated \
@@ -45,20 +40,19 @@ impl Exercise for Swiglu {
     }
 
     fn proofs() -> Vec<NamedProof<Self>> {
-        vec![
-            (FORWARD, |layer| case().check_forward(layer)),
-            (EDGES, Self::forward_at_the_edges),
-            (GRADIENT, Self::gradient),
-            (GRADIENTS, |layer| case().check_gradients(layer)),
-        ]
+        layer_proofs()
     }
 
     fn sample(&self) -> Vec<f32> {
-        case().sample(self)
+        Self::case().sample(self)
     }
 }
 
-impl Swiglu {
+impl Layer for Swiglu {
+    fn case() -> Case<Self> {
+        Case::read("swiglu", &["gate_up"], Box::new(on_tensors))
+    }
+
     fn forward_at_the_edges(&self) -> Proof {
         let gated = |gate: f32| gate / (1.0 + (-ALPHA * gate).exp());
         let y = (self.forward)(&[2.0, 0.0, 1e9, 1e9, -20.0, -1e9, -1e9, -1e9, 0.0, 5.0], ALPHA, LIMIT);
