@@ -1,4 +1,4 @@
-//! Backpropagation for single numbers, in forty lines, and what one does with it.
+//! Backpropagation for single numbers, in about fifty lines, and gradient descent with it.
 //!
 //! cargo run --example scalar_autograd
 //!

@@ -1,7 +1,7 @@
 //! The cache of a sliding layer: a ring of rows. The chapter: kv_cache.md.
 
-/// Stores the row of a position (from 0) in a ring. The ring begins empty and holds at most `window` rows of the row's length; then a
-/// new row takes the place of the oldest one. Rows come in the order of their positions.
+/// Stores the row of a position (from 0) in a ring. The ring begins empty. It grows by a row until it holds `window` rows. From then on,
+/// each new row overwrites the oldest one. Rows come in the order of their positions.
 pub fn push(ring: &mut Vec<f32>, row: &[f32], position: usize, window: usize) {
     todo!("row of {} numbers at {position} into a ring of {} numbers, at most {window} rows", row.len(), ring.len())
 }

@@ -17,8 +17,9 @@ pub fn exp(a: &Number) -> Number {
     todo!("e to the {}", a.value())
 }
 
-/// Adds to [`Number::gradient`] of every number that `result` was computed from the derivative of `result` with respect to it, and
-/// sets that of `result` itself to 1. A number hands on its gradient when all numbers that were computed from it have done so.
+/// Sets the gradient of `result` to 1. For every number from which `result` was computed, adds the derivative of `result` with
+/// respect to this number to its [`Number::gradient`]. Process a number only after all numbers that were computed from it: only
+/// then is its gradient complete.
 pub fn backward(result: &Number) {
     todo!("the gradients of all that {} was computed from", result.value())
 }

@@ -1,6 +1,7 @@
 //! The parts of a training loop. The chapter: training.md.
 
-/// The sum of the losses of some targets, the gradient of this sum, and the number of targets.
+/// A part of a batch. A *target* is a token that the model has to predict. A micro-batch has the sum of the losses of its targets, the
+/// gradient of this sum, and the number of targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MicroBatch {
     pub loss_sum: f32,
@@ -25,8 +26,9 @@ pub fn clip(gradient: &mut [f32], most: f32) -> f32 {
     todo!("{} numbers with a norm of at most {most}", gradient.len())
 }
 
-/// Trains: in each step computes the micro-batches with the current parameters, accumulates, clips to `most`, and calls `update` with
-/// the learning rate, the gradient and the parameters. Returns the loss of each step, measured before its update.
+/// Trains. In each step, counted from 1: calls `batches` with the step and the parameters, accumulates the micro-batches, clips the
+/// gradient to the norm `most`, and calls `update` with the learning rate, the gradient and the parameters. Returns the loss of each
+/// step, measured before its update.
 ///
 /// # Errors
 /// If a loss or a gradient is not a finite number; the parameters have not changed in this step then.

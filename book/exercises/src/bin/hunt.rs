@@ -6,13 +6,17 @@ use exercises::zoo::SOURCES;
 use exercises::{for_each_exercise, say};
 use std::process::ExitCode;
 
+/// How a reader calls this program.
+const HUNT: &str = "cargo run -q -p exercises --bin hunt --";
+
 /// Find the bugs that others had.
 ///
-/// Without a number, the command lists the specimens. With a number, it shows the results of the proofs and a list of possible bugs.
+/// Without a number, the command lists the programs with bugs. With the number of one, it shows which proofs this program fails, and
+/// what the bug could be.
 #[derive(Parser)]
 #[command(name = "hunt")]
 struct Arguments {
-    /// The specimen
+    /// The number of the program with a bug
     number: Option<usize>,
     /// Show the lines that are wrong
     #[arg(long)]
@@ -26,7 +30,7 @@ struct Arguments {
 }
 
 /// Code with a bug, and what can be seen of it.
-struct Specimen {
+struct Bug {
     exercise: &'static str,
     /// The share of the computed numbers that is right, in per cent.
     right: f64,
@@ -35,61 +39,61 @@ struct Specimen {
     says: &'static str,
 }
 
-fn specimens<E: Exercise>() -> Vec<Specimen> {
+fn bugs<E: Exercise>() -> Vec<Bug> {
     let right = E::solution().sample();
     let of = |Mutant { says, layer, .. }: Mutant<E>| {
         let sample = layer.sample();
         let close = |(a, b): &(&f32, &f32)| (*a - *b).abs() <= 1e-4 * b.abs().max(1e-3);
         let agreeing = sample.iter().zip(&right).filter(close).count();
         let proofs = E::proofs().into_iter().map(|(name, proof)| (name, proof(&layer))).collect();
-        Specimen { exercise: E::NAME, right: 100.0 * agreeing as f64 / right.len() as f64, proofs, says }
+        Bug { exercise: E::NAME, right: 100.0 * agreeing as f64 / right.len() as f64, proofs, says }
     };
     E::mutants().into_iter().map(of).collect()
 }
 
 fn main() -> ExitCode {
     let Arguments { number, code, guess, tell } = Arguments::parse();
-    let all: Vec<Specimen> = for_each_exercise!(specimens()).into_iter().flatten().collect();
+    let all: Vec<Bug> = for_each_exercise!(bugs()).into_iter().flatten().collect();
     let Some(number) = number else {
         say(&format!(
-            "{} specimens. `hunt 3` shows the third: what its proofs say, and what could be wrong with it.\n",
+            "{} programs with bugs. {HUNT} 3 shows the third: which proofs it fails, and what the bug could be.\n",
             all.len()
         ));
-        all.iter().enumerate().for_each(|(i, specimen)| say(&format!("{:3}  {}", i + 1, specimen.exercise)));
+        all.iter().enumerate().for_each(|(i, bug)| say(&format!("{:3}  {}", i + 1, bug.exercise)));
         return ExitCode::SUCCESS;
     };
-    let Some(specimen) = all.get(number.wrapping_sub(1)) else {
-        eprintln!("error: there is no specimen {number}; there are {}, from 1", all.len());
+    let Some(bug) = all.get(number.wrapping_sub(1)) else {
+        eprintln!("error: there is no bug {number}; there are {}, from 1", all.len());
         return ExitCode::from(2);
     };
-    show(specimen, number);
+    show(bug, number);
     let choices: Vec<&str> =
-        all.iter().filter(|other| other.exercise == specimen.exercise).map(|other| other.says).collect();
+        all.iter().filter(|other| other.exercise == bug.exercise).map(|other| other.says).collect();
     if code {
-        say(&format!("\nThe code, where `right` is the solution:\n\n{}", source(specimen.says)));
+        say(&format!("\nThe code, where `right` is the solution:\n\n{}", source(bug.says)));
     }
     match guess.map(|letter| (letter, choice(letter).and_then(|i| choices.get(i)))) {
         Some((letter, None)) => {
-            eprintln!("error: {letter} is none of the letters below a specimen; see `hunt {number}`");
+            eprintln!("error: there is no choice {letter}; {HUNT} {number} lists the choices");
             return ExitCode::from(2);
         }
-        Some((_, Some(guess))) if *guess == specimen.says => say(&format!("\nRight: {}.", specimen.says)),
+        Some((_, Some(guess))) if *guess == bug.says => say(&format!("\nRight: {}.", bug.says)),
         Some((letter, Some(_))) => {
             say(&format!("\nNot {letter}. Which proof would {letter} fail, and which ones fail here?"));
             return ExitCode::FAILURE;
         }
-        None if tell => say(&format!("\nThe bug: {}.", specimen.says)),
+        None if tell => say(&format!("\nThe bug: {}.", bug.says)),
         None => {
             say("\nWhat is wrong with it?\n");
             choices.iter().zip('a'..).for_each(|(says, letter)| say(&format!("  {letter}  {says}")));
-            say(&format!("\n`hunt {number} --guess a` checks a guess, --code shows the code, --tell the bug."));
+            say(&format!("\n{HUNT} {number} --guess a checks a guess. --code shows the code, and --tell the bug."));
         }
     }
     ExitCode::SUCCESS
 }
 
-fn show(Specimen { exercise, right, proofs, .. }: &Specimen, number: usize) {
-    say(&format!("Specimen {number}: {exercise}"));
+fn show(Bug { exercise, right, proofs, .. }: &Bug, number: usize) {
+    say(&format!("Bug {number}: {exercise}"));
     say(&format!("{right:.0} % of the numbers that it computes are right.\n"));
     for (name, proof) in proofs {
         let name = name.replace('_', " ");

@@ -74,7 +74,7 @@ const PLACES: [Place; 8] = [
 #[derive(Parser)]
 #[command(name = "train_with")]
 struct Arguments {
-    /// The layer: a file of book/exercises/src
+    /// The layer: the name of a file in book/exercises/src, without .rs
     #[arg(value_parser = PLACES.map(|place| place.name))]
     layer: String,
     /// Use the layer in book/exercises/solutions instead of yours
