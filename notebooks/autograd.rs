@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A graph
     //
+    // The records of all operations form a *graph*: from each result, edges lead to the numbers that it was computed from.
     // The first graph computes $f = ab + e^a$ for $a = 0.5$ and $b = -2$. Both are *parameters*, so each tensor that is
     // computed from them records how it was made.
     // %%
@@ -96,8 +97,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## A network that approximates a curve
     //
-    // The network has one input, sixteen hidden units with a sigmoid, and one output: $y = W_2 \, \sigma(W_1 x + b_1) +
-    // b_2$. The loss is the mean squared error over 64 points of $\sin 3x$. Each step subtracts a tenth of the gradient
+    // The network computes sixteen intermediate numbers from its input $x$, its *hidden units*, and one output from these:
+    // $y = W_2 \, \sigma(W_1 x + b_1) + b_2$. Here $\sigma(z) = 1/(1 + e^{-z})$ is the *sigmoid*, which rises smoothly from 0
+    // to 1. The loss is the mean squared error over 64 points of $\sin 3x$. Each step subtracts a tenth of the gradient
     // from each parameter. A language model is trained in the same way, with a larger network, and with [AdamW](adamw.md)
     // instead of this simple rule for a step.
     // %%

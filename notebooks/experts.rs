@@ -107,7 +107,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // In the layers 1 to 3, the number rises during the first 25 steps, and then it falls. In layer 0, it falls from the
     // beginning, to 0.43, and later rises to 0.46. A likely reason for the fall: the model learns to use the context, so
-    // the input of a router depends less on the token alone. In the deeper layers, the number is lower at the end.
+    // the input of a router depends less on the token alone. At the end, the number is lower in the
+    // deeper layers than in layer 0.
     //
     // ## Is any expert idle?
     //

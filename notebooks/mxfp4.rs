@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## Sixteen values
     //
-    // A number has a sign, two bits of exponent and one bit of mantissa. Half of the sixteen values are in the range from
+    // A number has a sign, two bits of exponent and one bit of mantissa. This format is called *E2M1*. Half of the sixteen values are in the range from
     // −1.5 to 1.5.
     // %%
     use notebook::{Axes, bars, chart, dots, line};
@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The next cell makes the first number of the block larger and larger. The other 31 do not change. The curve shows
     // their error, relative to their size. As long as the first number is below three standard deviations, it does not
     // change the scale. From there on, each time that it doubles, the scale doubles too, and the others are rounded more
-    // coarsely. This makes the steps of the curve. From about 55 standard deviations on, all others become zero, so the
+    // coarsely. This makes the steps of the curve. From 50 standard deviations on, all others become zero, so the
     // error is 1.
     // %%
     /// How far the last 31 numbers are off, against their own size.
