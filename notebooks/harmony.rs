@@ -69,9 +69,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // ## A schema as a mask
     //
     // How many of the 201,088 tokens may come next? From a schema, the engine builds an *automaton*, a machine that
-    // reads a text byte by byte and knows what may come next. It answers this question at each place of a text. The next cell reads a valid text token by token. Within the string, more than 100,000 tokens are allowed. At
-    // the number, about 130 are allowed, because it has to be between 0 and 130. Where the schema determines the text,
-    // for example the name of a member, fewer than ten are allowed.
+    // reads a text byte by byte and knows what may come next. It answers this question at each place of a text. The next
+    // cell reads a valid text token by token. Within the string, more than 100,000 tokens are allowed. At the number,
+    // about 130 are allowed, because it has to be between 0 and 130. Where the schema determines the text, for example
+    // the name of a member, fewer than ten are allowed.
     // %%
     use notebook::bars;
     use ossia::schema::Guide;

@@ -8,8 +8,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // %% [markdown]
     // ## Sixteen values
     //
-    // A number has a sign, two bits of exponent and one bit of mantissa. This format is called *E2M1*. Half of the sixteen values are in the range from
-    // −1.5 to 1.5.
+    // A number has a sign, two bits of exponent and one bit of mantissa. This format is called *E2M1*. Half of the
+    // sixteen values are in the range from −1.5 to 1.5.
     // %%
     use notebook::{Axes, bars, chart, dots, line};
     use ossia::mxfp4::{BLOCK, VALUES, decode, encode};
