@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 // ANCHOR: model
-/// How often each sequence of tokens occurred, and how often its beginning, which is all of it except the last token.
+/// Counts of token sequences, and of their beginnings. The beginning of a sequence is the sequence without its last token.
 #[derive(Default)]
 struct Counts<'t> {
     sequences: HashMap<&'t [u32], f64>,

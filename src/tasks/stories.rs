@@ -26,7 +26,7 @@ pub fn sample(model: &Transformer, tokenizer: &Tokenizer, seed: u64, show: &mut 
     model.stream_text(tokenizer, "", 120, Sampling { temperature: 0.8, seed, ..Sampling::default() }, show)
 }
 
-/// The most tokens of a story that is told to be checked. The built-in stories are shorter.
+/// The most tokens of a story that is generated to be checked. The built-in stories are shorter.
 const LONGEST: usize = 512;
 
 /// Tells stories with the given seeds, on all cores.
@@ -54,5 +54,8 @@ pub fn departures(told: &[String], most: usize) -> Vec<String> {
 pub fn summary(told: &[String], temperature: f32) -> String {
     let good = told.iter().filter(|text| story::well_formed(text)).count();
     let share = 100.0 * good as f64 / told.len().max(1) as f64;
-    format!("{share:.1} % of {} told stories are well-formed and consistent (temperature {temperature})", told.len())
+    format!(
+        "{share:.1} % of {} generated stories are well-formed and consistent (temperature {temperature})",
+        told.len()
+    )
 }
