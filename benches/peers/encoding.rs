@@ -17,7 +17,7 @@ fn rate(texts: &[String], bytes: f64, encode: impl Fn(&str) -> usize) -> f64 {
     bytes / 1e6 / start.elapsed().as_secs_f64()
 }
 
-/// Each encoder in turn, after all have been seen to give the same tokens.
+/// Measures the encoders in alternating runs, after checking that all of them return the same tokens.
 pub fn compare(data: Option<&Path>, arguments: &Arguments) -> Result<Vec<Row>, String> {
     let corpus = match data {
         None => Corpus::builtin(5_000, 0),

@@ -108,7 +108,7 @@ fn theirs(models: &Models, gguf: &Path) -> Result<Run, String> {
     Ok(Run { prompt: rate(0)?, new: rate(1)?, gflops: 0.0, gbytes: 0.0 })
 }
 
-/// Our runs and the peer's in turn: exact and fast beside bf16, int8 beside Q8_0.
+/// Runs ossia and the peer alternately: exact and fast against bf16, int8 against Q8_0.
 pub fn compare(models: &Models, arguments: &Arguments) -> Result<Vec<Row>, String> {
     let int8 = ["--precision-fast", "--dense-int8"];
     let contests: [(_, _, &[&str], _); 3] = [

@@ -1,4 +1,4 @@
-//! ossia and its peers in turn, on this machine: `cargo bench --bench peers -- --python PYTHON all`.
+//! Compares ossia with its peers in alternating runs on this machine: `cargo bench --bench peers -- --python PYTHON all`.
 //!
 //! Each run is a process of its own, A B A B …, since machines are noisy and memory is counted by process. Of the peer's
 //! modes the fastest of one run each is taken. What is printed is the median of the pairs; with `--book` it also

@@ -56,7 +56,7 @@ pub fn markdown(machine: &str, rows: &[Row], older: &[&str]) -> String {
                 |---|---|---|---|---|---|---|\n";
     let older: String = older.iter().map(|row| format!("{row}\n")).collect();
     let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    format!("{machine}; medians of runs in turn.\n\n{head}{older}{rows}")
+    format!("{machine}; medians of alternating runs.\n\n{head}{older}{rows}")
 }
 
 /// Puts the rows between the marks of the chapter. They replace rows of the same work; other rows stay.

@@ -88,7 +88,7 @@ fn result_of(command: &mut Command) -> Result<Run, String> {
     })
 }
 
-/// Our runs and the peer's in turn.
+/// Runs ossia and the peer alternately.
 pub fn compare(preset: &str, arguments: &Arguments) -> Result<Row, String> {
     let (batch_size, context) = batch(preset);
     let place = std::env::temp_dir().join(format!("ossia-peers-{}.json", std::process::id()));
