@@ -9,19 +9,19 @@ pub fn probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
     exps.iter().map(|e| e / total).collect()
 }
 
-pub fn top_p(probabilities: &[f32], most: f32) -> Vec<f32> {
+pub fn top_p(probabilities: &[f32], p: f32) -> Vec<f32> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a])); // stable: of equal ones the first
+    order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a])); // stable: equal ones keep their order
     let mut kept = vec![0.0; probabilities.len()];
     let mut sum = 0.0;
     for i in order {
         kept[i] = probabilities[i];
         sum += probabilities[i];
-        if sum >= most {
+        if sum >= p {
             break;
         }
     }
-    kept.iter().map(|p| p / sum).collect()
+    kept.iter().map(|kept| kept / sum).collect()
 }
 
 pub fn draw(probabilities: &[f32], place: f32) -> usize {

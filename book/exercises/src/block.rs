@@ -2,14 +2,16 @@
 
 use crate::parts::Part;
 
-/// x (T·H) → y (T·H): h = x + attention(norm₁(x)), y = h + experts(norm₂(h)). Returns h and y.
+/// Computes h = x + attention(norm₁(x)) and y = h + experts(norm₂(h)), and returns both. x, h and y have T rows of H numbers: T
+/// is the number of tokens, and H the hidden size.
 pub fn forward(x: &[f32], norms: [&dyn Part; 2], attention: &dyn Part, experts: &dyn Part) -> (Vec<f32>, Vec<f32>) {
     let parts = [norms[0].name(), attention.name(), norms[1].name(), experts.name()];
     todo!("h and y of {} numbers, through {parts:?}", x.len())
 }
 
-/// dx (T·H), from dy (T·H). [`Part::backward`] returns the gradient with respect to the input of a part, from that input and the
-/// gradient of its output. Each + sends its gradient along both paths.
+/// Returns dx, the gradient with respect to x, from dy, the gradient with respect to y. [`Part::backward`] takes the input of a
+/// part and the gradient with respect to its output, and returns the gradient with respect to its input. Each + sends its
+/// gradient along both paths.
 pub fn backward(
     dy: &[f32],
     x: &[f32],

@@ -1,11 +1,11 @@
-//! Checks an exercise and says in words how far it is.
+//! Checks an exercise and describes the result in words.
 
 use crate::for_each_exercise;
 use crate::proofs::{Exercise, Mutant, Proof, same};
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 
-/// How the proofs of an exercise went.
+/// The results of the proofs of an exercise.
 pub struct Outcome {
     /// The exercise.
     pub name: &'static str,
@@ -28,7 +28,7 @@ impl Outcome {
 
 /// Checks the exercises whose name contains `filter`: the reader's code, or the solutions.
 pub fn check(filter: &str, solutions: bool) -> Vec<Outcome> {
-    panic::set_hook(Box::new(|_| {})); // the report has what code panics with, in one line
+    panic::set_hook(Box::new(|_| {})); // the report contains the message of a panic, in one line
     let outcomes = for_each_exercise!(prove(filter, solutions)).into_iter().flatten().collect();
     _ = panic::take_hook();
     outcomes
@@ -56,13 +56,14 @@ fn prove<E: Exercise>(filter: &str, solutions: bool) -> Option<Outcome> {
         };
         outcome.report += &(line + "\n");
         if outcome.wrong {
-            break; // what builds on this is not worth looking at yet
+            break; // the later proofs build on this one
         }
     }
     if outcome.wrong
         && let Some(bug) = known_bug(&code)
     {
-        outcome.report += &format!("      Your code computes what one gets if {bug}.\n");
+        outcome.report +=
+            &format!("      Your code computes the same numbers as code with a known bug:\n      {bug}.\n");
     }
     if outcome.is_proved() {
         outcome.report += &format!("\n  {}\n", E::LEARNED.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -81,7 +82,7 @@ fn carry_out<E>(code: &E, proof: fn(&E) -> Proof) -> Option<Proof> {
     }
 }
 
-/// Returns the description of a known bug that computes the same.
+/// Returns the description of a known bug if code with this bug computes the same numbers.
 fn known_bug<E: Exercise>(code: &E) -> Option<&'static str> {
     let sample = panic::catch_unwind(AssertUnwindSafe(|| code.sample())).ok()?;
     if same(&sample, &E::solution().sample()) {

@@ -1,22 +1,22 @@
 //! The layers of gpt-oss, to be written by you.
 //!
-//! Each file of this directory has the signatures of an exercise, with `todo!()` instead of bodies. Write the bodies, in any order, and
-//! run
+//! Each file of this directory has the signatures of an exercise, with `todo!()` instead of bodies. Write the bodies, in any
+//! order, and run
 //!
 //! ```text
 //! cargo run -q -p exercises -- rms_norm          checks what you wrote
 //! cargo run -q -p exercises -- watch rms_norm    checks it again whenever you save
 //! ```
 //!
-//! The proofs of an exercise go from easy to hard: first the forward pass, then the backward pass. They are the proofs that the
-//! engine's own layers pass. When all of them hold,
+//! The proofs of an exercise go from easy to hard. They are like the proofs of the engine's own layers. For a layer, the
+//! forward pass comes first, then the backward pass. When all of them hold,
 //!
 //! ```text
 //! cargo run --release -p exercises --bin train_with rms_norm
 //! ```
 //!
-//! builds the engine with your layer instead of its own, and trains a small model with it. `solutions/` has a plain way to write each;
-//! the engine's own files in `src/ops/` are another, faster one.
+//! builds the engine with your layer instead of its own, and trains a small model with it. `solutions/` has a plain
+//! implementation of each exercise, and `src/ops/` has the engine's fast layers.
 
 pub mod adamw;
 pub mod attention;

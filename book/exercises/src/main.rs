@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 #[derive(Parser)]
 #[command(name = "exercises", args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// The exercise, or a part of its name; without it, a list of all exercises
+    /// The exercise, or a part of its name. Without a name, the command lists all exercises
     name: Option<String>,
     /// Check the solutions instead
     #[arg(long)]
@@ -49,22 +49,22 @@ fn one(name: &str, solutions: bool) -> ExitCode {
         say(&format!("{}\n{}", outcome.name, outcome.report.trim_end()));
         let Outcome { name, held, proofs, wrong, .. } = outcome;
         if !outcome.is_proved() && !wrong {
-            say(&format!("\n  {held} of {proofs} hold. Go on in book/exercises/src/{name}.rs"));
+            say(&format!("\n  {held} of {proofs} proofs hold. Continue in book/exercises/src/{name}.rs"));
         }
     }
     if outcomes.iter().all(Outcome::is_proved) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One line per exercise.
+/// Prints one line per exercise.
 fn list(solutions: bool) -> ExitCode {
     let outcomes = check("", solutions);
     for outcome in &outcomes {
         let Outcome { name, held, proofs, wrong, .. } = outcome;
         let state = match (outcome.is_proved(), wrong) {
             (true, _) => "✓ proved".to_string(),
-            (_, true) => format!("✗ wrong after {held} of {proofs}"),
+            (_, true) => format!("✗ a proof fails ({held} of {proofs} hold)"),
             _ if *held == 0 => "· not written yet".to_string(),
-            _ => format!("· {held} of {proofs} hold"),
+            _ => format!("· {held} of {proofs} proofs hold"),
         };
         say(&format!("{name:16} {state}"));
     }
@@ -72,7 +72,7 @@ fn list(solutions: bool) -> ExitCode {
     if outcomes.iter().any(|outcome| outcome.wrong) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Builds and checks in a new process whenever a file has changed, because this one has the old code.
+/// Builds and checks in a new process whenever a file has changed, because the running process contains the old code.
 fn watch(name: &str) -> ExitCode {
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut before = None;
@@ -92,7 +92,7 @@ fn watch(name: &str) -> ExitCode {
     }
 }
 
-/// The time of the last change of a file.
+/// Returns the time of the last change of a file.
 fn newest(directory: &Path) -> Option<SystemTime> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let times = entries.map(|entry| entry.path()).map(|path: PathBuf| match path.is_dir() {

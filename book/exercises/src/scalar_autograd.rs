@@ -2,24 +2,26 @@
 
 use crate::scalar::Number;
 
-/// a + b. [`Number::computed`] makes a number from its value and its inputs, each with the slope: how fast the result changes with it.
+/// Returns a + b. Use [`Number::computed`] to make a number from its value and its inputs. Each input comes with its slope: how
+/// fast the result changes when this input changes.
 pub fn add(a: &Number, b: &Number) -> Number {
     todo!("{} + {}", a.value(), b.value())
 }
 
-/// a · b.
+/// Returns a · b.
 pub fn mul(a: &Number, b: &Number) -> Number {
     todo!("{} · {}", a.value(), b.value())
 }
 
-/// e^a.
+/// Returns e^a.
 pub fn exp(a: &Number) -> Number {
     todo!("e to the {}", a.value())
 }
 
 /// Sets the gradient of `result` to 1. For every number from which `result` was computed, adds the derivative of `result` with
 /// respect to this number to its [`Number::gradient`]. Process a number only after all numbers that were computed from it: only
-/// then is its gradient complete.
+/// then is its gradient complete. [`Number::inputs`] lists the numbers that a number was computed from, each with its slope, and
+/// [`Number::is`] tells whether two numbers are the same one.
 pub fn backward(result: &Number) {
     todo!("the gradients of all that {} was computed from", result.value())
 }

@@ -1,4 +1,4 @@
-//! The bug zoo, for hunters: `cargo run -q -p exercises --bin hunt -- 3`.
+//! Shows programs with bugs and lets the reader guess what is wrong: `cargo run -q -p exercises --bin hunt -- 3`.
 
 use clap::Parser;
 use exercises::proofs::*;
@@ -6,19 +6,19 @@ use exercises::zoo::SOURCES;
 use exercises::{for_each_exercise, say};
 use std::process::ExitCode;
 
-/// How a reader calls this program.
+/// The command that runs this program.
 const HUNT: &str = "cargo run -q -p exercises --bin hunt --";
 
-/// Find the bugs that others had.
+/// Find out what is wrong with programs that have a bug.
 ///
-/// Without a number, the command lists the programs with bugs. With the number of one, it shows which proofs this program fails, and
-/// what the bug could be.
+/// Without a number, the command lists all programs with bugs. With the number of a program, it shows which proofs that program
+/// fails, and what its bug could be.
 #[derive(Parser)]
 #[command(name = "hunt")]
 struct Arguments {
     /// The number of the program with a bug
     number: Option<usize>,
-    /// Show the lines that are wrong
+    /// Show the code with the bug
     #[arg(long)]
     code: bool,
     /// The letter of the bug that you suspect
@@ -29,7 +29,7 @@ struct Arguments {
     tell: bool,
 }
 
-/// Code with a bug, and what can be seen of it.
+/// A program with a bug, and the results of its proofs.
 struct Bug {
     exercise: &'static str,
     /// The share of the computed numbers that is right, in per cent.
@@ -63,14 +63,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let Some(bug) = all.get(number.wrapping_sub(1)) else {
-        eprintln!("error: there is no bug {number}; there are {}, from 1", all.len());
+        eprintln!("error: there is no bug {number}; the bugs have the numbers 1 to {}", all.len());
         return ExitCode::from(2);
     };
     show(bug, number);
     let choices: Vec<&str> =
         all.iter().filter(|other| other.exercise == bug.exercise).map(|other| other.says).collect();
     if code {
-        say(&format!("\nThe code, where `right` is the solution:\n\n{}", source(bug.says)));
+        say(&format!("\nThe code (`right…` and `solution()` are the solution):\n\n{}", source(bug.says)));
     }
     match guess.map(|letter| (letter, choice(letter).and_then(|i| choices.get(i)))) {
         Some((letter, None)) => {
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
         }
         None if tell => say(&format!("\nThe bug: {}.", bug.says)),
         None => {
-            say("\nWhat is wrong with it?\n");
+            say("\nWhat is wrong with this program?\n");
             choices.iter().zip('a'..).for_each(|(says, letter)| say(&format!("  {letter}  {says}")));
             say(&format!("\n{HUNT} {number} --guess a checks a guess. --code shows the code, and --tell the bug."));
         }
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
 
 fn show(Bug { exercise, right, proofs, .. }: &Bug, number: usize) {
     say(&format!("Bug {number}: {exercise}"));
-    say(&format!("{right:.0} % of the numbers that it computes are right.\n"));
+    say(&format!("{right:.0} % of the numbers that this program computes are right.\n"));
     for (name, proof) in proofs {
         let name = name.replace('_', " ");
         match proof {
@@ -104,12 +104,12 @@ fn show(Bug { exercise, right, proofs, .. }: &Bug, number: usize) {
     }
 }
 
-/// The place of a letter in the alphabet.
+/// Returns the index of a letter in the alphabet.
 fn choice(letter: char) -> Option<usize> {
     ('a'..='z').position(|other| other == letter.to_ascii_lowercase())
 }
 
-/// The code of a bug: the field `layer` of its entry in the zoo.
+/// Returns the code of a bug: the field `layer` of its entry in the zoo.
 fn source(says: &str) -> String {
     let entry =
         SOURCES.iter().find_map(|source| source.split_once(&format!("says: \"{says}\","))).map_or("", |(_, rest)| rest);

@@ -1,7 +1,7 @@
 //! Trains with a layer that you wrote: `cargo run --release -p exercises --bin train_with rms_norm`.
 //!
-//! The program copies the source of the engine, replaces the functions of the layer in the copy by yours, and builds the copy. So the
-//! engine itself needs no branch for this.
+//! The program copies the source of the engine, replaces the functions of the layer in the copy by yours, and builds the copy.
+//! So the engine itself needs no branch for this.
 
 use clap::Parser;
 use plotters::prelude::*;
@@ -115,7 +115,7 @@ fn run() -> Done<()> {
     _ = fs::remove_dir_all(&runs);
     println!("Building the engine with your {name}, and training {steps} steps with it.");
     train_yours(&work, &engine, &training(steps, &runs.join("yours")))?;
-    println!("The same with the engine's own.");
+    println!("Training the same model with the engine's own {name}.");
     // This program is linked with the engine, so it need not be built again.
     if ossia::cli::main(["ossia".into()].into_iter().chain(training(steps, &runs.join("own")))) != ExitCode::SUCCESS {
         return Err("the run did not end well".into());

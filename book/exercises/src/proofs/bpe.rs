@@ -22,8 +22,8 @@ const WANTED: usize = 120;
 
 impl Exercise for Bpe {
     const NAME: &str = "bpe";
-    const LEARNED: &str = "Encoding repeats the history of training on one piece, so the rank of a merge decides, not the length of the \
-        token. The engine finds the same merges with a heap, without recounting, and the same ids many times faster.";
+    const LEARNED: &str = "Encoding repeats the history of training on one piece, so the rank of a merge decides, not the \
+        length of the token. The engine finds the same merges with a heap, without recounting, and the same ids many times faster.";
 
     fn yours() -> Self {
         Self { train: crate::bpe::train, encode: crate::bpe::encode }
@@ -65,7 +65,7 @@ impl Bpe {
         let [a, b, c] = [97, 98, 99];
         equal("the merge of \"abab\"", &train(&[("abab", 1)], 1), &vec![(a, b)], "\"ab\" occurs twice, \"ba\" once")?;
         let why = "\"bc\" occurs 5 times, because its piece does, and \"ab\" twice";
-        equal("the merge", &train(&[("abab", 1), ("bc", 5)], 1), &vec![(b, c)], why)?;
+        equal("the merge of \"abab\" and \"bc\"", &train(&[("abab", 1), ("bc", 5)], 1), &vec![(b, c)], why)?;
         let why = "\"ab\" and \"bc\" both occur once; the lower ids come first, and then \"ab\" is 256";
         equal("the merges of \"abc\"", &train(&[("abc", 1)], 9), &vec![(a, b), (256, c)], why)?;
         let why = "from the left, \"aaa\" becomes 256 and a, and then one token: two merges, and no pair is left";
@@ -86,7 +86,7 @@ impl Bpe {
         equal("the ids of \"abc\" without merges", &(self.encode)(b"abc", &[]), &vec![a, b, c], "they are the bytes")?;
         let why = "the merge bc has rank 0 and ab has rank 1: the lowest rank comes first";
         equal("the ids of \"abc\"", &(self.encode)(b"abc", &[(b, c), (a, b)]), &vec![a, 256], why)?;
-        let why = "of equal ranks the leftmost pair is merged first";
+        let why = "if several pairs have the same rank, the leftmost one is merged first";
         equal("the ids of \"aaaaa\"", &(self.encode)(b"aaaaa", &[(a, a)]), &vec![256, 256, a], why)?;
         equal("the ids of an empty piece", &(self.encode)(b"", &[(a, a)]), &vec![], "it has no bytes")
     }
@@ -101,7 +101,7 @@ impl Bpe {
                 &format!("the ids of {text:?}"),
                 &(self.encode)(&piece, &merges),
                 &expected,
-                "so encodes the engine",
+                "this is what the engine returns",
             )?;
         }
         Ok(())

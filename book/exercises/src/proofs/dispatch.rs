@@ -33,8 +33,8 @@ fn combined(layer: &Dispatch, t: &[Tensor]) -> Tensor {
 
 impl Exercise for Dispatch {
     const NAME: &str = "dispatch";
-    const LEARNED: &str = "Sorted by expert, the rows of an expert lie side by side, and each expert is one product of matrices. \
-        What a router's weight gets as its gradient says how useful its expert was for this token.";
+    const LEARNED: &str = "In the sorted order, the rows of an expert are next to each other, so each expert is one product \
+        of matrices. The gradient of a router weight says how useful the expert was for this token.";
 
     fn yours() -> Self {
         use crate::dispatch::{combine, combine_backward, gather, sort};
@@ -75,13 +75,20 @@ impl Exercise for Dispatch {
 impl Dispatch {
     fn sorts(&self) -> Proof {
         let (order, counts) = (self.sort)(&INDICES, EXPERTS);
-        let why = format!("the experts of the visits 0 to 7 are {INDICES:?}; equal ones keep the order of the text");
+        let why = format!(
+            "the experts of the visits 0 to 7 are {INDICES:?}; the visits of an expert keep the order of the text"
+        );
         equal("the order", &order, &ORDER.to_vec(), &why)?;
-        equal("the counts", &counts, &vec![3, 0, 0, 3, 2], &format!("they are for the experts 0 to 4 of {INDICES:?}"))?;
+        equal(
+            "the counts",
+            &counts,
+            &vec![3, 0, 0, 3, 2],
+            &format!("number e says how often expert e occurs in {INDICES:?}"),
+        )?;
         equal("the counts without tokens", &(self.sort)(&[], 3), &(vec![], vec![0; 3]), "each expert has 0 visits")?;
         let all = (self.sort)(&[1; 40], 2);
         equal("the counts if all visit expert 1", &all.1, &vec![0, 40], "there are 40 visits")?;
-        equal("their order", &all.0, &(0..40).collect(), "it is that of the text")
+        equal("the order if all visit expert 1", &all.0, &(0..40).collect(), "the visits keep the order of the text")
     }
 
     fn gathers(&self) -> Proof {

@@ -15,8 +15,9 @@ const WINDOW: usize = 3;
 
 impl Exercise for KvCache {
     const NAME: &str = "kv_cache";
-    const LEARNED: &str = "A sliding layer never needs more than its window, however long the text is, so half of the layers of gpt-oss \
-        have a cache of constant size. And one query against cached keys is the same as the last row of attention over all.";
+    const LEARNED: &str = "A sliding layer never needs more than its window, however long the text is, so half of the layers of \
+        gpt-oss have a cache of constant size. And attention of one query over the cached keys equals the last row of attention \
+        over the whole sequence.";
 
     fn yours() -> Self {
         use crate::kv_cache::{attend, push, rows};
@@ -104,7 +105,8 @@ impl KvCache {
         let [q, k, v] = [1, 2, 3].map(|seed| slice(&random(&[10, WIDTH], seed)).to_vec());
         let shape = Shape { heads: 1, kv_heads: 1, head_dim: WIDTH, window: Some(WINDOW) };
         let expected = forward(&q, &k, &v, &[f32::NEG_INFINITY], shape);
-        because(close("o of ten tokens", &self.decoded(), &expected, 1e-5), "so does attention with a window of 3")
+        let why = "o has 4 numbers per token; attention over all ten tokens with a window of 3 gives the expected ones";
+        because(close("o", &self.decoded(), &expected, 1e-5), why)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What each exercise has to show: a list of proofs, from easy to hard. A proof that fails says in a line what is wrong.
+//! The proofs of each exercise, from easy to hard. A proof that fails says in a line what is wrong.
 
 mod adamw;
 mod attention;
@@ -59,13 +59,13 @@ macro_rules! for_each_exercise {
     };
 }
 
-/// The forward pass computes what Hugging Face's or OpenAI's code computed.
+/// The forward pass computes the same numbers as Hugging Face's or OpenAI's code.
 pub const FORWARD: &str = "the_forward_pass_equals_the_reference";
-/// The forward pass does what it should where numbers are unusual.
+/// The forward pass is correct for unusual numbers.
 pub const EDGES: &str = "the_forward_pass_holds_at_the_edges";
 /// The backward pass is the derivative of the forward pass.
 pub const GRADIENT: &str = "the_backward_pass_is_the_derivative";
-/// The gradients are those that the reference computed.
+/// The gradients equal the gradients that the reference computed.
 pub const GRADIENTS: &str = "the_gradients_equal_the_reference";
 
 use ossia::checkpoint::TensorFile;
@@ -87,18 +87,18 @@ pub type NamedProof<E> = (&'static str, fn(&E) -> Proof);
 pub trait Exercise: Sized + 'static {
     /// The name of its file.
     const NAME: &str;
-    /// What the reader has learned who wrote it.
+    /// The text that is printed when all proofs hold: what the reader has learned.
     const LEARNED: &str;
 
     /// Returns the reader's code.
     fn yours() -> Self;
     /// Returns the code in `solutions/`.
     fn solution() -> Self;
-    /// Returns wrong code that others wrote before.
+    /// Returns programs with a bug.
     fn mutants() -> Vec<Mutant<Self>>;
     /// Returns the proofs, in the order in which the code is written: those of the forward pass come first.
     fn proofs() -> Vec<NamedProof<Self>>;
-    /// Returns what the code computes from fixed inputs. If two samples are equal, the programs count as the same.
+    /// Returns the numbers that the code computes from fixed inputs. Programs with equal samples count as the same.
     fn sample(&self) -> Vec<f32>;
 }
 
@@ -109,12 +109,12 @@ pub trait Layer: Sized + 'static {
     /// Checks the forward pass on unusual numbers.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Returns what is wrong.
     fn forward_at_the_edges(&self) -> Proof;
     /// Checks that the backward pass is the derivative of the forward pass.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Returns what is wrong.
     fn gradient(&self) -> Proof;
 }
 
@@ -138,27 +138,27 @@ pub struct Mutant<E> {
     pub caught_by: &'static str,
 }
 
-/// A layer on tensors, for a case: its shapes, ids and tables.
+/// Runs a layer on tensors. The closure contains the shapes, ids and tables of a case.
 pub type OnTensors<L> = Box<dyn Fn(&L, &[Tensor]) -> Tensor>;
 
-/// What the reference computed.
+/// The inputs and the results of the reference.
 pub struct Case<L> {
-    /// What stands in a message.
+    /// The name of the case in messages. Empty: messages name only the array.
     pub name: &'static str,
-    /// Names and numbers.
+    /// The inputs, with their names.
     pub inputs: Vec<(&'static str, Array)>,
-    /// The layer.
+    /// Runs the layer on the inputs.
     pub run: OnTensors<L>,
-    /// Its output.
+    /// The output.
     pub y: Array,
-    /// What came back.
+    /// The gradient with respect to the output.
     pub dy: Array,
-    /// The gradient of each input.
+    /// The gradient with respect to each input.
     pub gradients: Vec<Array>,
 }
 
 impl<L> Case<L> {
-    /// One from `tests/verify/reference/file.safetensors`: `y`, `dy`, and of each input the numbers and `d` and its name.
+    /// Reads a case from `tests/verify/reference/file.safetensors`. For an input `x`, the file has the tensors `x` and `dx`.
     pub fn read(file: &str, inputs: &[&'static str], run: OnTensors<L>) -> Self {
         let file = reference(file);
         let inputs: Vec<_> = inputs.iter().map(|&name| (name, numbers(&file, name))).collect();
@@ -176,7 +176,7 @@ impl<L> Case<L> {
     /// Checks the output, without a backward pass.
     ///
     /// # Errors
-    /// The first number that differs.
+    /// Returns the first number that differs.
     pub fn check_forward(&self, layer: &L) -> Proof {
         let inputs: Vec<Tensor> = self.inputs.iter().map(|(_, x)| Tensor::constant(x.clone())).collect();
         close(&self.named("y"), (self.run)(layer, &inputs).data(), slice(&self.y), 1e-4)
@@ -185,7 +185,7 @@ impl<L> Case<L> {
     /// Checks the gradient of each input.
     ///
     /// # Errors
-    /// The first number that differs.
+    /// Returns the first number that differs.
     pub fn check_gradients(&self, layer: &L) -> Proof {
         let (_, inputs, gradients) = self.computed(layer);
         for (((name, _), input), expected) in self.inputs.iter().zip(&inputs).zip(&self.gradients) {
@@ -199,7 +199,7 @@ impl<L> Case<L> {
         if self.name.is_empty() { what.into() } else { format!("{what} of the case {:?}", self.name) }
     }
 
-    /// Output and gradients, one after another.
+    /// Returns the output and the gradients, one after another.
     pub fn sample(&self, layer: &L) -> Vec<f32> {
         let (y, inputs, gradients) = self.computed(layer);
         let back = inputs.iter().filter_map(|input| gradients.get(input)).flat_map(|gradient| slice(gradient).to_vec());
@@ -210,7 +210,7 @@ impl<L> Case<L> {
 /// Checks that the backward pass of `run` is its derivative: nudges every input up and down.
 ///
 /// # Errors
-/// Which number of which input disagrees most.
+/// Returns the derivative that disagrees most.
 pub fn derivative<L>(layer: &L, names: &[&str], inputs: &[Array], run: impl Fn(&L, &[Tensor]) -> Tensor) -> Proof {
     let constants: Vec<Tensor> = inputs.iter().map(|x| Tensor::constant(x.clone())).collect();
     let dy = random(run(layer, &constants).shape(), 99);
@@ -227,7 +227,7 @@ pub fn derivative<L>(layer: &L, names: &[&str], inputs: &[Array], run: impl Fn(&
 /// Checks that numbers agree, within `tolerance` of the largest.
 ///
 /// # Errors
-/// Where they do not.
+/// Returns the first number that differs, and the count of such numbers.
 pub fn close(name: &str, actual: &[f32], expected: &[f32], tolerance: f32) -> Proof {
     if actual.len() != expected.len() {
         return Err(format!("{name} has {} numbers, expected {}", actual.len(), expected.len()));
@@ -250,23 +250,23 @@ pub fn close(name: &str, actual: &[f32], expected: &[f32], tolerance: f32) -> Pr
     }
 }
 
-/// Compares values that have to be equal.
+/// Checks that two values are equal.
 ///
 /// # Errors
-/// Both values, and `why` the expected one is right.
+/// Returns both values, and the reason `why` the expected one is right.
 pub fn equal<T: PartialEq + Debug>(name: &str, actual: &T, expected: &T, why: &str) -> Proof {
-    if actual == expected { Ok(()) } else { Err(format!("{name} is {actual:?}, expected {expected:?}: {why}")) }
+    if actual == expected { Ok(()) } else { Err(format!("{name}: found {actual:?}, expected {expected:?}: {why}")) }
 }
 
 /// Adds an explanation to a proof that fails.
 ///
 /// # Errors
-/// That of the proof, with the explanation.
+/// Returns the error of the proof, with the explanation.
 pub fn because(proof: Proof, why: &str) -> Proof {
     proof.map_err(|what| format!("{what}: {why}"))
 }
 
-/// Normally distributed numbers from a seed.
+/// Returns normally distributed numbers from a seed.
 pub fn random(shape: &[usize], seed: u64) -> Array {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut one = || (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;
@@ -278,23 +278,23 @@ fn weighted_sum(y: &Tensor, dy: &Array) -> Tensor {
     sum(&mul(y, &Tensor::constant(dy)))
 }
 
-/// A file of numbers that the reference computed.
+/// Opens a file of numbers that the reference computed.
 pub fn reference(name: &str) -> TensorFile {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/verify/reference");
     TensorFile::open(directory.join(format!("{name}.safetensors"))).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// A tensor of such a file.
+/// Reads a tensor of such a file.
 pub fn numbers(file: &TensorFile, name: &str) -> Array {
     file.tensor(name, None).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Ids, which the reference stores as numbers.
+/// Reads ids, which the reference stores as numbers.
 pub fn ids(file: &TensorFile, name: &str) -> Vec<u32> {
     slice(&numbers(file, name)).iter().map(|&id| id as u32).collect()
 }
 
-/// Whether two samples are the same numbers.
+/// Returns whether two samples are the same numbers.
 pub fn same(a: &[f32], b: &[f32]) -> bool {
     close("", a, b, 1e-4).is_ok()
 }

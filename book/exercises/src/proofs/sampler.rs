@@ -60,34 +60,36 @@ impl Exercise for Sampler {
 impl Sampler {
     fn temperature(&self) -> Proof {
         let p = (self.probabilities)(&[2.0, 1.0, 0.0], 1.0);
-        because(close("the probabilities of 2, 1, 0", &p, &[0.665_24, 0.244_73, 0.090_03], 1e-4), "e² : e¹ : e⁰")?;
+        let why = "the logits are 2, 1, 0, so the probabilities are in the ratio e² : e¹ : e⁰";
+        because(close("p", &p, &[0.665_24, 0.244_73, 0.090_03], 1e-4), why)?;
         let p = (self.probabilities)(&[2.0, 1.0, 0.0], 0.5);
-        because(close("at the temperature 0.5", &p, &[0.866_81, 0.117_31, 0.015_88], 1e-4), "e⁴ : e² : e⁰")?;
+        let why =
+            "the logits are 2, 1, 0 and the temperature is 0.5, so the probabilities are in the ratio e⁴ : e² : e⁰";
+        because(close("p", &p, &[0.866_81, 0.117_31, 0.015_88], 1e-4), why)?;
         let p = (self.probabilities)(&[1.0, 3.0, 3.0], 0.0);
-        because(
-            close("at the temperature 0", &p, &[0.0, 1.0, 0.0], 0.0),
-            "the logits are 1, 3, 3; the first largest one",
-        )?;
+        let why = "the temperature is 0, the logits are 1, 3, 3, and the first of the two largest gets probability 1";
+        because(close("p", &p, &[0.0, 1.0, 0.0], 0.0), why)?;
         let p = (self.probabilities)(&[1e30, 0.0], 1.0);
-        because(close("the probabilities of 10³⁰ and 0", &p, &[1.0, 0.0], 0.0), "subtract the largest logit first")
+        because(close("p", &p, &[1.0, 0.0], 0.0), "the logits are 10³⁰ and 0; subtract the largest logit first")
     }
 
     fn keeps(&self) -> Proof {
-        let kept = |p: &[f32], most, expected: &[f32], why| {
-            because(close(&format!("top-p {most} of {p:?}"), &(self.top_p)(p, most), expected, 1e-6), why)
+        let kept = |probabilities: &[f32], p: f32, expected: &[f32], why| {
+            let found = (self.top_p)(probabilities, p);
+            because(close("kept", &found, expected, 1e-6), &format!("with p = {p} and {probabilities:?}, {why}"))
         };
         kept(&[0.1, 0.6, 0.3], 0.8, &[0.0, 2.0 / 3.0, 1.0 / 3.0], "0.6 + 0.3 is the first sum that reaches 0.8")?;
         kept(&[0.1, 0.6, 0.3], 0.5, &[0.0, 1.0, 0.0], "0.6 alone reaches 0.5")?;
         kept(&[0.1, 0.6, 0.3], 0.0, &[0.0, 1.0, 0.0], "at least one token is kept")?;
         kept(&[0.1, 0.6, 0.3], 1.0, &[0.1, 0.6, 0.3], "all are needed to reach 1")?;
-        kept(&[0.25; 4], 0.5, &[0.5, 0.5, 0.0, 0.0], "of equal ones the first count as more probable")
+        kept(&[0.25; 4], 0.5, &[0.5, 0.5, 0.0, 0.0], "the first of equal probabilities count as larger")
     }
 
     fn draws(&self) -> Proof {
         let p = [0.25, 0.0, 0.5, 0.25];
         for (place, expected) in [(0.0, 0), (0.24, 0), (0.25, 2), (0.5, 2), (0.74, 2), (0.75, 3), (0.999, 3)] {
             equal(
-                &format!("the token at {place} of {p:?}"),
+                &format!("the token at place {place} with the probabilities {p:?}"),
                 &(self.draw)(&p, place),
                 &expected,
                 "the sums are ¼ ¼ ¾ 1",
@@ -95,7 +97,7 @@ impl Sampler {
         }
         let short = [0.3, 0.3, 0.399_999, 0.0];
         equal(
-            "the token at 0.9999999 of the way",
+            "the token at place 0.9999999 with the probabilities 0.3, 0.3, 0.399999, 0",
             &(self.draw)(&short, 0.999_999_9),
             &2,
             "rounding can keep the sum below 1",
@@ -110,8 +112,8 @@ impl Sampler {
             let kept = distribution(&logits(seed), &sampling);
             let total: f32 = kept.iter().map(|(_, p)| p).sum();
             kept.into_iter().for_each(|(id, p)| expected[id as usize] = p / total);
-            let why = format!("temperature {temperature}, top-p {top_p}");
-            because(close("the probabilities", &found, &expected, 1e-5), &why)?;
+            let why = format!("the engine returns this at temperature {temperature} with top-p {top_p}");
+            because(close("p", &found, &expected, 1e-5), &why)?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ fn uneven() -> [MicroBatch; 3] {
     [batch(6.0, [4.0, 0.0], 4), batch(1.0, [0.0, 3.0], 1), batch(0.0, [0.0, 0.0], 0)]
 }
 
-/// The bowl ½‖w − (1, −2)‖², two micro-batches a step: one has three targets, and the other one.
+/// Two micro-batches of the loss ½‖w − (1, −2)‖² (a bowl): one with three targets, and one with one target.
 fn bowl(w: &[f32]) -> Vec<MicroBatch> {
     let (a, b) = (w[0] - 1.0, w[1] + 2.0);
     let batch = |targets: usize| {
@@ -37,8 +37,8 @@ fn descend(rate: f64, gradient: &[f32], w: &mut [f32]) {
 
 impl Exercise for TrainingLoop {
     const NAME: &str = "training_loop";
-    const LEARNED: &str = "A step is: losses, gradients, one mean over all targets, a limit for the norm, and a step of the length that \
-        the schedule says. Everything else in a training program makes sure that this can be stopped, resumed and believed.";
+    const LEARNED: &str = "A step is: losses, gradients, one mean over all targets, a limit for the norm, and an update with the \
+        learning rate of the schedule. The rest of a training program lets you stop, resume and verify this loop.";
 
     fn yours() -> Self {
         use crate::training_loop::{accumulate, clip, learning_rate, train};
@@ -105,9 +105,11 @@ impl TrainingLoop {
         let clipped = |gradient: [f32; 2], most: f32, expected: [f32; 2], norm: f32| {
             let mut found = gradient.to_vec();
             let before = (self.clip)(&mut found, most);
-            let why = format!("it is {gradient:?} before, with the norm {norm}, and may have the norm {most}");
+            let why = format!(
+                "before clipping, the gradient is {gradient:?} with the norm {norm}, and the largest norm is {most}"
+            );
             because(close("the clipped gradient", &found, &expected, 1e-6), &why)?;
-            because(close("the returned norm", &[before], &[norm], 1e-6), "it is the one before clipping")
+            because(close("the returned norm", &[before], &[norm], 1e-6), "it is the norm before clipping")
         };
         clipped([30.0, -40.0], 5.0, [3.0, -4.0], 50.0)?;
         clipped([0.3, -0.4], 5.0, [0.3, -0.4], 0.5)?;

@@ -4,12 +4,12 @@ use crate::proofs::{Attention, Exercise, FORWARD, GRADIENT, Mutant};
 use crate::solutions::attention as right;
 use ossia::ops::attention::Shape;
 
-/// The same with other queries: scaled.
+/// Returns the queries, multiplied by a factor.
 fn scaled(q: &[f32], by: f32) -> Vec<f32> {
     q.iter().map(|q| q * by).collect()
 }
 
-/// With the heads of K and V in another order: head h of the queries gets the one that `choose` names.
+/// Returns K or V with one head per query head: query head h gets the head with the number that `choose` returns.
 fn with_heads(x: &[f32], shape: Shape, choose: fn(usize, Shape) -> usize) -> Vec<f32> {
     let rows = x.chunks_exact(shape.kv_width());
     let heads = |row: &[f32]| -> Vec<f32> {
@@ -46,7 +46,7 @@ pub fn attention() -> Vec<Mutant<Attention>> {
             caught_by: "without_sinks_each_query_averages_its_values",
         },
         Mutant {
-            says: "query head h uses the key head h mod K instead of h · K / N: neighboring heads should share one",
+            says: "query head h uses the key head h mod K instead of h · K / N: neighbouring heads should share one",
             layer: forward(|q, k, v, sinks, shape| {
                 let choose = |h: usize, shape: Shape| h % shape.kv_heads;
                 let (k, v) = (with_heads(k, shape, choose), with_heads(v, shape, choose));

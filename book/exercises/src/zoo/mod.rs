@@ -1,6 +1,6 @@
-//! The bug zoo: code with a bug that somebody once had, or that anyone might write. Each is the solution except for a line or two.
-//! `cargo test -p exercises --test zoo` shows that each is caught by the proof that it names, and
-//! `cargo run -p exercises --bin hunt` lets you find out what is wrong with them.
+//! The bug zoo: programs with a bug that was found in an implementation, or that is an easy mistake to make. Each program is
+//! the solution except for a line or two. `cargo test -p exercises --test zoo` checks that each bug is caught by the proof that
+//! its entry names, and `cargo run -p exercises --bin hunt` lets you find out what is wrong with the programs.
 
 mod attention;
 mod pointwise;

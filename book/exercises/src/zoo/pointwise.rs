@@ -40,9 +40,9 @@ pub fn rms_norm() -> Vec<Mutant<RmsNorm>> {
         Mutant {
             says: "in dx the sum over the row is not divided by H",
             layer: backward(|dy, x, w, r| {
-                let (right, dw) = right_norm::backward(dy, x, w, r);
+                let (correct, dw) = right_norm::backward(dy, x, w, r);
                 let first = |i: usize| r[i / w.len()] * dy[i] * w[i % w.len()];
-                let dx = (0..x.len()).map(|i| first(i) + w.len() as f32 * (right[i] - first(i))).collect();
+                let dx = (0..x.len()).map(|i| first(i) + w.len() as f32 * (correct[i] - first(i))).collect();
                 (dx, dw)
             }),
             caught_by: GRADIENT,
@@ -50,7 +50,7 @@ pub fn rms_norm() -> Vec<Mutant<RmsNorm>> {
     ]
 }
 
-/// Reorders the neighbors of a head, 0 1 2 3 …, to the halves that gpt-oss pairs, 0 2 … 1 3 …; or back.
+/// Reorders the neighbours of a head, 0 1 2 3 …, to the halves that gpt-oss pairs, 0 2 … 1 3 …; or back.
 fn regrouped(x: &[f32], half: usize, back: bool) -> Vec<f32> {
     let place = |i: usize| if i < half { 2 * i } else { 2 * (i - half) + 1 };
     let mut y = x.to_vec();
@@ -63,7 +63,7 @@ fn regrouped(x: &[f32], half: usize, back: bool) -> Vec<f32> {
 pub fn rope() -> Vec<Mutant<Rope>> {
     vec![
         Mutant {
-            says: "neighbors are paired (0 with 1, 2 with 3), as in other models: gpt-oss pairs the halves of a head",
+            says: "neighbours are paired (0 with 1, 2 with 3), as in other models: gpt-oss pairs the halves of a head",
             layer: Rope {
                 forward: |x, width, cos, sin, half, direction| {
                     let turned = right_rope::forward(&regrouped(x, half, false), width, cos, sin, half, direction);

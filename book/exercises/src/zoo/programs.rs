@@ -252,15 +252,15 @@ pub fn sampler() -> Vec<Mutant<Sampler>> {
         Mutant {
             says: "the token that reaches the sum is left out",
             layer: Sampler {
-                top_p: |p, most| {
-                    let mut kept = right_sampler::top_p(p, most);
-                    let least = kept.iter().copied().filter(|&p| p > 0.0).fold(1.0, f32::min);
-                    if kept.iter().filter(|&&p| p > 0.0).count() > 1 && most < 1.0 {
+                top_p: |probabilities, p| {
+                    let mut kept = right_sampler::top_p(probabilities, p);
+                    let least = kept.iter().copied().filter(|&kept| kept > 0.0).fold(1.0, f32::min);
+                    if kept.iter().filter(|&&kept| kept > 0.0).count() > 1 && p < 1.0 {
                         let last = kept.iter().rposition(|&p| p == least).unwrap_or_default();
                         kept[last] = 0.0;
                     }
                     let total: f32 = kept.iter().sum();
-                    kept.iter().map(|p| p / total).collect()
+                    kept.iter().map(|kept| kept / total).collect()
                 },
                 ..Sampler::solution()
             },
@@ -269,9 +269,12 @@ pub fn sampler() -> Vec<Mutant<Sampler>> {
         Mutant {
             says: "the kept probabilities are not scaled to sum to 1",
             layer: Sampler {
-                top_p: |p, most| {
-                    let kept = right_sampler::top_p(p, most);
-                    kept.iter().zip(p).map(|(kept, p)| if *kept > 0.0 { *p } else { 0.0 }).collect()
+                top_p: |probabilities, p| {
+                    let kept = right_sampler::top_p(probabilities, p);
+                    kept.iter()
+                        .zip(probabilities)
+                        .map(|(kept, before)| if *kept > 0.0 { *before } else { 0.0 })
+                        .collect()
                 },
                 ..Sampler::solution()
             },
