@@ -1,6 +1,6 @@
 //! What this machine can do at most: floating-point operations and bytes read, on all threads. And what a process took.
 
-use ossia::kernels::{self, parallel};
+use ossia::kernels::{self, Isa, parallel};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -27,18 +27,28 @@ pub fn read_bandwidth() -> f64 {
     })
 }
 
-/// GFLOP/s of fused multiply-adds on registers.
+/// GFLOP/s of fused multiply-adds on registers of the selected instruction set.
 pub fn peak_flops() -> f64 {
     const ROUNDS: usize = 20_000_000;
-    best_rate(2.0 * (8 * CHAINS * ROUNDS) as f64 / 1e9, |_| {
+    let lanes = if is_avx512() { 16 } else { 8 };
+    best_rate(2.0 * (lanes * CHAINS * ROUNDS) as f64 / 1e9, |_| {
         black_box(fma_chains(black_box(0.999), ROUNDS));
     })
+}
+
+fn is_avx512() -> bool {
+    matches!(kernels::selected(), Ok(Isa::Avx512 | Isa::Avx512Vnni))
 }
 
 /// Independent chains: a fused multiply-add takes four or five cycles, and two start in each.
 const CHAINS: usize = 10;
 
 fn fma_chains(x: f32, rounds: usize) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if is_avx512() {
+        // SAFETY: an instruction set is selected only where the processor has it.
+        return unsafe { fma_chains_avx512(x, rounds) };
+    }
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the processor has both.
@@ -63,6 +73,20 @@ fn fma_chains_avx2(x: f32, rounds: usize) -> f32 {
         }
     }
     _mm256_cvtss_f32(acc.into_iter().fold(step, |sum, chain| _mm256_add_ps(sum, chain)))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn fma_chains_avx512(x: f32, rounds: usize) -> f32 {
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
+    let (x, step) = (_mm512_set1_ps(x), _mm512_set1_ps(1e-3));
+    let mut acc = [_mm512_set1_ps(1.0); CHAINS];
+    for _ in 0..rounds {
+        for chain in &mut acc {
+            *chain = _mm512_fmadd_ps(*chain, x, step);
+        }
+    }
+    acc.into_iter().map(|chain| _mm512_reduce_add_ps(chain)).sum()
 }
 
 /// The most memory that this process ever had, in MB; `None` where the system does not say.

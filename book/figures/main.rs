@@ -38,6 +38,7 @@ mod tools;
 mod training;
 mod weights;
 
+use ossia::kernels::{self, Isa};
 use paper::{Drawing, Paper};
 use std::cell::LazyCell;
 use std::error::Error;
@@ -90,6 +91,10 @@ const FIGURES: &[(&str, Figure, &str)] = &[
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // The figures are the same bits on every processor that has AVX2.
+    if !kernels::select(Isa::Avx2) {
+        eprintln!("without AVX2, figures may differ in their last digits");
+    }
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/pictures");
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().map_or(default, PathBuf::from);

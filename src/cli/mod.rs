@@ -56,7 +56,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A MODEL is a directory with config.json, model.safetensors and tokenizer.json: trained here, saved by Hugging Face's
 /// transformers, or downloaded (openai/gpt-oss-20b, or its directory original/).
 #[derive(Parser)]
-#[command(name = "ossia", version, max_term_width = 100)]
+#[command(name = "ossia", version, long_version = usage::VERSION.as_str(), max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -2,10 +2,26 @@
 
 use super::{Arguments, print};
 use crate::error::{Error, Result};
+use crate::kernels::{self, Isa};
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory};
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::LazyLock;
+
+/// What `ossia --version` prints: also the instruction sets of this machine, for a report of speed or of a bug.
+pub static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    let available: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+    match kernels::selected() {
+        Err(error) => format!("{version}\n{error}"),
+        Ok(isa) => format!(
+            "{version}\ninstruction set: {} (of {}; OSSIA_ISA selects another)",
+            isa.name(),
+            available.join(", ")
+        ),
+    }
+});
 
 /// Prints help and version in full, and a usage error in one line. `given` is what the user has typed.
 pub fn explain(error: &clap::Error, given: &[OsString]) -> ExitCode {

@@ -4,17 +4,17 @@
 //! compiles to the one instruction that it names.
 
 use super::formats::{Bf16, Int8Pair};
-use super::lanes::{E2M1_DOUBLED, E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes, Simd};
+use super::lanes::{E2M1_DOUBLED_PLUS_12, E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes, Simd};
 use std::arch::x86_64::*;
 
 // ANCHOR: lanes
-/// The proof that this processor has AVX2 and FMA.
+/// The proof that this processor has AVX2 and FMA, and with `VNNI` also AVX-VNNI.
 #[derive(Clone, Copy)]
-pub struct Avx2(());
+pub struct Avx2<const VNNI: bool>(());
 
-impl Avx2 {
+impl<const VNNI: bool> Avx2<VNNI> {
     /// # Safety
-    /// The processor must have AVX2 and FMA.
+    /// The processor must have AVX2 and FMA, and AVX-VNNI if `VNNI` is true.
     #[inline(always)]
     pub unsafe fn new_unchecked() -> Self {
         Self(())
@@ -25,8 +25,10 @@ impl Avx2 {
 #[derive(Clone, Copy)]
 pub struct Avx2Lanes(__m256);
 
-impl Simd for Avx2 {
+impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
     type Lanes = Avx2Lanes;
+    type Block = [Avx2Lanes; 4];
+    type Pair = [Avx2Lanes; 8];
     #[inline(always)]
     fn splat(self, x: f32) -> Avx2Lanes {
         // SAFETY: `self` exists, so the processor was checked.
@@ -96,8 +98,12 @@ impl Simd for Avx2 {
         unsafe {
             let w = _mm256_loadu_si256(w.as_ptr().cast());
             let x = _mm256_sign_epi8(_mm256_loadu_si256(x.as_ptr().cast()), w);
-            let twos = _mm256_maddubs_epi16(_mm256_abs_epi8(w), x);
-            Avx2Lanes(_mm256_cvtepi32_ps(_mm256_madd_epi16(twos, _mm256_set1_epi16(1))))
+            let sums = if VNNI {
+                _mm256_dpbusd_avx_epi32(_mm256_setzero_si256(), _mm256_abs_epi8(w), x)
+            } else {
+                _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), x), _mm256_set1_epi16(1))
+            };
+            Avx2Lanes(_mm256_cvtepi32_ps(sums))
         }
     }
     #[inline(always)]
@@ -109,27 +115,20 @@ impl Simd for Avx2 {
         // multiples of 32, because Int8Pair is `align(32)` and its fields have lengths that are multiples of 32.
         unsafe {
             let (even, odd) = (_mm256_load_si256(even.as_ptr().cast()), _mm256_load_si256(odd.as_ptr().cast()));
-            let even = _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, low), even);
-            let odd = _mm256_maddubs_epi16(_mm256_shuffle_epi8(table, high), odd);
-            let sums = _mm256_madd_epi16(_mm256_add_epi16(even, odd), _mm256_set1_epi16(1));
+            let (w_even, w_odd) = (_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high));
             let offsets = _mm256_load_si256(x.offsets.as_ptr().cast());
-            Avx2Lanes(_mm256_cvtepi32_ps(_mm256_sub_epi32(sums, offsets)))
+            let sums = if VNNI {
+                _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(offsets, w_even, even), w_odd, odd)
+            } else {
+                let twos = _mm256_add_epi16(_mm256_maddubs_epi16(w_even, even), _mm256_maddubs_epi16(w_odd, odd));
+                _mm256_add_epi32(offsets, _mm256_madd_epi16(twos, _mm256_set1_epi16(1)))
+            };
+            Avx2Lanes(_mm256_cvtepi32_ps(sums))
         }
     }
 }
 
-/// Twice the values of E2M1, plus 12, so that none is negative: the instruction that multiplies bytes takes one unsigned
-/// operand.
-const E2M1_DOUBLED_PLUS_12: [u8; 16] = {
-    let (mut bytes, mut code) = ([0; 16], 0);
-    while code < 16 {
-        bytes[code] = (E2M1_DOUBLED[code] + 12) as u8;
-        code += 1;
-    }
-    bytes
-};
-
-impl Avx2 {
+impl<const VNNI: bool> Avx2<VNNI> {
     /// Loads sixteen bytes into both halves of a register.
     #[inline(always)]
     fn twice(self, bytes: &[u8; 16]) -> __m256i {
@@ -176,7 +175,7 @@ impl Avx2 {
     }
 }
 
-impl Lanes for Avx2Lanes {
+impl Lanes<8> for Avx2Lanes {
     #[inline(always)]
     fn store(self, x: &mut [f32; 8]) {
         // SAFETY: `self` exists, so an `Avx2` did. `x` has the 32 bytes, and `storeu` takes any alignment.

@@ -43,28 +43,35 @@ impl Int8Block {
 pub struct Int8Pair {
     /// The 16 even codes of the first block and of the second, then the 16 odd codes of the first and of the second.
     pub codes: [i8; 64],
-    /// A quarter of 12·Σx of the first block, four times, then the same of the second block. AVX2 subtracts it, because it
+    /// A quarter of −12·Σx of the first block, four times, then the same of the second block. x86 adds it, because it
     /// multiplies by w + 12.
     pub offsets: [i32; 8],
-    /// Half of the first block's scale, four times, then half of the second's. Half, because the codes of E2M1 are
-    /// multiplied as twice their values.
-    pub scales: [f32; 8],
+    /// Half of the first block's scale, four times, then half of the second's, and all again for sixteen lanes. Half, because
+    /// the codes of E2M1 are multiplied as twice their values.
+    scales: [f32; 16],
 }
 
 impl Int8Pair {
     /// Interleaves two blocks.
     pub fn new(blocks: [&Int8Block; 2]) -> Self {
-        let mut pair = Self { codes: [0; 64], offsets: [0; 8], scales: [0.0; 8] };
+        let mut pair = Self { codes: [0; 64], offsets: [0; 8], scales: [0.0; 16] };
         for (i, block) in blocks.into_iter().enumerate() {
             for (j, codes) in block.codes.as_chunks::<2>().0.iter().enumerate() {
                 pair.codes[16 * i + j] = codes[0];
                 pair.codes[16 * i + j + 32] = codes[1];
             }
             let sum: i32 = block.codes.iter().map(|&code| i32::from(code)).sum();
-            pair.offsets[4 * i..][..4].fill(3 * sum);
+            pair.offsets[4 * i..][..4].fill(-3 * sum);
             pair.scales[4 * i..][..4].fill(0.5 * block.scale());
+            pair.scales[4 * i + 8..][..4].fill(0.5 * block.scale());
         }
         pair
+    }
+
+    /// Returns the scales for N lanes, 8 or 16.
+    #[inline(always)]
+    pub(super) fn scales<const N: usize>(&self) -> &[f32; N] {
+        self.scales.first_chunk().expect("at most 16 lanes")
     }
 
     /// Converts a whole row. If the number of blocks is odd, the last pair is filled up with a block of zeros.

@@ -16,7 +16,7 @@ pub fn fit(dim: usize, few: usize, many: usize, pairs: usize) -> bool {
 
 // ANCHOR: head_scores
 #[inline(always)]
-pub fn head_scores<S: Simd>(simd: S, q: &[f32], k: &[f32], dim: usize, s: &mut [f32]) {
+pub fn head_scores<const N: usize, S: Simd<N>>(simd: S, q: &[f32], k: &[f32], dim: usize, s: &mut [f32]) {
     let (heads, keys) = (q.len() / dim, k.len() / dim);
     for t in (0..keys).step_by(3) {
         // The last three keys may overlap the end: then the last key is computed again, which is simpler than a tail.
@@ -43,7 +43,7 @@ pub fn head_scores<S: Simd>(simd: S, q: &[f32], k: &[f32], dim: usize, s: &mut [
 
 // ANCHOR: head_values
 #[inline(always)]
-pub fn head_values<S: Simd>(simd: S, p: &[f32], v: &[f32], dim: usize, o: &mut [f32]) {
+pub fn head_values<const N: usize, S: Simd<N>>(simd: S, p: &[f32], v: &[f32], dim: usize, o: &mut [f32]) {
     let keys = v.len() / dim;
     for (block, v) in v.chunks(4 * dim).enumerate() {
         prefetch(simd, v);
@@ -64,8 +64,8 @@ pub fn head_values<S: Simd>(simd: S, p: &[f32], v: &[f32], dim: usize, o: &mut [
 
 /// y ← y + Σ αᵢ·xᵢ over the four rows xᵢ of x.
 #[inline(always)]
-fn add_four<S: Simd>(simd: S, alpha: &[f32; 4], x: &[f32], y: &mut [f32]) {
-    let (dim, groups) = (y.len(), y.len() / 8);
+fn add_four<const N: usize, S: Simd<N>>(simd: S, alpha: &[f32; 4], x: &[f32], y: &mut [f32]) {
+    let (dim, groups) = (y.len(), y.len() / N);
     let factors = alpha.map(|alpha| simd.splat(alpha));
     let (a, b) = (whole(&x[..dim], groups), whole(&x[dim..2 * dim], groups));
     let (c, d) = (whole(&x[2 * dim..3 * dim], groups), whole(&x[3 * dim..4 * dim], groups));
@@ -75,7 +75,7 @@ fn add_four<S: Simd>(simd: S, alpha: &[f32; 4], x: &[f32], y: &mut [f32]) {
         let sum = factors[2].mul_add(simd.load(&c[i]), sum);
         factors[3].mul_add(simd.load(&d[i]), sum).store(y);
     }
-    for i in 8 * groups..dim {
+    for i in N * groups..dim {
         for (row, alpha) in alpha.iter().enumerate() {
             y[i] += alpha * x[row * dim + i];
         }
@@ -84,7 +84,7 @@ fn add_four<S: Simd>(simd: S, alpha: &[f32; 4], x: &[f32], y: &mut [f32]) {
 
 /// Prefetches 4 KiB after each cache line of x, which holds 16 numbers.
 #[inline(always)]
-fn prefetch<S: Simd>(simd: S, x: &[f32]) {
+fn prefetch<const N: usize, S: Simd<N>>(simd: S, x: &[f32]) {
     for line in x.iter().step_by(16) {
         simd.prefetch(line);
     }

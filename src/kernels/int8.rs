@@ -7,9 +7,9 @@ use crate::mxfp4::SCALES;
 
 // ANCHOR: quantize_int8
 #[inline(always)]
-pub fn quantize_int8<S: Simd>(simd: S, x: &[f32], y: &mut [Int8Block]) {
+pub fn quantize_int8<const N: usize, S: Simd<N>>(simd: S, x: &[f32], y: &mut [Int8Block]) {
     for (x, y) in x.as_chunks::<32>().0.iter().zip(y) {
-        let x = x.as_chunks::<8>().0;
+        let x = x.as_chunks::<N>().0;
         let (mut largest, mut finite) = (simd.splat(0.0), simd.splat(0.0));
         for x in x {
             let x = simd.load(x);
@@ -20,11 +20,11 @@ pub fn quantize_int8<S: Simd>(simd: S, x: &[f32], y: &mut [Int8Block]) {
             *y = Int8Block { codes: [0; 32], scale: INT8_NAN };
             continue;
         }
-        let mut lanes = [0.0; 8];
+        let mut lanes = [0.0; N];
         largest.store(&mut lanes);
         let (scale, inverse) = int8_scale(lanes.into_iter().fold(0.0, f32::max));
         y.scale = scale;
-        for (x, y) in x.iter().zip(y.codes.as_chunks_mut::<8>().0) {
+        for (x, y) in x.iter().zip(y.codes.as_chunks_mut::<N>().0) {
             simd.load(x).mul(simd.splat(inverse)).round().store(&mut lanes);
             *y = lanes.map(|code| code as i8);
         }
@@ -34,7 +34,7 @@ pub fn quantize_int8<S: Simd>(simd: S, x: &[f32], y: &mut [Int8Block]) {
 
 // ANCHOR: dot_int8
 #[inline(always)]
-pub fn dot_int8_int8<S: Simd>(simd: S, x: &[Int8Block], w: &[Int8Block]) -> f32 {
+pub fn dot_int8_int8<const N: usize, S: Simd<N>>(simd: S, x: &[Int8Block], w: &[Int8Block]) -> f32 {
     let mut total = simd.splat(0.0);
     for (x, w) in x.iter().zip(w) {
         simd.prefetch(w);
@@ -44,7 +44,7 @@ pub fn dot_int8_int8<S: Simd>(simd: S, x: &[Int8Block], w: &[Int8Block]) -> f32 
 }
 
 #[inline(always)]
-pub fn dot_int8_mxfp4<S: Simd>(simd: S, x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
+pub fn dot_int8_mxfp4<const N: usize, S: Simd<N>>(simd: S, x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let ((pairs, last), (pairs_of_scales, last_scale)) = (codes.as_chunks::<2>(), scales.as_chunks::<2>());
     let mut total = simd.splat(0.0);
     for ((x, codes), &scales) in x.iter().zip(pairs).zip(pairs_of_scales) {
@@ -58,19 +58,25 @@ pub fn dot_int8_mxfp4<S: Simd>(simd: S, x: &[Int8Pair], codes: &[[u8; 16]], scal
 
 /// Adds the product of two blocks to `total`.
 #[inline(always)]
-fn add_pair<S: Simd>(simd: S, x: &Int8Pair, codes: &[[u8; 16]; 2], scales: [u8; 2], total: S::Lanes) -> S::Lanes {
+fn add_pair<const N: usize, S: Simd<N>>(
+    simd: S,
+    x: &Int8Pair,
+    codes: &[[u8; 16]; 2],
+    scales: [u8; 2],
+    total: S::Lanes,
+) -> S::Lanes {
     simd.prefetch(codes);
     let scale = simd.splat_pair(SCALES[usize::from(scales[0])], SCALES[usize::from(scales[1])]);
-    simd.dot_e2m1_int8(codes, x).mul_add(scale.mul(simd.load(&x.scales)), total)
+    simd.dot_e2m1_int8(codes, x).mul_add(scale.mul(simd.load(x.scales())), total)
 }
 // ANCHOR_END: dot_int8
 
 #[inline(always)]
-pub fn dot_int8<S: Simd>(simd: S, x: &[f32], w: &[Int8Block]) -> f32 {
+pub fn dot_int8<const N: usize, S: Simd<N>>(simd: S, x: &[f32], w: &[Int8Block]) -> f32 {
     let mut total = simd.splat(0.0);
     for (x, w) in x.as_chunks::<32>().0.iter().zip(w) {
         let mut sum = simd.splat(0.0);
-        for (x, w) in x.as_chunks::<8>().0.iter().zip(w.codes.as_chunks::<8>().0) {
+        for (x, w) in x.as_chunks::<N>().0.iter().zip(w.codes.as_chunks::<N>().0) {
             sum = simd.load(x).mul_add(simd.load_int8(w), sum);
         }
         total = sum.mul_add(simd.splat(w.scale()), total);
@@ -79,19 +85,19 @@ pub fn dot_int8<S: Simd>(simd: S, x: &[f32], w: &[Int8Block]) -> f32 {
 }
 
 #[inline(always)]
-pub fn axpy_int8<S: Simd>(simd: S, alpha: f32, w: &[Int8Block], y: &mut [f32]) {
+pub fn axpy_int8<const N: usize, S: Simd<N>>(simd: S, alpha: f32, w: &[Int8Block], y: &mut [f32]) {
     for (y, w) in y.as_chunks_mut::<32>().0.iter_mut().zip(w) {
         let factor = simd.splat(alpha * w.scale());
-        for (y, w) in y.as_chunks_mut::<8>().0.iter_mut().zip(w.codes.as_chunks::<8>().0) {
+        for (y, w) in y.as_chunks_mut::<N>().0.iter_mut().zip(w.codes.as_chunks::<N>().0) {
             simd.load_int8(w).mul_add(factor, simd.load(y)).store(y);
         }
     }
 }
 
 #[inline(always)]
-pub fn expand_int8<S: Simd>(simd: S, w: &[Int8Block], y: &mut [f32]) {
+pub fn expand_int8<const N: usize, S: Simd<N>>(simd: S, w: &[Int8Block], y: &mut [f32]) {
     for (y, w) in y.as_chunks_mut::<32>().0.iter_mut().zip(w) {
-        for (y, codes) in y.as_chunks_mut::<8>().0.iter_mut().zip(w.codes.as_chunks::<8>().0) {
+        for (y, codes) in y.as_chunks_mut::<N>().0.iter_mut().zip(w.codes.as_chunks::<N>().0) {
             simd.load_int8(codes).mul(simd.splat(w.scale())).store(y);
         }
     }

@@ -1,13 +1,13 @@
 //! Slices in, slices out: every hot loop of the engine, and all of its SIMD and `unsafe` code.
 //!
 //! Each primitive exists twice. [`scalar`] computes it in the plainest way and stays for good as the reference. The
-//! vectorized twin (`vector`, `heads`, `narrow`, `int8`) computes it eight numbers at a time, in terms of the operations
-//! that each instruction set (`avx2`, `neon`) provides. The functions of this module call one of the two; the ops call
-//! these functions.
+//! vectorized twin (`vector`, `heads`, `narrow`, `int8`) computes it eight or sixteen numbers at a time, in terms of the
+//! operations that each instruction set (`avx2`, `avx512`, `neon`) provides. The functions of this module call one of the
+//! two; the ops call these functions.
 //!
-//! The choice is made once, from the features of the processor, and can be forced with `OSSIA_ISA=scalar|avx2|neon`. The
-//! results of the twins differ in the last bits only, because sums have another order and fused multiply-add rounds once.
-//! Tests compare each with its twin on every length.
+//! The choice is made once, from the features of the processor, and can be forced with the environment variable `OSSIA_ISA`
+//! (see [`Isa`]). The results of the twins differ in the last bits only, because sums have another order and fused
+//! multiply-add rounds once. Tests compare each with its twin on every length, for every instruction set of the machine.
 //!
 //! [`parallel`] spreads pieces of work over threads. 1, 2 or 16 threads give the same bits, because a sum is either computed
 //! inside a single piece, in a fixed order, or it is split at borders that do not depend on the number of threads.
@@ -24,6 +24,8 @@ mod narrow;
 mod int8;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 pub mod memory;
@@ -43,21 +45,30 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// Plain Rust, for every machine.
     Scalar,
-    /// AVX2 and FMA: 256-bit vectors with fused multiply-add (x86-64 since 2013).
+    /// AVX2 and FMA: 256-bit vectors with fused multiply-add (Intel since 2013, AMD since 2015).
     Avx2,
+    /// AVX2 and AVX-VNNI, which multiplies bytes and adds four products at once (Intel since 2021, AMD since 2024).
+    Avx2Vnni,
+    /// AVX-512 F, BW, DQ and VL: 512-bit vectors (Intel's servers since 2017, AMD since 2022).
+    Avx512,
+    /// AVX-512 with VNNI, which multiplies bytes and adds four products at once (Intel's servers since 2019, AMD since 2022).
+    Avx512Vnni,
     /// NEON: 128-bit vectors, used two at a time (64-bit ARM).
     Neon,
 }
 
 impl Isa {
     /// All instruction sets, from slow to fast.
-    pub const ALL: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Neon];
+    pub const ALL: [Isa; 6] = [Isa::Scalar, Isa::Avx2, Isa::Avx2Vnni, Isa::Avx512, Isa::Avx512Vnni, Isa::Neon];
 
     /// Returns the name that the environment variable `OSSIA_ISA` accepts.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
+            Isa::Avx2Vnni => "avx2vnni",
+            Isa::Avx512 => "avx512",
+            Isa::Avx512Vnni => "avx512vnni",
             Isa::Neon => "neon",
         }
     }
@@ -68,13 +79,28 @@ impl Isa {
             Isa::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2Vnni => Isa::Avx2.is_available() && is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Isa::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
-            #[cfg(not(target_arch = "x86_64"))]
-            Isa::Avx2 => false,
-            #[cfg(not(target_arch = "aarch64"))]
-            Isa::Neon => false,
+            #[allow(unreachable_patterns, reason = "which of them are left depends on the processor's family")]
+            _ => false,
         }
+    }
+
+    /// Returns the instruction sets of this machine, from slow to fast.
+    pub fn available() -> Vec<Isa> {
+        Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect()
     }
 }
 
@@ -121,12 +147,16 @@ pub fn selected() -> Result<Isa, UnavailableIsa> {
     selection().clone()
 }
 
+/// Selects an instruction set for the rest of the program, for results that have to be the same bits on every machine that
+/// has it. Returns whether it is the selected one now: the machine may lack it, or another one may have been selected before.
+pub fn select(isa: Isa) -> bool {
+    isa.is_available() && SELECTION.get_or_init(|| Ok(isa)) == &Ok(isa)
+}
+
+static SELECTION: OnceLock<Result<Isa, UnavailableIsa>> = OnceLock::new();
+
 fn selection() -> &'static Result<Isa, UnavailableIsa> {
-    static SELECTION: OnceLock<Result<Isa, UnavailableIsa>> = OnceLock::new();
-    SELECTION.get_or_init(|| {
-        let available: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
-        choose(std::env::var("OSSIA_ISA").ok().as_deref(), &available)
-    })
+    SELECTION.get_or_init(|| choose(std::env::var("OSSIA_ISA").ok().as_deref(), &Isa::available()))
 }
 
 /// Returns the selected instruction set, which [`Isa::is_available`] has checked.
@@ -143,47 +173,61 @@ macro_rules! primitives {
             $(#[$doc])*
             pub fn $name($($arg: $ty),*) $(-> $ret)? {
                 assert!($check, concat!("kernels::", stringify!($name), ": lengths do not fit: ", stringify!($check)));
-                match isa() {
-                    // SAFETY: `isa` returns Avx2 only if `is_available` has detected avx2 and fma.
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => unsafe { with_avx2::$name($($arg),*) },
-                    // SAFETY: `isa` returns Neon only if `is_available` has detected neon.
-                    #[cfg(target_arch = "aarch64")]
-                    Isa::Neon => unsafe { with_neon::$name($($arg),*) },
-                    _ => scalar::$name($($arg),*),
+                // SAFETY: `isa` returns an instruction set only if `is_available` has detected its features.
+                unsafe {
+                    match isa() {
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::Avx2 => with_avx2::$name($($arg),*),
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::Avx2Vnni => with_avx2vnni::$name($($arg),*),
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::Avx512 => with_avx512::$name($($arg),*),
+                        #[cfg(target_arch = "x86_64")]
+                        Isa::Avx512Vnni => with_avx512vnni::$name($($arg),*),
+                        #[cfg(target_arch = "aarch64")]
+                        Isa::Neon => with_neon::$name($($arg),*),
+                        _ => scalar::$name($($arg),*),
+                    }
                 }
             }
             // ANCHOR_END: dispatch
         )*
 
-        /// The vectorized primitives, compiled for AVX2. Calling them is unsafe: the processor must have avx2 and fma.
         #[cfg(target_arch = "x86_64")]
-        mod with_avx2 {
-            use super::{avx2::Avx2, *};
-            $(
-                // ANCHOR: with_avx2
-                #[target_feature(enable = "avx2,fma")]
-                pub fn $name($($arg: $ty),*) $(-> $ret)? {
-                    // SAFETY: `target_feature` lets this function be called only where the processor has avx2 and fma.
-                    let simd = unsafe { Avx2::new_unchecked() };
-                    vectorized::$name(simd, $($arg),*)
-                }
-                // ANCHOR_END: with_avx2
-            )*
-        }
-        // ANCHOR_END: primitives
-
-        /// The vectorized primitives, compiled for NEON. Calling them is unsafe: the processor must have neon.
+        compiled!(with_avx2, avx2::Avx2::<false>, "avx2,fma", $( fn $name($($arg: $ty),*) $(-> $ret)?; )*);
+        #[cfg(target_arch = "x86_64")]
+        compiled!(with_avx2vnni, avx2::Avx2::<true>, "avx2,fma,avxvnni", $( fn $name($($arg: $ty),*) $(-> $ret)?; )*);
+        #[cfg(target_arch = "x86_64")]
+        compiled!(
+            with_avx512, avx512::Avx512::<false>, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl",
+            $( fn $name($($arg: $ty),*) $(-> $ret)?; )*
+        );
+        #[cfg(target_arch = "x86_64")]
+        compiled!(
+            with_avx512vnni, avx512::Avx512::<true>, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni",
+            $( fn $name($($arg: $ty),*) $(-> $ret)?; )*
+        );
         #[cfg(target_arch = "aarch64")]
-        mod with_neon {
-            use super::{neon::Neon, *};
+        compiled!(with_neon, neon::Neon, "neon", $( fn $name($($arg: $ty),*) $(-> $ret)?; )*);
+    };
+}
+// ANCHOR_END: primitives
+
+/// Compiles the vectorized primitives for one instruction set. The functions are unsafe to call: the processor must have the
+/// features.
+macro_rules! compiled {
+    ($module:ident, $simd:ty, $features:literal, $( fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?; )*) => {
+        mod $module {
+            use super::*;
             $(
-                #[target_feature(enable = "neon")]
+                // ANCHOR: compiled
+                #[target_feature(enable = $features)]
                 pub fn $name($($arg: $ty),*) $(-> $ret)? {
-                    // SAFETY: `target_feature` lets this function be called only where the processor has neon.
-                    let simd = unsafe { Neon::new_unchecked() };
+                    // SAFETY: `target_feature` lets this function be called only where the processor has the features.
+                    let simd = unsafe { <$simd>::new_unchecked() };
                     vectorized::$name(simd, $($arg),*)
                 }
+                // ANCHOR_END: compiled
             )*
         }
     };

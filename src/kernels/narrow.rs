@@ -1,4 +1,4 @@
-//! The vectorized primitives whose weights are bf16 or MXFP4. The weights are widened eight at a time, in registers only.
+//! The vectorized primitives whose weights are bf16 or MXFP4. The weights are widened N at a time, in registers only.
 
 use super::formats::Bf16;
 use super::lanes::{Lanes, Simd};
@@ -6,8 +6,8 @@ use super::vector::{accumulate, pad, sum_of_lanes, update};
 use crate::mxfp4::SCALES;
 
 #[inline(always)]
-pub fn dot_bf16<S: Simd>(simd: S, x: &[f32], w: &[Bf16]) -> f32 {
-    let ((x, x_tail), (w, w_tail)) = (x.as_chunks::<8>(), w.as_chunks::<8>());
+pub fn dot_bf16<const N: usize, S: Simd<N>>(simd: S, x: &[f32], w: &[Bf16]) -> f32 {
+    let ((x, x_tail), (w, w_tail)) = (x.as_chunks::<N>(), w.as_chunks::<N>());
     let whole = accumulate(simd, x.len(), |i, acc| {
         simd.prefetch(&w[i]);
         simd.load(&x[i]).mul_add(simd.load_bf16(&w[i]), acc)
@@ -17,9 +17,9 @@ pub fn dot_bf16<S: Simd>(simd: S, x: &[f32], w: &[Bf16]) -> f32 {
 }
 
 #[inline(always)]
-pub fn axpy_bf16<S: Simd>(simd: S, alpha: f32, w: &[Bf16], y: &mut [f32]) {
+pub fn axpy_bf16<const N: usize, S: Simd<N>>(simd: S, alpha: f32, w: &[Bf16], y: &mut [f32]) {
     let alpha = simd.splat(alpha);
-    let (w, tail) = w.as_chunks::<8>();
+    let (w, tail) = w.as_chunks::<N>();
     update(
         simd,
         y,
@@ -29,26 +29,26 @@ pub fn axpy_bf16<S: Simd>(simd: S, alpha: f32, w: &[Bf16], y: &mut [f32]) {
 }
 
 #[inline(always)]
-pub fn expand_bf16<S: Simd>(simd: S, w: &[Bf16], y: &mut [f32]) {
-    let (w, tail) = w.as_chunks::<8>();
+pub fn expand_bf16<const N: usize, S: Simd<N>>(simd: S, w: &[Bf16], y: &mut [f32]) {
+    let (w, tail) = w.as_chunks::<N>();
     update(simd, y, |i, _| simd.load_bf16(&w[i]), |_| simd.load_bf16(&pad(tail, [0; 2])));
 }
 
 #[inline(always)]
-pub fn arrange_mxfp4<S: Simd>(_: S, x: &[f32], y: &mut [f32]) {
+pub fn arrange_mxfp4<const N: usize, S: Simd<N>>(_: S, x: &[f32], y: &mut [f32]) {
     for (pair, y) in y.as_chunks_mut::<64>().0.iter_mut().enumerate() {
         let x = pad::<f32, 64>(&x[64 * pair..x.len().min(64 * pair + 64)], 0.0);
         for (i, &element) in S::PAIR_ORDER.iter().enumerate() {
-            let (register, lane) = (i / 4, i % 4);
-            y[8 * register + lane] = x[usize::from(element)];
-            y[8 * register + lane + 4] = x[usize::from(element) + 32];
+            let first = i / 4 * 8 + i % 4;
+            y[first] = x[usize::from(element)];
+            y[first + 4] = x[usize::from(element) + 32];
         }
     }
 }
 
 // ANCHOR: dot_mxfp4
 #[inline(always)]
-pub fn dot_mxfp4<S: Simd>(simd: S, x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
+pub fn dot_mxfp4<const N: usize, S: Simd<N>>(simd: S, x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let (x, _) = x.as_chunks::<64>();
     let ((pairs, last), (pairs_of_scales, last_scale)) = (codes.as_chunks::<2>(), scales.as_chunks::<2>());
     let mut total = simd.splat(0.0);
@@ -63,13 +63,18 @@ pub fn dot_mxfp4<S: Simd>(simd: S, x: &[f32], codes: &[[u8; 16]], scales: &[u8])
 
 /// Adds the product of two blocks to `total`.
 #[inline(always)]
-fn add_pair<S: Simd>(simd: S, x: &[f32; 64], codes: &[[u8; 16]; 2], scales: [u8; 2], total: S::Lanes) -> S::Lanes {
+fn add_pair<const N: usize, S: Simd<N>>(
+    simd: S,
+    x: &[f32; 64],
+    codes: &[[u8; 16]; 2],
+    scales: [u8; 2],
+    total: S::Lanes,
+) -> S::Lanes {
     simd.prefetch(codes);
-    let ((x, _), w) = (x.as_chunks::<8>(), simd.load_e2m1_pair(codes));
-    let mut sums = [simd.load(&x[0]).mul(w[0]), simd.load(&x[1]).mul(w[1])];
-    for i in 1..4 {
-        sums[0] = simd.load(&x[2 * i]).mul_add(w[2 * i], sums[0]);
-        sums[1] = simd.load(&x[2 * i + 1]).mul_add(w[2 * i + 1], sums[1]);
+    let ((x, _), w) = (x.as_chunks::<N>(), simd.load_e2m1_pair(codes));
+    let mut sums = [simd.splat(0.0); 2];
+    for (i, (x, &w)) in x.iter().zip(w.as_ref()).enumerate() {
+        sums[i % 2] = simd.load(x).mul_add(w, sums[i % 2]);
     }
     let scale = simd.splat_pair(SCALES[usize::from(scales[0])], SCALES[usize::from(scales[1])]);
     sums[0].add(sums[1]).mul_add(scale, total)
@@ -77,22 +82,22 @@ fn add_pair<S: Simd>(simd: S, x: &[f32; 64], codes: &[[u8; 16]; 2], scales: [u8;
 // ANCHOR_END: dot_mxfp4
 
 #[inline(always)]
-pub fn axpy_mxfp4<S: Simd>(simd: S, alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
+pub fn axpy_mxfp4<const N: usize, S: Simd<N>>(simd: S, alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
     let (y, _) = y.as_chunks_mut::<32>();
     for ((y, codes), &byte) in y.iter_mut().zip(codes).zip(scales) {
         let factor = simd.splat(alpha * SCALES[usize::from(byte)]);
-        for (y, w) in y.as_chunks_mut::<8>().0.iter_mut().zip(simd.load_e2m1(codes)) {
+        for (y, w) in y.as_chunks_mut::<N>().0.iter_mut().zip(simd.load_e2m1(codes).as_ref()) {
             w.mul_add(factor, simd.load(y)).store(y);
         }
     }
 }
 
 #[inline(always)]
-pub fn expand_mxfp4<S: Simd>(simd: S, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
+pub fn expand_mxfp4<const N: usize, S: Simd<N>>(simd: S, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
     let (y, _) = y.as_chunks_mut::<32>();
     for ((y, codes), &byte) in y.iter_mut().zip(codes).zip(scales) {
         let factor = simd.splat(SCALES[usize::from(byte)]);
-        for (y, w) in y.as_chunks_mut::<8>().0.iter_mut().zip(simd.load_e2m1(codes)) {
+        for (y, w) in y.as_chunks_mut::<N>().0.iter_mut().zip(simd.load_e2m1(codes).as_ref()) {
             w.mul(factor).store(y);
         }
     }

@@ -25,8 +25,10 @@ impl Neon {
 #[derive(Clone, Copy)]
 pub struct NeonLanes(float32x4_t, float32x4_t);
 
-impl Simd for Neon {
+impl Simd<8> for Neon {
     type Lanes = NeonLanes;
+    type Block = [NeonLanes; 4];
+    type Pair = [NeonLanes; 8];
     #[inline(always)]
     fn splat(self, x: f32) -> NeonLanes {
         // SAFETY: `self` exists, so the processor was checked.
@@ -186,7 +188,7 @@ impl NeonLanes {
     }
 }
 
-impl Lanes for NeonLanes {
+impl Lanes<8> for NeonLanes {
     #[inline(always)]
     fn store(self, x: &mut [f32; 8]) {
         // SAFETY: `self` exists, so a `Neon` did. Each store writes 4 of the 8 numbers, at any alignment.

@@ -201,7 +201,7 @@ pub fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32 
         let twice = |code: u8| (2.0 * VALUES[usize::from(code)]) as i32;
         let of_byte = |j: usize, byte: u8| twice(byte & 15) * i32::from(even[j]) + twice(byte >> 4) * i32::from(odd[j]);
         let sum: i32 = codes[i].iter().enumerate().map(|(j, &byte)| of_byte(j, byte)).sum();
-        sum as f32 * (mxfp4_scale(scales[i]) * x.scales[4 * half])
+        sum as f32 * (mxfp4_scale(scales[i]) * x.scales::<8>()[4 * half])
     };
     (0..codes.len()).map(block).sum()
 }

@@ -1,6 +1,6 @@
-//! The vectorized version of every f32 primitive, eight numbers at a time, over any [`Simd`].
+//! The vectorized version of every f32 primitive, N numbers at a time, over any [`Simd`].
 //!
-//! A slice is cut into whole groups of eight and a tail. The tail is copied into a group that is padded with the neutral
+//! A slice is cut into whole groups of N and a tail. The tail is copied into a group that is padded with the neutral
 //! element (0 for a sum, −∞ for a maximum) and is computed like any other group, so that the result for a number does not
 //! depend on its position in the slice.
 //!
@@ -21,23 +21,33 @@ pub(super) fn pad<T: Copy, const N: usize>(tail: &[T], with: T) -> [T; N] {
 }
 
 #[inline(always)]
-fn to_array<V: Lanes>(x: V) -> [f32; 8] {
-    let mut lanes = [0.0; 8];
+fn to_array<const N: usize, V: Lanes<N>>(x: V) -> [f32; N] {
+    let mut lanes = [0.0; N];
     x.store(&mut lanes);
     lanes
 }
 
-/// Adds up the eight lanes, pairwise.
+/// Adds up the lanes, pairwise: the upper half is added to the lower half until one number is left.
 #[inline(always)]
-pub(super) fn sum_of_lanes<V: Lanes>(x: V) -> f32 {
-    let l = to_array(x);
-    ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7]))
+pub(super) fn sum_of_lanes<const N: usize, V: Lanes<N>>(x: V) -> f32 {
+    let (mut lanes, mut half) = (to_array(x), N / 2);
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 // ANCHOR: accumulate
 /// Sums over groups in four accumulators: `step(i, acc)` returns `acc` plus the term of group i.
 #[inline(always)]
-pub(super) fn accumulate<S: Simd>(simd: S, groups: usize, step: impl Fn(usize, S::Lanes) -> S::Lanes) -> S::Lanes {
+pub(super) fn accumulate<const N: usize, S: Simd<N>>(
+    simd: S,
+    groups: usize,
+    step: impl Fn(usize, S::Lanes) -> S::Lanes,
+) -> S::Lanes {
     let mut acc = [simd.splat(0.0); 4];
     for four in 0..groups / 4 {
         for (lane, acc) in acc.iter_mut().enumerate() {
@@ -53,8 +63,8 @@ pub(super) fn accumulate<S: Simd>(simd: S, groups: usize, step: impl Fn(usize, S
 
 // ANCHOR: dot
 #[inline(always)]
-pub fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+pub fn dot<const N: usize, S: Simd<N>>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<N>(), b.as_chunks::<N>());
     let whole = accumulate(simd, a.len(), |i, acc| simd.load(&a[i]).mul_add(simd.load(&b[i]), acc));
     let tail = simd.load(&pad(a_tail, 0.0)).mul(simd.load(&pad(b_tail, 0.0)));
     sum_of_lanes(whole.add(tail))
@@ -64,8 +74,8 @@ pub fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
 /// Computes twelve sums at once, in twelve registers. Each group takes seven loads and twelve multiply-adds, so that the
 /// multipliers are the bottleneck and not the loads.
 #[inline(always)]
-pub fn dots<S: Simd>(simd: S, x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
-    let groups = w[0].len() / 8;
+pub fn dots<const N: usize, S: Simd<N>>(simd: S, x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
+    let groups = w[0].len() / N;
     let mut acc = [[simd.splat(0.0); 3]; 4];
     let [x0, x1, x2, x3] = [whole(x[0], groups), whole(x[1], groups), whole(x[2], groups), whole(x[3], groups)];
     let [w0, w1, w2] = [whole(w[0], groups), whole(w[1], groups), whole(w[2], groups)];
@@ -76,7 +86,7 @@ pub fn dots<S: Simd>(simd: S, x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
         add_products(simd.load(&x2[i]), w, &mut acc[2]);
         add_products(simd.load(&x3[i]), w, &mut acc[3]);
     }
-    if 8 * groups < w[0].len() {
+    if N * groups < w[0].len() {
         let w = [tail(simd, w[0], groups), tail(simd, w[1], groups), tail(simd, w[2], groups)];
         for (acc, x) in acc.iter_mut().zip(x) {
             add_products(tail(simd, x, groups), w, acc);
@@ -91,39 +101,41 @@ pub fn dots<S: Simd>(simd: S, x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
 
 /// Loads the numbers after the whole groups, padded with zeros.
 #[inline(always)]
-fn tail<S: Simd>(simd: S, row: &[f32], groups: usize) -> S::Lanes {
-    simd.load(&pad(&row[8 * groups..], 0.0))
+fn tail<const N: usize, S: Simd<N>>(simd: S, row: &[f32], groups: usize) -> S::Lanes {
+    simd.load(&pad(&row[N * groups..], 0.0))
 }
 
-/// Returns the sums of the lanes of eight registers, in three rounds that add neighbouring lanes.
+/// Returns the sums of the lanes of eight registers. Three rounds add neighbouring lanes, until each register has shrunk to
+/// an eighth: a single lane, or two lanes that are added in the end.
 #[inline(always)]
-fn sums_of_lanes<V: Lanes>([a, b, c, d, e, f, g, h]: [V; 8]) -> [f32; 8] {
+fn sums_of_lanes<const N: usize, V: Lanes<N>>([a, b, c, d, e, f, g, h]: [V; 8]) -> [f32; 8] {
     let (ab, cd, ef, gh) = (halve(a, b), halve(c, d), halve(e, f), halve(g, h));
-    to_array(halve(halve(ab, cd), halve(ef, gh)))
+    let eighths = to_array(halve(halve(ab, cd), halve(ef, gh)));
+    std::array::from_fn(|i| eighths[i * N / 8..(i + 1) * N / 8].iter().sum())
 }
 
-/// Adds neighbouring lanes: a₀+a₁, a₂+a₃, a₄+a₅, a₆+a₇, b₀+b₁ …
+/// Adds neighbouring lanes: a₀+a₁, a₂+a₃, …, b₀+b₁, …
 #[inline(always)]
-fn halve<V: Lanes>(a: V, b: V) -> V {
+fn halve<const N: usize, V: Lanes<N>>(a: V, b: V) -> V {
     let (even, odd) = a.deinterleave(b);
     even.add(odd)
 }
 
 /// Returns the first `groups` whole groups of a row.
 #[inline(always)]
-pub(super) fn whole(row: &[f32], groups: usize) -> &[[f32; 8]] {
-    &row.as_chunks::<8>().0[..groups]
+pub(super) fn whole<const N: usize>(row: &[f32], groups: usize) -> &[[f32; N]] {
+    &row.as_chunks::<N>().0[..groups]
 }
 
 /// Adds x·w to each accumulator.
 #[inline(always)]
-fn add_products<V: Lanes>(x: V, w: [V; 3], acc: &mut [V; 3]) {
+fn add_products<const N: usize, V: Lanes<N>>(x: V, w: [V; 3], acc: &mut [V; 3]) {
     *acc = [x.mul_add(w[0], acc[0]), x.mul_add(w[1], acc[1]), x.mul_add(w[2], acc[2])];
 }
 
 #[inline(always)]
-pub fn dot3<S: Simd>(simd: S, a: &[f32], b: &[f32], c: &[f32]) -> f32 {
-    let ((a, a_tail), (b, b_tail), (c, c_tail)) = (a.as_chunks::<8>(), b.as_chunks::<8>(), c.as_chunks::<8>());
+pub fn dot3<const N: usize, S: Simd<N>>(simd: S, a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    let ((a, a_tail), (b, b_tail), (c, c_tail)) = (a.as_chunks::<N>(), b.as_chunks::<N>(), c.as_chunks::<N>());
     let whole =
         accumulate(simd, a.len(), |i, acc| simd.load(&a[i]).mul(simd.load(&b[i])).mul_add(simd.load(&c[i]), acc));
     let tail = simd.load(&pad(a_tail, 0.0)).mul(simd.load(&pad(b_tail, 0.0))).mul(simd.load(&pad(c_tail, 0.0)));
@@ -131,15 +143,15 @@ pub fn dot3<S: Simd>(simd: S, a: &[f32], b: &[f32], c: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-pub fn sum<S: Simd>(simd: S, x: &[f32]) -> f32 {
-    let (x, tail) = x.as_chunks::<8>();
+pub fn sum<const N: usize, S: Simd<N>>(simd: S, x: &[f32]) -> f32 {
+    let (x, tail) = x.as_chunks::<N>();
     let whole = accumulate(simd, x.len(), |i, acc: S::Lanes| acc.add(simd.load(&x[i])));
     sum_of_lanes(whole.add(simd.load(&pad(tail, 0.0))))
 }
 
 #[inline(always)]
-pub fn max<S: Simd>(simd: S, x: &[f32]) -> f32 {
-    let (x, tail) = x.as_chunks::<8>();
+pub fn max<const N: usize, S: Simd<N>>(simd: S, x: &[f32]) -> f32 {
+    let (x, tail) = x.as_chunks::<N>();
     // If an operand is NaN, the second one is returned: `best` never becomes NaN.
     let mut best = simd.splat(f32::NEG_INFINITY);
     for group in x {
@@ -151,13 +163,13 @@ pub fn max<S: Simd>(simd: S, x: &[f32]) -> f32 {
 
 /// y ← f(y), group by group; `f_tail` does the same for the tail.
 #[inline(always)]
-pub(super) fn update<S: Simd>(
+pub(super) fn update<const N: usize, S: Simd<N>>(
     simd: S,
     y: &mut [f32],
     f: impl Fn(usize, S::Lanes) -> S::Lanes,
     f_tail: impl Fn(S::Lanes) -> S::Lanes,
 ) {
-    let (y, tail) = y.as_chunks_mut::<8>();
+    let (y, tail) = y.as_chunks_mut::<N>();
     for (i, group) in y.iter_mut().enumerate() {
         f(i, simd.load(group)).store(group);
     }
@@ -168,27 +180,27 @@ pub(super) fn update<S: Simd>(
 }
 
 #[inline(always)]
-pub fn axpy<S: Simd>(simd: S, alpha: f32, x: &[f32], y: &mut [f32]) {
+pub fn axpy<const N: usize, S: Simd<N>>(simd: S, alpha: f32, x: &[f32], y: &mut [f32]) {
     let alpha = simd.splat(alpha);
-    let (x, tail) = x.as_chunks::<8>();
+    let (x, tail) = x.as_chunks::<N>();
     update(simd, y, |i, y| simd.load(&x[i]).mul_add(alpha, y), |y| simd.load(&pad(tail, 0.0)).mul_add(alpha, y));
 }
 
 #[inline(always)]
-pub fn scale<S: Simd>(simd: S, alpha: f32, x: &mut [f32]) {
+pub fn scale<const N: usize, S: Simd<N>>(simd: S, alpha: f32, x: &mut [f32]) {
     let alpha = simd.splat(alpha);
     update(simd, x, |_, x: S::Lanes| x.mul(alpha), |x| x.mul(alpha));
 }
 
 /// r·xᵢ·wᵢ
 #[inline(always)]
-fn product<S: Simd>(simd: S, r: f32, x: &[f32; 8], w: &[f32; 8]) -> S::Lanes {
+fn product<const N: usize, S: Simd<N>>(simd: S, r: f32, x: &[f32; N], w: &[f32; N]) -> S::Lanes {
     simd.splat(r).mul(simd.load(x)).mul(simd.load(w))
 }
 
 #[inline(always)]
-pub fn scaled_product<S: Simd>(simd: S, r: f32, x: &[f32], w: &[f32], y: &mut [f32]) {
-    let ((x, x_tail), (w, w_tail)) = (x.as_chunks::<8>(), w.as_chunks::<8>());
+pub fn scaled_product<const N: usize, S: Simd<N>>(simd: S, r: f32, x: &[f32], w: &[f32], y: &mut [f32]) {
+    let ((x, x_tail), (w, w_tail)) = (x.as_chunks::<N>(), w.as_chunks::<N>());
     update(simd, y, |i, _| product(simd, r, &x[i], &w[i]), |_| product(simd, r, &pad(x_tail, 0.0), &pad(w_tail, 0.0)));
 }
 
@@ -198,7 +210,7 @@ pub fn scaled_product<S: Simd>(simd: S, r: f32, x: &[f32], w: &[f32], y: &mut [f
 /// would inherit the rounding error of n·ln 2. The first part has nine bits, so its product with n is exact.
 /// Below −87 the result is 0, where a scalar exp returns numbers below 10⁻³⁷. Above 88.3, n = 128 makes it infinite.
 #[inline(always)]
-fn exp<S: Simd>(simd: S, x: S::Lanes) -> S::Lanes {
+fn exp<const N: usize, S: Simd<N>>(simd: S, x: S::Lanes) -> S::Lanes {
     const LN_2_HIGH: f32 = 0.693_359_4; // 355/512
     const LN_2_LOW: f32 = -2.121_944_4e-4; // ln 2 − 355/512
     const TAYLOR: [f32; 6] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
@@ -216,10 +228,10 @@ fn exp<S: Simd>(simd: S, x: S::Lanes) -> S::Lanes {
 // ANCHOR_END: exp
 
 #[inline(always)]
-pub fn exp_sum<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
+pub fn exp_sum<const N: usize, S: Simd<N>>(simd: S, x: &mut [f32], shift: f32) -> f32 {
     let shift = simd.splat(shift);
     let mut total = simd.splat(0.0);
-    let (x, tail) = x.as_chunks_mut::<8>();
+    let (x, tail) = x.as_chunks_mut::<N>();
     for group in x {
         let e = exp(simd, simd.load(group).sub(shift));
         e.store(group);
@@ -235,29 +247,43 @@ pub fn exp_sum<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
 
 /// 1 / (1 + e⁻ˣ)
 #[inline(always)]
-fn sigmoid<S: Simd>(simd: S, x: S::Lanes) -> S::Lanes {
+fn sigmoid<const N: usize, S: Simd<N>>(simd: S, x: S::Lanes) -> S::Lanes {
     let one = simd.splat(1.0);
     one.div(one.add(exp(simd, simd.splat(0.0).sub(x))))
 }
 
-// ANCHOR: swiglu
-/// Separates (g₀ u₀ g₁ u₁ …) into eight gates and eight ups.
+/// Cuts (g₀ u₀ g₁ u₁ …) into groups of N gates and N ups, and a tail.
 #[inline(always)]
-fn gates_and_ups<S: Simd>(simd: S, pairs: &[f32; 16]) -> (S::Lanes, S::Lanes) {
-    let (groups, _) = pairs.as_chunks::<8>();
-    simd.load(&groups[0]).deinterleave(simd.load(&groups[1]))
+fn in_pairs<const N: usize>(gate_up: &[f32]) -> (&[[[f32; N]; 2]], &[f32]) {
+    let whole = gate_up.as_chunks::<N>().0.as_chunks::<2>().0;
+    (whole, &gate_up[2 * N * whole.len()..])
 }
 
-/// Clamps eight gates and ups.
+/// Fills the tail of [`in_pairs`] up with zeros.
 #[inline(always)]
-fn clamped<S: Simd>(simd: S, gate: S::Lanes, up: S::Lanes, limit: f32) -> (S::Lanes, S::Lanes) {
+fn pad_pairs<const N: usize>(tail: &[f32]) -> [[f32; N]; 2] {
+    let mut pairs = [[0.0; N]; 2];
+    pairs.as_flattened_mut()[..tail.len()].copy_from_slice(tail);
+    pairs
+}
+
+// ANCHOR: swiglu
+/// Separates (g₀ u₀ g₁ u₁ …) into N gates and N ups.
+#[inline(always)]
+fn gates_and_ups<const N: usize, S: Simd<N>>(simd: S, pairs: &[[f32; N]; 2]) -> (S::Lanes, S::Lanes) {
+    simd.load(&pairs[0]).deinterleave(simd.load(&pairs[1]))
+}
+
+/// Clamps N gates and ups.
+#[inline(always)]
+fn clamped<const N: usize, S: Simd<N>>(simd: S, gate: S::Lanes, up: S::Lanes, limit: f32) -> (S::Lanes, S::Lanes) {
     let (top, bottom) = (simd.splat(limit), simd.splat(-limit));
     (top.min(gate), bottom.max(top.min(up)))
 }
 
-/// Clamped SwiGLU of eight pairs.
+/// Clamped SwiGLU of N pairs.
 #[inline(always)]
-fn swiglu_group<S: Simd>(simd: S, pairs: &[f32; 16], alpha: f32, limit: f32, y: &mut [f32; 8]) {
+fn swiglu_group<const N: usize, S: Simd<N>>(simd: S, pairs: &[[f32; N]; 2], alpha: f32, limit: f32, y: &mut [f32; N]) {
     let (gate, up) = gates_and_ups(simd, pairs);
     let (gate, up) = clamped(simd, gate, up, limit);
     up.add(simd.splat(1.0)).mul(gate).mul(sigmoid(simd, simd.splat(alpha).mul(gate))).store(y);
@@ -265,25 +291,25 @@ fn swiglu_group<S: Simd>(simd: S, pairs: &[f32; 16], alpha: f32, limit: f32, y: 
 // ANCHOR_END: swiglu
 
 #[inline(always)]
-pub fn swiglu<S: Simd>(simd: S, gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) {
-    let ((pairs, pairs_tail), (ys, y_tail)) = (gate_up.as_chunks::<16>(), y.as_chunks_mut::<8>());
+pub fn swiglu<const N: usize, S: Simd<N>>(simd: S, gate_up: &[f32], alpha: f32, limit: f32, y: &mut [f32]) {
+    let ((pairs, pairs_tail), (ys, y_tail)) = (in_pairs(gate_up), y.as_chunks_mut::<N>());
     for (pairs, y) in pairs.iter().zip(ys) {
         swiglu_group(simd, pairs, alpha, limit, y);
     }
-    let mut y = [0.0; 8];
-    swiglu_group(simd, &pad(pairs_tail, 0.0), alpha, limit, &mut y);
+    let mut y = [0.0; N];
+    swiglu_group(simd, &pad_pairs(pairs_tail), alpha, limit, &mut y);
     y_tail.copy_from_slice(&y[..y_tail.len()]);
 }
 
-/// The gradient of eight pairs; see [`super::scalar::swiglu_backward`] for the formula.
+/// The gradient of N pairs; see [`super::scalar::swiglu_backward`] for the formula.
 #[inline(always)]
-fn swiglu_backward_group<S: Simd>(
+fn swiglu_backward_group<const N: usize, S: Simd<N>>(
     simd: S,
-    pairs: &[f32; 16],
-    dy: &[f32; 8],
+    pairs: &[[f32; N]; 2],
+    dy: &[f32; N],
     alpha: f32,
     limit: f32,
-    dpairs: &mut [f32; 16],
+    dpairs: &mut [[f32; N]; 2],
 ) {
     let (one, top, bottom) = (simd.splat(1.0), simd.splat(limit), simd.splat(-limit));
     let (gate_in, up_in) = gates_and_ups(simd, pairs);
@@ -295,26 +321,40 @@ fn swiglu_backward_group<S: Simd>(
     let dgate = gate_in.lt_or_zero(top, dgate);
     let dup = bottom.lt_or_zero(up_in, up_in.lt_or_zero(top, dup));
     let (low, high) = dgate.interleave(dup);
-    let (groups, _) = dpairs.as_chunks_mut::<8>();
-    low.store(&mut groups[0]);
-    high.store(&mut groups[1]);
+    low.store(&mut dpairs[0]);
+    high.store(&mut dpairs[1]);
 }
 
 #[inline(always)]
-pub fn swiglu_backward<S: Simd>(simd: S, gate_up: &[f32], dy: &[f32], alpha: f32, limit: f32, dgate_up: &mut [f32]) {
-    let ((pairs, pairs_tail), (dys, dy_tail)) = (gate_up.as_chunks::<16>(), dy.as_chunks::<8>());
-    let (dpairs, dpairs_tail) = dgate_up.as_chunks_mut::<16>();
+pub fn swiglu_backward<const N: usize, S: Simd<N>>(
+    simd: S,
+    gate_up: &[f32],
+    dy: &[f32],
+    alpha: f32,
+    limit: f32,
+    dgate_up: &mut [f32],
+) {
+    let ((pairs, pairs_tail), (dys, dy_tail)) = (in_pairs(gate_up), dy.as_chunks::<N>());
+    let (dpairs, dpairs_tail) = dgate_up.split_at_mut(2 * N * dys.len());
+    let dpairs = dpairs.as_chunks_mut::<N>().0.as_chunks_mut::<2>().0;
     for ((pairs, dy), dpairs) in pairs.iter().zip(dys).zip(dpairs) {
         swiglu_backward_group(simd, pairs, dy, alpha, limit, dpairs);
     }
-    let mut dpairs = [0.0; 16];
-    swiglu_backward_group(simd, &pad(pairs_tail, 0.0), &pad(dy_tail, 0.0), alpha, limit, &mut dpairs);
-    dpairs_tail.copy_from_slice(&dpairs[..dpairs_tail.len()]);
+    let mut dpairs = [[0.0; N]; 2];
+    swiglu_backward_group(simd, &pad_pairs(pairs_tail), &pad(dy_tail, 0.0), alpha, limit, &mut dpairs);
+    dpairs_tail.copy_from_slice(&dpairs.as_flattened()[..dpairs_tail.len()]);
 }
 
-/// One AdamW step of eight weights.
+/// One AdamW step of N weights.
 #[inline(always)]
-fn adamw_group<S: Simd>(simd: S, step: &AdamWStep, g: &[f32; 8], w: &mut [f32; 8], m: &mut [f32; 8], v: &mut [f32; 8]) {
+fn adamw_group<const N: usize, S: Simd<N>>(
+    simd: S,
+    step: &AdamWStep,
+    g: &[f32; N],
+    w: &mut [f32; N],
+    m: &mut [f32; N],
+    v: &mut [f32; N],
+) {
     let g = simd.load(g).mul(simd.splat(step.gradient_scale));
     let m_new = g.sub(simd.load(m)).mul_add(simd.splat(step.one_minus_beta1), simd.load(m));
     let v_new = simd.load(v).mul(simd.splat(step.beta2)).add(g.mul(g).mul(simd.splat(step.one_minus_beta2)));
@@ -326,11 +366,18 @@ fn adamw_group<S: Simd>(simd: S, step: &AdamWStep, g: &[f32; 8], w: &mut [f32; 8
 }
 
 #[inline(always)]
-pub fn adamw<S: Simd>(simd: S, step: &AdamWStep, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
-    let (gs, g_tail) = gradient.as_chunks::<8>();
-    let (ws, w_tail) = weight.as_chunks_mut::<8>();
-    let (ms, m_tail) = m.as_chunks_mut::<8>();
-    let (vs, v_tail) = v.as_chunks_mut::<8>();
+pub fn adamw<const N: usize, S: Simd<N>>(
+    simd: S,
+    step: &AdamWStep,
+    gradient: &[f32],
+    weight: &mut [f32],
+    m: &mut [f32],
+    v: &mut [f32],
+) {
+    let (gs, g_tail) = gradient.as_chunks::<N>();
+    let (ws, w_tail) = weight.as_chunks_mut::<N>();
+    let (ms, m_tail) = m.as_chunks_mut::<N>();
+    let (vs, v_tail) = v.as_chunks_mut::<N>();
     for (((g, w), m), v) in gs.iter().zip(ws).zip(ms).zip(vs) {
         adamw_group(simd, step, g, w, m, v);
     }

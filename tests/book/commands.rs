@@ -4,6 +4,7 @@
 //! blocks of a chapter run in order in a directory of their own. Three things may differ: numbers with a unit of time or
 //! speed behind them, the last digits of other numbers with a point (by 1 %), and what a line `…` stands for.
 
+use ossia::kernels::Isa;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,11 @@ fn run(command: &str, directory: &Path) -> Vec<String> {
     let example = concat!("cargo run --quiet --manifest-path ", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml --example ");
     let command = command.replace("cargo run --release --example ", example);
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let output = Command::new("sh")
+    let mut shell = Command::new("sh");
+    if Isa::Avx2.is_available() {
+        shell.env("OSSIA_ISA", "avx2"); // with which the printed numbers were made
+    }
+    let output = shell
         .args(["-c", &format!("exec 2>&1; {command}")])
         .current_dir(directory)
         .env("PATH", path)

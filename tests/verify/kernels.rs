@@ -27,7 +27,27 @@ fn kernels_run_on_the_best_instruction_set_and_say_which() {
     let isa = kernels::selected().unwrap();
     println!("kernels tests exercise {} (force another with OSSIA_ISA)", isa.name());
     if std::env::var_os("OSSIA_ISA").is_none() {
-        assert_eq!(isa, *Isa::ALL.iter().rfind(|isa| isa.is_available()).unwrap());
+        assert_eq!(Some(&isa), Isa::available().last());
+    }
+}
+
+/// Runs this program once more for each instruction set of x86, with the tests of all kernels. `.ci/run` does it for ARM.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn every_instruction_set_passes_the_tests_of_the_kernels() {
+    for isa in Isa::ALL {
+        if !isa.is_available() {
+            println!(
+                "SKIPPED: the kernels for {} were not tested, because this processor does not have it",
+                isa.name()
+            );
+            continue;
+        }
+        let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = tests.args(["kernels_", "mxfp4_", "stored_"]).env("OSSIA_ISA", isa.name()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && !text.contains(" 0 passed"), "OSSIA_ISA={}: {text}", isa.name());
+        println!("{}: {}", isa.name(), text.lines().last().unwrap_or_default());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Short options, prompts from standard input, `--quiet`, usage errors, completions and manual pages.
 
-use super::{ossia, refuse, succeed, text, train, workplace};
+use super::{refuse, succeed, text, train, workplace};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -99,7 +99,10 @@ fn command_line_help_is_in_groups() {
     assert!(places.is_sorted(), "{help}");
     let help = text(&succeed(&["generate", "--help"], place.path()).stdout);
     assert!(help.contains("\nSampling:\n") && help.contains("\nArithmetic:\n"), "{help}");
-    assert_eq!(ossia(&["--version"], place.path()).status.code(), Some(0));
+    assert_eq!(text(&succeed(&["-V"], place.path()).stdout), concat!("ossia ", env!("CARGO_PKG_VERSION"), "\n"));
+    let version = text(&succeed(&["--version"], place.path()).stdout);
+    let isa = ossia::kernels::selected().unwrap().name();
+    assert!(version.contains(&format!("\ninstruction set: {isa} (of scalar")), "{version}");
 }
 
 /// A byte that is not UTF-8 does not end a chat, and `exit` leaves it.
