@@ -29,6 +29,7 @@ impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
     type Lanes = Avx2Lanes;
     type Block = [Avx2Lanes; 4];
     type Pair = [Avx2Lanes; 8];
+    const TILE_ROWS: usize = 6;
     #[inline(always)]
     fn splat(self, x: f32) -> Avx2Lanes {
         // SAFETY: `self` exists, so the processor was checked.

@@ -29,6 +29,7 @@ impl<const VNNI: bool> Simd<16> for Avx512<VNNI> {
     type Lanes = Avx512Lanes;
     type Block = [Avx512Lanes; 2];
     type Pair = [Avx512Lanes; 4];
+    const TILE_ROWS: usize = 12;
     #[inline(always)]
     fn splat(self, x: f32) -> Avx512Lanes {
         // SAFETY: `self` exists, so the processor was checked.

@@ -1,15 +1,106 @@
-//! Matrix multiplication. `matrixmultiply` (through ndarray) does the work of each thread; here the result is cut in pieces.
+//! Matrix multiplication: packing, and loops whose blocks fit the caches, around the tiles of `multiply_panel`.
 //!
-//! Each element of the result is summed over k in one fixed order, independent of the piece that contains it, so the cut
-//! does not change any bit. A transposed matrix is a view with its strides swapped; nothing is copied here.
+//! k and the columns of B are cut into blocks, and each block of B is packed into panels, because a tile reads it in the order
+//! of k. A block of one panel fits the first cache, and a block of rows of A and the packed block of B fit the second one, so
+//! each number that comes from memory is used many times. Goto and van de Geijn, "Anatomy of High-Performance Matrix
+//! Multiplication", 2008, <https://doi.org/10.1145/1356052.1356053>.
+//!
+//! Each element of the result is summed over k in one fixed order, so the cut into pieces does not change any bit. A transposed
+//! matrix is a view with its strides swapped. On the scalar instruction set, the crate `matrixmultiply` computes the product.
 
 use super::parallel;
+use super::{Isa, isa, multiply_panel, pack_panel, panel_columns};
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use std::cell::Cell;
+
+/// Rows of A in a block, a multiple of the rows of every tile: 96 kB.
+const ROWS: usize = 96;
+
+/// Steps of k in a block: 32 kB of a panel with 32 columns.
+const DEPTH: usize = 256;
+
+/// Columns of B in a block: 512 kB.
+const COLUMNS: usize = 512;
 
 /// C ← α·A·B + β·C on the calling thread.  A (m, k), B (k, n), C (m, n). If β = 0, C is not read.
+///
+/// # Panics
+/// If the shapes do not fit, or if neither the rows nor the columns of C are contiguous.
 pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
-    general_mat_mul(alpha, &a, &b, beta, &mut c);
+    let (m, n) = c.dim();
+    assert_eq!(
+        (a.nrows(), a.ncols(), n),
+        (m, b.nrows(), b.ncols()),
+        "gemm: A {:?} · B {:?} → C {:?}",
+        a.dim(),
+        b.dim(),
+        (m, n)
+    );
+    if isa() == Isa::Scalar || a.ncols() == 0 || c.is_empty() {
+        return general_mat_mul(alpha, &a, &b, beta, &mut c);
+    }
+    if n > 1 && c.strides()[1] != 1 {
+        assert!(m == 1 || c.strides()[0] == 1, "gemm: neither rows nor columns of C are contiguous");
+        return gemm(alpha, b.reversed_axes(), a.reversed_axes(), beta, c.reversed_axes());
+    }
+    if beta != 0.0 && beta != 1.0 {
+        c.mapv_inplace(|c| beta * c);
+    }
+    for (b, mut c) in b.axis_chunks_iter(Axis(1), COLUMNS).zip(c.axis_chunks_iter_mut(Axis(1), COLUMNS)) {
+        let depths = a.axis_chunks_iter(Axis(1), DEPTH).zip(b.axis_chunks_iter(Axis(0), DEPTH));
+        for (i, (a, b)) in depths.enumerate() {
+            add_block(alpha, a, b, beta != 0.0 || i > 0, c.view_mut());
+        }
+    }
+}
+
+/// C ← α·A·B, or C ← C + α·A·B if `add`, for a block of B and the columns of A that belong to it.
+fn add_block(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, add: bool, mut c: ArrayViewMut2<f32>) {
+    let columns = panel_columns();
+    let panel = b.nrows() * columns;
+    with_scratch(b.ncols().div_ceil(columns) * panel, |packed| {
+        for (b, panel) in b.axis_chunks_iter(Axis(1), columns).zip(packed.chunks_exact_mut(panel)) {
+            pack_panel(b, panel);
+        }
+        for (a, mut c) in a.axis_chunks_iter(Axis(0), ROWS).zip(c.axis_chunks_iter_mut(Axis(0), ROWS)) {
+            let copy = copy_if_far_apart(a);
+            let a = copy.as_ref().map_or(a, |copy| copy.view());
+            for (panel, c) in packed.chunks_exact(panel).zip(c.axis_chunks_iter_mut(Axis(1), columns)) {
+                multiply_panel(alpha, a, panel, add, c);
+            }
+        }
+    });
+}
+
+/// Copies a block of A if the numbers that a tile reads together lie in lines of the cache that replace one another: those of
+/// a transposed matrix, and rows that are a multiple of 4 KiB apart.
+fn copy_if_far_apart(a: ArrayView2<f32>) -> Option<Array2<f32>> {
+    let transposed = a.strides()[1] != 1;
+    if if transposed { a.strides()[1] <= ROWS as isize } else { a.strides()[0] % 1024 != 0 } {
+        return None;
+    }
+    let a = if transposed { a.reversed_axes() } else { a };
+    let mut numbers = Vec::with_capacity(a.len());
+    for row in a.rows() {
+        match row.as_slice() {
+            Some(row) => numbers.extend_from_slice(row),
+            None => numbers.extend(row),
+        }
+    }
+    let copy = Array2::from_shape_vec(a.dim(), numbers).expect("all rows were copied");
+    Some(if transposed { copy.reversed_axes() } else { copy })
+}
+
+/// Calls `f` with a buffer of numbers, which the thread keeps for the next call.
+fn with_scratch(numbers: usize, f: impl FnOnce(&mut [f32])) {
+    thread_local! { static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) } }
+    let mut buffer = SCRATCH.take();
+    if buffer.len() < numbers {
+        buffer.resize(numbers, 0.0);
+    }
+    f(&mut buffer[..numbers]);
+    SCRATCH.set(buffer);
 }
 
 /// Computes the same as [`gemm`] on all threads: C is cut into pieces, twice as many as there are threads, and at least

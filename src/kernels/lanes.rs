@@ -41,6 +41,8 @@ pub trait Simd<const N: usize>: Copy {
     /// The order in which [`Simd::load_e2m1_pair`] returns the elements of a block. If all its registers are written one
     /// after the other, numbers 8i + l and 8i + l + 4 are element `PAIR_ORDER[4 * i + l]` of the two blocks, for l below 4.
     const PAIR_ORDER: [u8; 32];
+    /// Rows of a tile of a matrix product, 6 or 12. The registers hold two sums for each of them, and what is multiplied.
+    const TILE_ROWS: usize;
 
     /// Returns `x` in every lane.
     fn splat(self, x: f32) -> Self::Lanes;

@@ -22,6 +22,7 @@ mod vector;
 mod heads;
 mod narrow;
 mod int8;
+mod tile;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -38,6 +39,7 @@ pub use formats::{Bf16, Int8Block, Int8Pair, bf16};
 pub use gemm::{gemm, gemm_in_pieces, par_gemm};
 
 use crate::error::Error;
+use ndarray::{ArrayView2, ArrayViewMut2};
 use std::sync::OnceLock;
 
 /// An instruction set that the primitives are compiled for.
@@ -164,6 +166,14 @@ fn isa() -> Isa {
     selection().as_ref().copied().unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Returns the columns of a panel of a matrix product: two registers, or sixteen numbers.
+pub fn panel_columns() -> usize {
+    match isa() {
+        Isa::Avx512 | Isa::Avx512Vnni => 32,
+        _ => 16,
+    }
+}
+
 // ANCHOR: primitives
 /// Declares the public function of each primitive: it checks the lengths and calls the twin for the chosen instruction set.
 macro_rules! primitives {
@@ -235,7 +245,7 @@ macro_rules! compiled {
 
 /// The vectorized twin of every primitive.
 mod vectorized {
-    pub use super::{heads::*, int8::*, narrow::*, vector::*};
+    pub use super::{heads::*, int8::*, narrow::*, tile::*, vector::*};
 }
 
 primitives! {
@@ -301,6 +311,14 @@ primitives! {
     /// Σ xᵢ·wᵢ with x in int8 and w in MXFP4.
     fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32
         where codes.len() == scales.len() && x.len() == codes.len().div_ceil(2);
+    /// C ← α·A·B, or C ← C + α·A·B if `add`, for a packed panel B of [`panel_columns`] columns, of which C has the first
+    /// ones:  A (m, k), B (k, columns), C (m, ≤ columns), whose rows are contiguous.
+    fn multiply_panel(alpha: f32, a: ArrayView2<f32>, panel: &[f32], add: bool, c: ArrayViewMut2<f32>)
+        where a.nrows() == c.nrows() && panel.len() == a.ncols() * panel_columns()
+            && c.ncols() <= panel_columns() && (c.nrows() == 0 || c.ncols() < 2 || c.strides()[1] == 1);
+    /// Packs B (k, ≤ columns) as a panel for [`multiply_panel`]. Columns that B does not have become zeros.
+    fn pack_panel(b: ArrayView2<f32>, panel: &mut [f32])
+        where b.ncols() <= panel_columns() && panel.len() == b.nrows() * panel_columns();
     /// One AdamW step on a slice of weights and their moments; see [`AdamWStep`].
     fn adamw(step: &AdamWStep, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32])
         where gradient.len() == weight.len() && weight.len() == m.len() && m.len() == v.len();

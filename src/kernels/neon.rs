@@ -29,6 +29,7 @@ impl Simd<8> for Neon {
     type Lanes = NeonLanes;
     type Block = [NeonLanes; 4];
     type Pair = [NeonLanes; 8];
+    const TILE_ROWS: usize = 6;
     #[inline(always)]
     fn splat(self, x: f32) -> NeonLanes {
         // SAFETY: `self` exists, so the processor was checked.

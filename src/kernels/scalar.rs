@@ -3,7 +3,9 @@
 
 use super::adamw::AdamWStep;
 use super::formats::{Bf16, INT8_NAN, Int8Block, Int8Pair, bf16, int8_scale};
+use super::panel_columns;
 use crate::mxfp4::{VALUES, scale as mxfp4_scale};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 // ANCHOR: dot
 /// Σ aᵢ·bᵢ
@@ -15,6 +17,24 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Σ xᵢ·wᵢ for every x with every w.
 pub fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
     x.map(|x| w.map(|w| dot(x, w)))
+}
+
+/// C ← α·A·B, or C ← C + α·A·B.
+pub fn multiply_panel(alpha: f32, a: ArrayView2<f32>, panel: &[f32], add: bool, mut c: ArrayViewMut2<f32>) {
+    for ((i, j), c) in c.indexed_iter_mut() {
+        let b = panel.iter().skip(j).step_by(panel_columns());
+        let sum: f32 = a.row(i).iter().zip(b).map(|(a, b)| a * b).sum();
+        *c = if add { *c + alpha * sum } else { alpha * sum };
+    }
+}
+
+/// The numbers of B row by row, each row filled up with zeros.
+pub fn pack_panel(b: ArrayView2<f32>, panel: &mut [f32]) {
+    for (k, row) in panel.chunks_exact_mut(panel_columns()).enumerate() {
+        for (j, number) in row.iter_mut().enumerate() {
+            *number = b.get((k, j)).copied().unwrap_or(0.0);
+        }
+    }
 }
 
 /// s(h, t) = ⟨qₕ, kₜ⟩

@@ -6,7 +6,7 @@
 mod int8;
 
 use crate::common::{assert_close, random};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, s};
 use ossia::kernels::{self, AdamWStep, Isa, choose, gemm, gemm_in_pieces, par_gemm, scalar};
 use ossia::tensor::slice;
 
@@ -274,7 +274,9 @@ fn product(a: ArrayView2<f32>, b: ArrayView2<f32>) -> Vec<f32> {
 
 #[test]
 fn kernels_gemm_equals_the_definition_for_every_cut_and_transpose() {
-    for (m, k, n) in [(0, 3, 2), (1, 1, 1), (1, 40, 300), (300, 7, 1), (130, 33, 70), (65, 0, 5), (600, 9, 31)] {
+    for (m, k, n) in
+        [(0, 3, 2), (1, 1, 1), (1, 40, 300), (300, 7, 1), (130, 33, 70), (65, 0, 5), (600, 9, 31), (37, 600, 45)]
+    {
         let (a, b) = (matrix(m, k, 1), matrix(k, n, 2));
         let expected = product(a.view(), b.view());
         let (a_t, b_t) = (a.t().as_standard_layout().to_owned(), b.t().as_standard_layout().to_owned());
@@ -299,6 +301,33 @@ fn kernels_gemm_in_pieces_has_the_bits_of_one_piece() {
             let mut many = Array2::ones((m, n));
             gemm_in_pieces(1.0, a.view(), b.view(), 0.0, many.view_mut(), pieces);
             assert_eq!(one, many, "({m}, {n}) in {pieces} pieces");
+        }
+    }
+}
+
+/// Panels of every width and depth around a tile, of a matrix that is stored by rows, by columns, or neither.
+#[test]
+fn kernels_of_panels_equal_the_scalar_twin() {
+    let width = kernels::panel_columns();
+    for (m, k, n) in
+        [(0, 3, 2), (1, 1, 1), (2, 0, 5), (5, 17, 16), (6, 16, 15), (11, 33, 31), (12, 8, 32), (40, 300, 9)]
+    {
+        let n = n.min(width);
+        let wide = matrix(k, 2 * n + 1, 1);
+        let by_columns = wide.slice(s![.., ..n]).t().as_standard_layout().to_owned();
+        for b in [wide.slice(s![.., 1..n + 1]), by_columns.t(), wide.slice(s![.., ..2 * n; 2])] {
+            let (mut fast, mut slow) = (vec![f32::NAN; k * width], vec![f32::NAN; k * width]);
+            kernels::pack_panel(b, &mut fast);
+            scalar::pack_panel(b, &mut slow);
+            assert_eq!(fast, slow, "({k}, {n})");
+            let packed = fast;
+            let transposed = matrix(k, m, 2);
+            for (a, add) in [(matrix(m, k, 2).view(), false), (transposed.t(), true)] {
+                let (mut fast, mut slow) = (matrix(m, n + 1, 3), matrix(m, n + 1, 3));
+                kernels::multiply_panel(0.7, a, &packed, add, fast.slice_mut(s![.., ..n]));
+                scalar::multiply_panel(0.7, a, &packed, add, slow.slice_mut(s![.., ..n]));
+                assert_close("panel", fast.as_slice().unwrap(), slow.as_slice().unwrap(), 1e-5);
+            }
         }
     }
 }

@@ -1,0 +1,151 @@
+//! The inner loops of a matrix product C = A·B: a few rows of A times a *panel* of B.
+//!
+//! A panel has 2N columns, so that a row of it fills two registers. It is packed: its rows follow one another in memory, and
+//! columns that B does not have are zeros. A tile of C stays in registers while k runs over the rows of the panel. For each k,
+//! it takes two loads of the panel and one number of each row of A, and each number is used for a whole row or column of the
+//! tile. Every number of C is a single chain of fused multiply-adds, so it is the same for every width of registers.
+
+use super::lanes::{Lanes, Simd};
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+// ANCHOR: tile
+/// Σₖ aᵢₖ·bₖⱼ for M rows of `a` from `first` on, and the 2N columns of a panel.
+#[inline(always)]
+fn tile<const M: usize, const N: usize, S: Simd<N>>(
+    simd: S,
+    a: ArrayView2<f32>,
+    first: usize,
+    panel: &[[[f32; N]; 2]],
+) -> [[S::Lanes; 2]; M] {
+    assert!(first + M <= a.nrows() && panel.len() <= a.ncols(), "a tile of A {:?}", a.dim());
+    let mut sums = [[simd.splat(0.0); 2]; M];
+    for (k, b) in panel.iter().enumerate() {
+        let b = [simd.load(&b[0]), simd.load(&b[1])];
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the assertion above holds for the largest i and k.
+            let a = simd.splat(unsafe { *a.uget((first + i, k)) });
+            *sum = [a.mul_add(b[0], sum[0]), a.mul_add(b[1], sum[1])];
+        }
+    }
+    sums
+}
+// ANCHOR_END: tile
+
+/// Computes C in tiles of M rows. The last tile ends with the last row: rows that another tile has computed are left out.
+#[inline(always)]
+fn tiles<const M: usize, const N: usize, S: Simd<N>>(
+    simd: S,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    panel: &[[[f32; N]; 2]],
+    add: bool,
+    mut c: ArrayViewMut2<f32>,
+) {
+    let alpha = simd.splat(alpha);
+    let (width, stride, first_of_c) = (c.ncols(), c.strides()[0], c.as_mut_ptr());
+    for top in (0..c.nrows()).step_by(M) {
+        let first = top.min(c.nrows() - M);
+        let sums = tile::<M, N, S>(simd, a, first, panel);
+        for (i, [left, right]) in sums.into_iter().enumerate().skip(top - first) {
+            let products = [left.mul(alpha), right.mul(alpha)];
+            // SAFETY: this is row first + i of C, `width` neighbouring numbers: first + M is at most the number of rows, the
+            // check of `multiply_panel` says that columns are contiguous, and C is borrowed mutably for as long as the slice.
+            let row = unsafe {
+                let start = first_of_c.offset((first + i) as isize * stride);
+                std::slice::from_raw_parts_mut(start, width)
+            };
+            store(simd, products, add, row);
+        }
+    }
+}
+
+/// Writes a row of a tile to a row of C, or adds it.
+#[inline(always)]
+fn store<const N: usize, S: Simd<N>>(simd: S, products: [S::Lanes; 2], add: bool, row: &mut [f32]) {
+    if row.len() == 2 * N {
+        for (product, c) in products.into_iter().zip(row.as_chunks_mut().0) {
+            if add { simd.load(c).add(product).store(c) } else { product.store(c) }
+        }
+    } else {
+        let mut buffer = [[0.0; N]; 2];
+        products[0].store(&mut buffer[0]);
+        products[1].store(&mut buffer[1]);
+        for (c, product) in row.iter_mut().zip(buffer.as_flattened()) {
+            *c = if add { *c + product } else { *product };
+        }
+    }
+}
+
+#[inline(always)]
+pub fn multiply_panel<const N: usize, S: Simd<N>>(
+    simd: S,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    panel: &[f32],
+    add: bool,
+    c: ArrayViewMut2<f32>,
+) {
+    let panel = panel.as_chunks::<N>().0.as_chunks::<2>().0;
+    match c.nrows() {
+        rows if S::TILE_ROWS >= 12 && rows >= 12 => tiles::<12, N, S>(simd, alpha, a, panel, add, c),
+        rows if rows >= 6 => tiles::<6, N, S>(simd, alpha, a, panel, add, c),
+        rows if rows >= 3 => tiles::<3, N, S>(simd, alpha, a, panel, add, c),
+        _ => tiles::<1, N, S>(simd, alpha, a, panel, add, c),
+    }
+}
+
+#[inline(always)]
+pub fn pack_panel<const N: usize, S: Simd<N>>(simd: S, b: ArrayView2<f32>, panel: &mut [f32]) {
+    let panel = panel.as_chunks_mut::<N>().0.as_chunks_mut::<2>().0;
+    if b.ncols() == 2 * N && b.strides()[0] == 1 {
+        for half in 0..2 {
+            pack_transposed(simd, std::array::from_fn(|j| column(b, half * N + j)), half, panel);
+        }
+        return;
+    }
+    for (b, panel) in b.rows().into_iter().zip(panel) {
+        let panel = panel.as_flattened_mut();
+        match b.as_slice() {
+            Some(b) => panel[..b.len()].copy_from_slice(b),
+            None => panel.iter_mut().zip(b).for_each(|(panel, b)| *panel = *b),
+        }
+        panel[b.len()..].fill(0.0);
+    }
+}
+
+#[inline(always)]
+fn column(b: ArrayView2<'_, f32>, j: usize) -> &[f32] {
+    b.index_axis_move(ndarray::Axis(1), j).to_slice().expect("pack_panel checked the strides")
+}
+
+/// Packs N columns of B, each contiguous, as one half of the rows of a panel.
+#[inline(always)]
+fn pack_transposed<const N: usize, S: Simd<N>>(
+    simd: S,
+    columns: [&[f32]; N],
+    half: usize,
+    panel: &mut [[[f32; N]; 2]],
+) {
+    let (squares, rest) = panel.as_chunks_mut::<N>();
+    let whole = N * squares.len();
+    for (square, rows) in squares.iter_mut().enumerate() {
+        let columns = columns.map(|column| simd.load(&column.as_chunks().0[square]));
+        for (row, numbers) in rows.iter_mut().zip(transpose(columns)) {
+            numbers.store(&mut row[half]);
+        }
+    }
+    for (k, row) in rest.iter_mut().enumerate() {
+        row[half] = columns.map(|column| column[whole + k]);
+    }
+}
+
+/// Transposes N registers of N numbers. A number is found by the bits of its register and of its lane; each round moves one
+/// bit from one to the other, because it interleaves register i with register i + N/2.
+#[inline(always)]
+fn transpose<const N: usize, V: Lanes<N>>(mut rows: [V; N]) -> [V; N] {
+    for _ in 0..N.ilog2() {
+        let pairs: [(V, V); N] = std::array::from_fn(|i| rows[i / 2].interleave(rows[i / 2 + N / 2]));
+        rows = std::array::from_fn(|i| if i % 2 == 0 { pairs[i].0 } else { pairs[i].1 });
+    }
+    rows
+}
