@@ -21,10 +21,14 @@ pub fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
 
 /// C ← α·A·B, or C ← C + α·A·B.
 pub fn multiply_panel(alpha: f32, a: ArrayView2<f32>, panel: &[f32], add: bool, mut c: ArrayViewMut2<f32>) {
-    for ((i, j), c) in c.indexed_iter_mut() {
-        let b = panel.iter().skip(j).step_by(panel_columns());
-        let sum: f32 = a.row(i).iter().zip(b).map(|(a, b)| a * b).sum();
-        *c = if add { *c + alpha * sum } else { alpha * sum };
+    for (a, mut c) in a.rows().into_iter().zip(c.rows_mut()) {
+        let mut sums = vec![0.0; panel_columns()];
+        for (a, b) in a.iter().zip(panel.chunks_exact(panel_columns())) {
+            sums.iter_mut().zip(b).for_each(|(sum, b)| *sum += a * b);
+        }
+        for (c, sum) in c.iter_mut().zip(sums) {
+            *c = if add { *c + alpha * sum } else { alpha * sum };
+        }
     }
 }
 
