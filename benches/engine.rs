@@ -98,10 +98,12 @@ fn frozen_products() {
                 let mut y = Array2::zeros((1, rows));
                 let size = w.numbers().bytes() as f64 / 1e9;
                 bench(&name, size, "GB/s", || w.all().multiply(x.view(), y.view_mut()));
-                let many = Array2::from_shape_vec((64, columns), numbers(64 * columns)).unwrap();
-                let (name, mut y) = (name.replace("row", "64 rows"), Array2::zeros((64, rows)));
-                let flops = 2.0 * (64 * rows * columns) as f64 / 1e9;
-                bench(&name, flops, "GFLOP/s", || w.all().multiply(many.view(), y.view_mut()));
+                for tokens in [4, 16, 64] {
+                    let many = Array2::from_shape_vec((tokens, columns), numbers(tokens * columns)).unwrap();
+                    let (name, mut y) = (name.replace("row", &format!("{tokens} rows")), Array2::zeros((tokens, rows)));
+                    let flops = 2.0 * (tokens * rows * columns) as f64 / 1e9;
+                    bench(&name, flops, "GFLOP/s", || w.all().multiply(many.view(), y.view_mut()));
+                }
             }
         }
     }

@@ -27,9 +27,6 @@ pub struct Avx2Lanes(__m256);
 
 impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
     type Lanes = Avx2Lanes;
-    type Block = [Avx2Lanes; 4];
-    type Pair = [Avx2Lanes; 8];
-    const TILE_ROWS: usize = 6;
     #[inline(always)]
     fn splat(self, x: f32) -> Avx2Lanes {
         // SAFETY: `self` exists, so the processor was checked.
@@ -41,6 +38,9 @@ impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
         Avx2Lanes(unsafe { _mm256_loadu_ps(x.as_ptr()) })
     }
     // ANCHOR_END: lanes
+    type Block = [Avx2Lanes; 4];
+    type Pair = [Avx2Lanes; 8];
+    const TILE_ROWS: usize = 6;
     #[inline(always)]
     fn splat_pair(self, a: f32, b: f32) -> Avx2Lanes {
         // SAFETY: `self` exists, so the processor was checked.

@@ -46,7 +46,6 @@ pub fn arrange_mxfp4<const N: usize, S: Simd<N>>(_: S, x: &[f32], y: &mut [f32])
     }
 }
 
-// ANCHOR: dot_mxfp4
 #[inline(always)]
 pub fn dot_mxfp4<const N: usize, S: Simd<N>>(simd: S, x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let (x, _) = x.as_chunks::<64>();
@@ -61,6 +60,7 @@ pub fn dot_mxfp4<const N: usize, S: Simd<N>>(simd: S, x: &[f32], codes: &[[u8; 1
     sum_of_lanes(total)
 }
 
+// ANCHOR: dot_mxfp4
 /// Adds the product of two blocks to `total`.
 #[inline(always)]
 fn add_pair<const N: usize, S: Simd<N>>(

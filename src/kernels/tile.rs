@@ -9,22 +9,24 @@ use super::lanes::{Lanes, Simd};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 // ANCHOR: tile
-/// Σₖ aᵢₖ·bₖⱼ for M rows of `a` from `first` on, and the 2N columns of a panel.
+/// Σₖ aᵢₖ·bₖⱼ for M rows of `a` from `first` on, and the columns of a panel that are in its first R registers, 1 or 2.
 #[inline(always)]
-fn tile<const M: usize, const N: usize, S: Simd<N>>(
+fn tile<const M: usize, const R: usize, const N: usize, S: Simd<N>>(
     simd: S,
     a: ArrayView2<f32>,
     first: usize,
     panel: &[[[f32; N]; 2]],
-) -> [[S::Lanes; 2]; M] {
+) -> [[S::Lanes; R]; M] {
     assert!(first + M <= a.nrows() && panel.len() <= a.ncols(), "a tile of A {:?}", a.dim());
-    let mut sums = [[simd.splat(0.0); 2]; M];
+    let mut sums = [[simd.splat(0.0); R]; M];
     for (k, b) in panel.iter().enumerate() {
-        let b = [simd.load(&b[0]), simd.load(&b[1])];
-        for (i, sum) in sums.iter_mut().enumerate() {
+        let b: [S::Lanes; R] = std::array::from_fn(|r| simd.load(&b[r]));
+        for (i, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the assertion above holds for the largest i and k.
             let a = simd.splat(unsafe { *a.uget((first + i, k)) });
-            *sum = [a.mul_add(b[0], sum[0]), a.mul_add(b[1], sum[1])];
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = a.mul_add(b, *sum);
+            }
         }
     }
     sums
@@ -33,7 +35,7 @@ fn tile<const M: usize, const N: usize, S: Simd<N>>(
 
 /// Computes C in tiles of M rows. The last tile ends with the last row: rows that another tile has computed are left out.
 #[inline(always)]
-fn tiles<const M: usize, const N: usize, S: Simd<N>>(
+fn tiles<const M: usize, const R: usize, const N: usize, S: Simd<N>>(
     simd: S,
     alpha: f32,
     a: ArrayView2<f32>,
@@ -45,9 +47,9 @@ fn tiles<const M: usize, const N: usize, S: Simd<N>>(
     let (width, stride, first_of_c) = (c.ncols(), c.strides()[0], c.as_mut_ptr());
     for top in (0..c.nrows()).step_by(M) {
         let first = top.min(c.nrows() - M);
-        let sums = tile::<M, N, S>(simd, a, first, panel);
-        for (i, [left, right]) in sums.into_iter().enumerate().skip(top - first) {
-            let products = [left.mul(alpha), right.mul(alpha)];
+        let sums = tile::<M, R, N, S>(simd, a, first, panel);
+        for (i, sums) in sums.into_iter().enumerate().skip(top - first) {
+            let products = sums.map(|sum| sum.mul(alpha));
             // SAFETY: this is row first + i of C, `width` neighbouring numbers: first + M is at most the number of rows, the
             // check of `multiply_panel` says that columns are contiguous, and C is borrowed mutably for as long as the slice.
             let row = unsafe {
@@ -61,15 +63,14 @@ fn tiles<const M: usize, const N: usize, S: Simd<N>>(
 
 /// Writes a row of a tile to a row of C, or adds it.
 #[inline(always)]
-fn store<const N: usize, S: Simd<N>>(simd: S, products: [S::Lanes; 2], add: bool, row: &mut [f32]) {
-    if row.len() == 2 * N {
+fn store<const R: usize, const N: usize, S: Simd<N>>(simd: S, products: [S::Lanes; R], add: bool, row: &mut [f32]) {
+    if row.len() == R * N {
         for (product, c) in products.into_iter().zip(row.as_chunks_mut().0) {
             if add { simd.load(c).add(product).store(c) } else { product.store(c) }
         }
     } else {
-        let mut buffer = [[0.0; N]; 2];
-        products[0].store(&mut buffer[0]);
-        products[1].store(&mut buffer[1]);
+        let mut buffer = [[0.0; N]; R];
+        products.into_iter().zip(&mut buffer).for_each(|(product, numbers)| product.store(numbers));
         for (c, product) in row.iter_mut().zip(buffer.as_flattened()) {
             *c = if add { *c + product } else { *product };
         }
@@ -86,11 +87,28 @@ pub fn multiply_panel<const N: usize, S: Simd<N>>(
     c: ArrayViewMut2<f32>,
 ) {
     let panel = panel.as_chunks::<N>().0.as_chunks::<2>().0;
+    if c.ncols() <= N {
+        registers::<1, N, S>(simd, alpha, a, panel, add, c);
+    } else {
+        registers::<2, N, S>(simd, alpha, a, panel, add, c);
+    }
+}
+
+/// Computes C with the first R registers of each row of the panel, in tiles that are no higher than C.
+#[inline(always)]
+fn registers<const R: usize, const N: usize, S: Simd<N>>(
+    simd: S,
+    alpha: f32,
+    a: ArrayView2<f32>,
+    panel: &[[[f32; N]; 2]],
+    add: bool,
+    c: ArrayViewMut2<f32>,
+) {
     match c.nrows() {
-        rows if S::TILE_ROWS >= 12 && rows >= 12 => tiles::<12, N, S>(simd, alpha, a, panel, add, c),
-        rows if rows >= 6 => tiles::<6, N, S>(simd, alpha, a, panel, add, c),
-        rows if rows >= 3 => tiles::<3, N, S>(simd, alpha, a, panel, add, c),
-        _ => tiles::<1, N, S>(simd, alpha, a, panel, add, c),
+        rows if S::TILE_ROWS >= 12 && rows >= 12 => tiles::<12, R, N, S>(simd, alpha, a, panel, add, c),
+        rows if rows >= 6 => tiles::<6, R, N, S>(simd, alpha, a, panel, add, c),
+        rows if rows >= 3 => tiles::<3, R, N, S>(simd, alpha, a, panel, add, c),
+        _ => tiles::<1, R, N, S>(simd, alpha, a, panel, add, c),
     }
 }
 

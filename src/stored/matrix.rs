@@ -110,17 +110,39 @@ pub struct Matrix<'a> {
     pub(super) rows: Range<usize>,
 }
 
-/// For up to this many rows of x, each row widens the weights again, in registers. For more rows, a tile of weights is
-/// widened once for all of them.
-const FEW: usize = 2;
+/// Xᵀ as panels of a matrix product: each holds some rows of x.
+struct Panels {
+    numbers: Vec<f32>,
+    columns: usize,
+}
 
-/// Rows and columns of the tile that one thread multiplies with all rows of x: 24 kB of f32, which fit in its first
-/// cache together with a few rows of x.
-const TILE_ROWS: usize = 12;
-const TILE_COLUMNS: usize = 512;
+impl Panels {
+    fn new(x: ArrayView2<f32>) -> Self {
+        let width = kernels::panel_columns();
+        let panel = width * x.ncols();
+        let mut numbers = vec![0.0; x.nrows().div_ceil(width) * panel];
+        parallel::for_chunks(&mut numbers, panel, |i, panel| {
+            let rows = i * width..x.nrows().min((i + 1) * width);
+            kernels::pack_panel(x.slice(s![rows, ..]).t(), panel);
+        });
+        Self { numbers, columns: x.ncols() }
+    }
 
-/// Rows of the tiles on which one thread works in succession.
-const PIECE_ROWS: usize = 4 * TILE_ROWS;
+    /// Returns the numbers of panel i for some columns of x.
+    fn panel(&self, i: usize, columns: Range<usize>) -> &[f32] {
+        let width = kernels::panel_columns();
+        &self.numbers[i * width * self.columns..][columns.start * width..columns.end * width]
+    }
+}
+
+/// For up to this many rows of x, each row widens the weights again, in registers. For more rows, a block of weights is widened
+/// once for all of them.
+const FEW: usize = 4;
+
+/// Rows and columns of the block of weights that one thread widens at a time: 48 kB of f32, for the second cache. A panel of as
+/// many columns of x fits the first cache.
+const BLOCK_ROWS: usize = 48;
+const DEPTH: usize = 256;
 
 /// Numbers of a tile: 1 MB of f32, which fit in the caches.
 const TILE: usize = 1 << 18;
@@ -177,8 +199,9 @@ impl Matrix<'_> {
             x = rounded.into();
         }
         if x.nrows() > FEW {
-            let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), PIECE_ROWS).enumerate().collect();
-            return parallel::for_each(pieces, |(i, y)| self.tiles_times_transposed(i * PIECE_ROWS, x.view(), y));
+            let panels = Panels::new(x.view());
+            let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), BLOCK_ROWS).enumerate().collect();
+            return parallel::for_each(pieces, |(i, y)| self.times_panels(i * BLOCK_ROWS, &panels, y));
         }
         let x_rows = x.rows();
         let operands: Vec<Operand> =
@@ -193,36 +216,23 @@ impl Matrix<'_> {
         });
     }
 
-    /// Computes the columns of Y that belong to the rows of W from `first` on. A range of columns of x stays in the
-    /// second cache while it is multiplied with the tiles of all these rows.
-    fn tiles_times_transposed(&self, first: usize, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
-        let (rows, columns) = (y.ncols(), self.dim().1);
-        let mut tile = vec![0.0; TILE_ROWS * TILE_COLUMNS.min(columns)];
-        let mut sums = vec![[[0.0_f32; 3]; 4]; x.nrows().div_ceil(4) * rows.div_ceil(3)];
-        let (sums_of_rows, sums_of_tile) = (rows.div_ceil(3), TILE_ROWS / 3);
-        for start in (0..columns).step_by(TILE_COLUMNS) {
-            let run = start..columns.min(start + TILE_COLUMNS);
-            // At the end, the last row takes the place of rows that do not exist.
-            let row_of_x = |t: usize| &x.row(t.min(x.nrows() - 1)).to_slice().expect("row-major")[run.clone()];
-            for top in (0..rows).step_by(TILE_ROWS) {
-                let height = TILE_ROWS.min(rows - top);
-                for (row, tile) in tile.chunks_exact_mut(run.len()).take(height).enumerate() {
-                    self.run(first + top + row, run.clone()).expand(tile);
-                }
-                let row_of_w = |j: usize| &tile[j.min(height - 1) * run.len()..][..run.len()];
-                for (t, sums) in sums.chunks_exact_mut(sums_of_rows).enumerate() {
-                    let x = std::array::from_fn(|i| row_of_x(4 * t + i));
-                    for (j, sums) in sums[top / 3..].iter_mut().take(sums_of_tile).enumerate() {
-                        let more = kernels::dots(x, std::array::from_fn(|i| row_of_w(3 * j + i)));
-                        sums.iter_mut().flatten().zip(more.iter().flatten()).for_each(|(sum, more)| *sum += more);
-                    }
-                }
+    /// Computes the columns of Y that belong to the rows of W from `first` on, as Yᵀ = W·Xᵀ: the weights are widened once for
+    /// all rows of x, and not packed.
+    fn times_panels(&self, first: usize, x: &Panels, mut y: ArrayViewMut2<f32>) {
+        let columns = self.dim().1;
+        let mut widened = Array2::zeros((y.ncols(), DEPTH.min(columns)));
+        let mut sums = Array2::zeros((y.ncols(), y.nrows()));
+        for (block, start) in (0..columns).step_by(DEPTH).enumerate() {
+            let run = start..columns.min(start + DEPTH);
+            let mut w = widened.slice_mut(s![.., ..run.len()]);
+            for (row, mut w) in w.rows_mut().into_iter().enumerate() {
+                self.run(first + row, run.clone()).expand(w.as_slice_mut().expect("row-major"));
+            }
+            for (i, sums) in sums.axis_chunks_iter_mut(Axis(1), kernels::panel_columns()).enumerate() {
+                kernels::multiply_panel(1.0, w.view(), x.panel(i, run.clone()), block > 0, sums);
             }
         }
-        for (t, mut y) in y.rows_mut().into_iter().enumerate() {
-            let sums = sums[t / 4 * sums_of_rows..].iter().flat_map(|sums| sums[t % 4]);
-            y.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
-        }
+        y += &sums.t();
     }
 
     /// Y ← Y + X·W:  x (T, rows), y (T, columns).  The gradient of a linear layer with respect to its input; also the
