@@ -13,8 +13,8 @@ pub fn gather(x: &[f32], hidden: usize, active: usize, order: &[usize]) -> Vec<f
     todo!("{} rows of {hidden} from {} numbers, {active} visits per token", order.len(), x.len())
 }
 
-/// Returns y (T, H): for each token, the weighted sum of the rows that its experts returned. `rows` (R, H) is in the order
-/// `order`, but `weights` (T·A) is not sorted: `weights[v]` belongs to visit v.
+/// Returns y (T, H): for each token, the weighted sum of the rows that its experts returned. Row i of `rows` (R, H) belongs to
+/// visit `order[i]`. `weights` (T·A) is not sorted: `weights[v]` belongs to visit v.
 pub fn combine(rows: &[f32], hidden: usize, active: usize, order: &[usize], weights: &[f32]) -> Vec<f32> {
     todo!("y from {} rows of {hidden} in {} numbers, {active} and {} weights", order.len(), rows.len(), weights.len())
 }

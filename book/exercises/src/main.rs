@@ -92,7 +92,7 @@ fn watch(name: &str) -> ExitCode {
     }
 }
 
-/// Returns the time of the last change of a file.
+/// Returns the time of the most recent change to a file in `directory` or below it.
 fn newest(directory: &Path) -> Option<SystemTime> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let times = entries.map(|entry| entry.path()).map(|path: PathBuf| match path.is_dir() {

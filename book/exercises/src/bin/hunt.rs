@@ -70,7 +70,10 @@ fn main() -> ExitCode {
     let choices: Vec<&str> =
         all.iter().filter(|other| other.exercise == bug.exercise).map(|other| other.says).collect();
     if code {
-        say(&format!("\nThe code (`right…` and `solution()` are the solution):\n\n{}", source(bug.says)));
+        say(&format!(
+            "\nThe code (names with `right_` and `solution()` call the correct solution):\n\n{}",
+            source(bug.says)
+        ));
     }
     match guess.map(|letter| (letter, choice(letter).and_then(|i| choices.get(i)))) {
         Some((letter, None)) => {
