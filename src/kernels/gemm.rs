@@ -74,10 +74,11 @@ fn add_block(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, add: bool, mut 
 }
 
 /// Copies a block of A if the numbers that a tile reads together lie in lines of the cache that replace one another: those of
-/// a transposed matrix, and rows that are a multiple of 4 KiB apart.
+/// a transposed matrix with long rows, and rows that are a multiple of 4 KiB apart.
 fn copy_if_far_apart(a: ArrayView2<f32>) -> Option<Array2<f32>> {
     let transposed = a.strides()[1] != 1;
-    if if transposed { a.strides()[1] <= ROWS as isize } else { a.strides()[0] % 1024 != 0 } {
+    let far_apart = if transposed { a.strides()[1] > ROWS as isize } else { a.strides()[0] % 1024 == 0 };
+    if !far_apart {
         return None;
     }
     let a = if transposed { a.reversed_axes() } else { a };

@@ -23,9 +23,19 @@ pub fn quantize_int8<const N: usize, S: Simd<N>>(simd: S, x: &[f32], y: &mut [In
         let mut lanes = [0.0; N];
         largest.store(&mut lanes);
         let (scale, inverse) = int8_scale(lanes.into_iter().fold(0.0, f32::max));
-        y.scale = scale;
+        *y = Int8Block { codes: [0; 32], scale };
+        if y.scale() == 0.0 {
+            continue;
+        }
+        let (step, half, one) = (simd.splat(-y.scale()), simd.splat(0.5 * y.scale()), simd.splat(1.0));
         for (x, y) in x.iter().zip(y.codes.as_chunks_mut::<N>().0) {
-            simd.load(x).mul(simd.splat(inverse)).round().store(&mut lanes);
+            // The rest says on which side of the middle between two integers x / scale is; see the scalar twin.
+            let x = simd.load(x);
+            let code = x.mul(simd.splat(inverse)).round();
+            let rest = step.mul_add(code, x);
+            let up = half.lt_or_zero(rest, one);
+            let down = rest.lt_or_zero(simd.splat(0.0).sub(half), one);
+            code.add(up).sub(down).store(&mut lanes);
             *y = lanes.map(|code| code as i8);
         }
     }

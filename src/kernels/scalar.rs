@@ -203,10 +203,19 @@ pub fn quantize_int8(x: &[f32], y: &mut [Int8Block]) {
     for (x, y) in x.chunks_exact(32).zip(y) {
         let (scale, inverse) = int8_scale(x.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
         *y = match x.iter().all(|x| x.is_finite()) {
-            true => Int8Block { codes: std::array::from_fn(|i| (x[i] * inverse).round_ties_even() as i8), scale },
+            true => Int8Block { codes: std::array::from_fn(|i| nearest_code(x[i], bf16(scale), inverse)), scale },
             false => Int8Block { codes: [0; 32], scale: INT8_NAN },
         };
     }
+}
+
+/// Returns the integer that is nearest to x / step. Near the middle between two integers, the product with the rounded inverse may
+/// be on the wrong side, so the rest decides, which a fused multiply-add computes with a single rounding.
+fn nearest_code(x: f32, step: f32, inverse: f32) -> i8 {
+    let code = (x * inverse).round_ties_even();
+    let rest = (-step).mul_add(code, x);
+    let correction = i8::from(rest > 0.5 * step) - i8::from(rest < -0.5 * step);
+    if step == 0.0 { 0 } else { code as i8 + correction }
 }
 
 /// Σ xᵢ·wᵢ. The codes of a block are multiplied and added as integers, and the sum is scaled once.

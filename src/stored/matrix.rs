@@ -139,8 +139,8 @@ impl Panels {
 /// once for all of them.
 const FEW: usize = 4;
 
-/// Rows and columns of the block of weights that one thread widens at a time: 48 kB of f32, for the second cache. A panel of as
-/// many columns of x fits the first cache.
+/// Rows and columns of the block of weights that one thread widens at a time: 48 kB of f32, which fit in the second cache. A
+/// panel of 256 columns of x fits in the first one.
 const BLOCK_ROWS: usize = 48;
 const DEPTH: usize = 256;
 
