@@ -208,7 +208,7 @@ pub fn scaled_product<const N: usize, S: Simd<N>>(simd: S, r: f32, x: &[f32], w:
 /// eˣ = 2ⁿ·eʳ with n = round(x / ln 2), so that |r| ≤ ½ ln 2. There the Taylor series up to r⁷ is enough: the error of
 /// the omitted terms is below r⁸/8! < 6·10⁻⁹, a tenth of an ulp. ln 2 is subtracted in two parts, because otherwise r
 /// would inherit the rounding error of n·ln 2. The first part has nine bits, so its product with n is exact.
-/// Below −87 the result is 0, where a scalar exp returns numbers below 10⁻³⁷. Above 88.3, n = 128 makes it infinite.
+/// Below −87 the result is 0, where a scalar exp returns numbers below 10⁻³⁷. Above 88.38, n = 128 makes it infinite.
 #[inline(always)]
 fn exp<const N: usize, S: Simd<N>>(simd: S, x: S::Lanes) -> S::Lanes {
     const LN_2_HIGH: f32 = 0.693_359_4; // 355/512
