@@ -98,7 +98,7 @@ fn frozen_products() {
                 let mut y = Array2::zeros((1, rows));
                 let size = w.numbers().bytes() as f64 / 1e9;
                 bench(&name, size, "GB/s", || w.all().multiply(x.view(), y.view_mut()));
-                for tokens in [4, 16, 64] {
+                for tokens in [4, 8, 16, 64, 256] {
                     let many = Array2::from_shape_vec((tokens, columns), numbers(tokens * columns)).unwrap();
                     let (name, mut y) = (name.replace("row", &format!("{tokens} rows")), Array2::zeros((tokens, rows)));
                     let flops = 2.0 * (tokens * rows * columns) as f64 / 1e9;

@@ -38,6 +38,7 @@ impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
         Avx2Lanes(unsafe { _mm256_loadu_ps(x.as_ptr()) })
     }
     // ANCHOR_END: lanes
+    type Integers = __m256i;
     type Block = [Avx2Lanes; 4];
     type Pair = [Avx2Lanes; 8];
     const TILE_ROWS: usize = 6;
@@ -105,6 +106,43 @@ impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
                 _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), x), _mm256_set1_epi16(1))
             };
             Avx2Lanes(_mm256_cvtepi32_ps(sums))
+        }
+    }
+    #[inline(always)]
+    fn splat_integer(self, x: i32) -> __m256i {
+        // SAFETY: `self` exists, so the processor was checked.
+        unsafe { _mm256_set1_epi32(x) }
+    }
+    #[inline(always)]
+    fn to_lanes(self, x: __m256i) -> Avx2Lanes {
+        // SAFETY: `self` exists, so the processor was checked.
+        Avx2Lanes(unsafe { _mm256_cvtepi32_ps(x) })
+    }
+    #[inline(always)]
+    fn add_four_products(self, sum: __m256i, w: &[[u8; 4]; 8], x: i32) -> __m256i {
+        // SAFETY: `self` exists, so the processor was checked. `w` has the 32 bytes, and `loadu` takes any alignment.
+        unsafe {
+            let (w, x) = (_mm256_loadu_si256(w.as_ptr().cast()), _mm256_set1_epi32(x));
+            if VNNI {
+                _mm256_dpbusd_avx_epi32(sum, w, x)
+            } else {
+                _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)))
+            }
+        }
+    }
+    #[inline(always)]
+    fn e2m1_to_bytes(self, codes: &[[u8; 4]; 8]) -> [[[u8; 4]; 8]; 2] {
+        let table = self.twice(&E2M1_DOUBLED_PLUS_12);
+        // SAFETY: `self` exists, so the processor was checked. `codes` and the results have the 32 bytes that are loaded and
+        // stored, and `loadu` and `storeu` take any alignment.
+        unsafe {
+            let codes = _mm256_loadu_si256(codes.as_ptr().cast());
+            [codes, _mm256_srli_epi16::<4>(codes)].map(|codes| {
+                let mut bytes = [[0; 4]; 8];
+                let decoded = _mm256_shuffle_epi8(table, _mm256_and_si256(codes, _mm256_set1_epi8(15)));
+                _mm256_storeu_si256(bytes.as_mut_ptr().cast(), decoded);
+                bytes
+            })
         }
     }
     #[inline(always)]

@@ -27,6 +27,7 @@ pub struct Avx512Lanes(__m512);
 
 impl<const VNNI: bool> Simd<16> for Avx512<VNNI> {
     type Lanes = Avx512Lanes;
+    type Integers = __m512i;
     type Block = [Avx512Lanes; 2];
     type Pair = [Avx512Lanes; 4];
     const TILE_ROWS: usize = 12;
@@ -108,6 +109,43 @@ impl<const VNNI: bool> Simd<16> for Avx512<VNNI> {
                 _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), x), _mm256_set1_epi16(1))
             };
             Avx512Lanes(_mm512_zextps256_ps512(_mm256_cvtepi32_ps(sums)))
+        }
+    }
+    #[inline(always)]
+    fn splat_integer(self, x: i32) -> __m512i {
+        // SAFETY: `self` exists, so the processor was checked.
+        unsafe { _mm512_set1_epi32(x) }
+    }
+    #[inline(always)]
+    fn to_lanes(self, x: __m512i) -> Avx512Lanes {
+        // SAFETY: `self` exists, so the processor was checked.
+        Avx512Lanes(unsafe { _mm512_cvtepi32_ps(x) })
+    }
+    #[inline(always)]
+    fn add_four_products(self, sum: __m512i, w: &[[u8; 4]; 16], x: i32) -> __m512i {
+        // SAFETY: `self` exists, so the processor was checked. `w` has the 64 bytes, and `loadu` takes any alignment.
+        unsafe {
+            let (w, x) = (_mm512_loadu_si512(w.as_ptr().cast()), _mm512_set1_epi32(x));
+            if VNNI {
+                _mm512_dpbusd_epi32(sum, w, x)
+            } else {
+                _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(w, x), _mm512_set1_epi16(1)))
+            }
+        }
+    }
+    #[inline(always)]
+    fn e2m1_to_bytes(self, codes: &[[u8; 4]; 16]) -> [[[u8; 4]; 16]; 2] {
+        // SAFETY: `self` exists, so the processor was checked. `codes`, the table and the results have the bytes that are
+        // loaded and stored, and `loadu` and `storeu` take any alignment.
+        unsafe {
+            let table = _mm512_broadcast_i32x4(_mm_loadu_si128(E2M1_DOUBLED_PLUS_12.as_ptr().cast()));
+            let codes = _mm512_loadu_si512(codes.as_ptr().cast());
+            [codes, _mm512_srli_epi16::<4>(codes)].map(|codes| {
+                let mut bytes = [[0; 4]; 16];
+                let decoded = _mm512_shuffle_epi8(table, _mm512_and_si512(codes, _mm512_set1_epi8(15)));
+                _mm512_storeu_si512(bytes.as_mut_ptr().cast(), decoded);
+                bytes
+            })
         }
     }
     #[inline(always)]

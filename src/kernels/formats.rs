@@ -34,6 +34,11 @@ impl Int8Block {
     pub fn scale(&self) -> f32 {
         bf16(self.scale)
     }
+
+    /// Returns Σ codes.
+    fn sum(&self) -> i32 {
+        self.codes.iter().map(|&code| i32::from(code)).sum()
+    }
 }
 
 /// Two blocks in the layout that the product with MXFP4 reads. A byte of MXFP4 holds an even and an odd element, so the
@@ -60,8 +65,7 @@ impl Int8Pair {
                 pair.codes[16 * i + j] = codes[0];
                 pair.codes[16 * i + j + 32] = codes[1];
             }
-            let sum: i32 = block.codes.iter().map(|&code| i32::from(code)).sum();
-            pair.offsets[4 * i..][..4].fill(-3 * sum);
+            pair.offsets[4 * i..][..4].fill(-3 * block.sum());
             pair.scales[4 * i..][..4].fill(0.5 * block.scale());
             pair.scales[4 * i + 8..][..4].fill(0.5 * block.scale());
         }
@@ -78,6 +82,35 @@ impl Int8Pair {
     pub fn of_row(blocks: &[Int8Block]) -> Vec<Self> {
         blocks.chunks(2).map(|two| Self::new([&two[0], two.get(1).unwrap_or(&Int8Block::ZERO)])).collect()
     }
+}
+
+/// A block of a layer's input in the layout that [`super::multiply_bytes`] reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Int8Input {
+    /// The codes, four in each number, in the order of the bytes of the panel.
+    pub codes: [i32; 8],
+    /// The scale of the sums of products.
+    pub scale: f32,
+    /// What is added to each sum, because the bytes of a panel are larger than the weights.
+    pub offset: i32,
+}
+
+impl Int8Input {
+    /// Arranges a block for weights in MXFP4: all even codes, then all odd ones. The bytes are twice the weights plus 12.
+    pub fn for_mxfp4(x: &Int8Block) -> Self {
+        let apart = std::array::from_fn(|i| x.codes[2 * i % 32 + i / 16]);
+        Self { codes: fours(apart), scale: 0.5 * x.scale(), offset: -12 * x.sum() }
+    }
+
+    /// Arranges a block for weights in int8. The bytes are the weights plus 128.
+    pub fn for_int8(x: &Int8Block) -> Self {
+        Self { codes: fours(x.codes), scale: x.scale(), offset: -128 * x.sum() }
+    }
+}
+
+/// Returns every four codes as the number that has their bytes in memory.
+fn fours(codes: [i8; 32]) -> [i32; 8] {
+    std::array::from_fn(|i| i32::from_ne_bytes(std::array::from_fn(|j| codes[4 * i + j] as u8)))
 }
 
 /// Returns the smallest bf16 that is at least `largest` / 127, and its inverse. With this scale no code exceeds 127.

@@ -34,6 +34,8 @@ pub const E2M1_DOUBLED_PLUS_12: [u8; 16] = {
 pub trait Simd<const N: usize>: Copy {
     /// N `f32` of this instruction set.
     type Lanes: Lanes<N>;
+    /// N `i32`.
+    type Integers: Copy;
     /// The registers that hold a block of 32 numbers.
     type Block: AsRef<[Self::Lanes]>;
     /// The registers that hold a pair of blocks.
@@ -63,6 +65,14 @@ pub trait Simd<const N: usize>: Copy {
     fn dot_int8(self, w: &[i8; 32], x: &[i8; 32]) -> Self::Lanes;
     /// Multiplies a pair of blocks of E2M1, with their values doubled, by int8. The lanes of each block add up to its product.
     fn dot_e2m1_int8(self, codes: &[[u8; 16]; 2], x: &Int8Pair) -> Self::Lanes;
+    /// Returns `x` in every lane.
+    fn splat_integer(self, x: i32) -> Self::Integers;
+    /// Returns the integers as `f32`.
+    fn to_lanes(self, x: Self::Integers) -> Self::Lanes;
+    /// Returns sumᵢ + Σⱼ wᵢⱼ·xⱼ, j = 0 to 3, where xⱼ are the bytes of `x` in memory, with a sign. No byte of w may be above [`super::largest_byte`].
+    fn add_four_products(self, sum: Self::Integers, w: &[[u8; 4]; N], x: i32) -> Self::Integers;
+    /// Decodes the E2M1 codes in the lower and in the upper halves of 4N bytes to twice their values plus 12.
+    fn e2m1_to_bytes(self, codes: &[[u8; 4]; N]) -> [[[u8; 4]; N]; 2];
     /// Prefetches the memory 4 KiB after `x`. The hardware prefetcher stops at a page border, and a row of weights is
     /// only one or two pages long.
     fn prefetch<T>(self, x: &T);

@@ -1,7 +1,7 @@
 //! Slices in, slices out: every hot loop of the engine, and all of its SIMD and `unsafe` code.
 //!
 //! Each primitive exists twice. [`scalar`] computes it in the plainest way and stays for good as the reference. The
-//! vectorized twin (`vector`, `heads`, `narrow`, `int8`) computes it eight or sixteen numbers at a time, in terms of the
+//! vectorized twin (`vector`, `heads`, `narrow`, `int8`, `tile`, `bytes`) computes it eight or sixteen numbers at a time, in terms of the
 //! operations that each instruction set (`avx2`, `avx512`, `neon`) provides. The functions of this module call one of the
 //! two; the ops call these functions.
 //!
@@ -23,6 +23,7 @@ mod heads;
 mod narrow;
 mod int8;
 mod tile;
+mod bytes;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -35,7 +36,7 @@ pub mod parallel;
 pub mod gemm;
 
 pub use adamw::AdamWStep;
-pub use formats::{Bf16, Int8Block, Int8Pair, bf16};
+pub use formats::{Bf16, Int8Block, Int8Input, Int8Pair, bf16};
 pub use gemm::{gemm, gemm_in_pieces, par_gemm};
 
 use crate::error::Error;
@@ -176,6 +177,16 @@ pub fn panel_columns() -> usize {
     }
 }
 
+/// Returns the largest byte in a panel for which [`multiply_bytes`] is faster than [`multiply_panel`] on the same numbers, or 0.
+/// Larger ones are not allowed, because the products of two bytes may not fit in 16 bits.
+pub fn largest_byte() -> u8 {
+    match isa() {
+        Isa::Avx2Vnni | Isa::Avx512Vnni => 255,
+        Isa::Avx2 | Isa::Avx512 | Isa::Neon => 127,
+        Isa::Scalar => 0,
+    }
+}
+
 // ANCHOR: primitives
 /// Declares the public function of each primitive: it checks the lengths and calls the twin for the chosen instruction set.
 macro_rules! primitives {
@@ -247,7 +258,7 @@ macro_rules! compiled {
 
 /// The vectorized twin of every primitive.
 mod vectorized {
-    pub use super::{heads::*, int8::*, narrow::*, tile::*, vector::*};
+    pub use super::{bytes::*, heads::*, int8::*, narrow::*, tile::*, vector::*};
 }
 
 primitives! {
@@ -313,6 +324,19 @@ primitives! {
     /// Σ xᵢ·wᵢ with x in int8 and w in MXFP4.
     fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32
         where codes.len() == scales.len() && x.len() == codes.len().div_ceil(2);
+    /// Arranges rows of MXFP4 as a panel for [`multiply_bytes`]: codes (rows·blocks), rows ≤ [`panel_columns`]. Its bytes are
+    /// at most 24. Missing rows repeat the last one.
+    fn pack_mxfp4(codes: &[[u8; 16]], blocks: usize, panel: &mut [[u8; 4]])
+        where bytes::panel_fits(codes.len(), blocks, panel.len());
+    /// Arranges rows of int8 as a panel for [`multiply_bytes`]: w (rows·blocks), rows ≤ [`panel_columns`]. Its bytes are at
+    /// most 255. Missing rows repeat the last one.
+    fn pack_int8(w: &[Int8Block], blocks: usize, panel: &mut [[u8; 4]])
+        where bytes::panel_fits(w.len(), blocks, panel.len());
+    /// Y ← Y + X·W for a panel of bytes and its scales, a row of [`panel_columns`] for each block of 32 numbers, of which Y
+    /// has the first ones:  X (T, blocks), Y (T, ≤ columns), whose rows are contiguous, as those of X are. No byte may be
+    /// above [`largest_byte`].
+    fn multiply_bytes(x: ArrayView2<Int8Input>, panel: &[[u8; 4]], scales: &[f32], y: ArrayViewMut2<f32>)
+        where bytes::operands_fit(x, panel.len(), scales.len(), &y);
     /// C ← α·A·B, or C ← C + α·A·B if `add`, for a packed panel B of [`panel_columns`] columns, of which C has the first
     /// ones:  A (m, k), B (k, columns), C (m, ≤ columns), whose rows are contiguous.
     fn multiply_panel(alpha: f32, a: ArrayView2<f32>, panel: &[f32], add: bool, c: ArrayViewMut2<f32>)

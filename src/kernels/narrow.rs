@@ -31,7 +31,11 @@ pub fn axpy_bf16<const N: usize, S: Simd<N>>(simd: S, alpha: f32, w: &[Bf16], y:
 #[inline(always)]
 pub fn expand_bf16<const N: usize, S: Simd<N>>(simd: S, w: &[Bf16], y: &mut [f32]) {
     let (w, tail) = w.as_chunks::<N>();
-    update(simd, y, |i, _| simd.load_bf16(&w[i]), |_| simd.load_bf16(&pad(tail, [0; 2])));
+    let whole = |i: usize, _| {
+        simd.prefetch(&w[i]);
+        simd.load_bf16(&w[i])
+    };
+    update(simd, y, whole, |_| simd.load_bf16(&pad(tail, [0; 2])));
 }
 
 #[inline(always)]

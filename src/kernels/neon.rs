@@ -4,7 +4,7 @@
 //! compiles to the two instructions that it names.
 
 use super::formats::{Bf16, Int8Pair};
-use super::lanes::{E2M1_DOUBLED, E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes, Simd};
+use super::lanes::{E2M1_DOUBLED, E2M1_DOUBLED_PLUS_12, E2M1_FOURTH_BYTES, E2M1_THIRD_BYTES, Lanes, Simd};
 use std::arch::aarch64::*;
 use std::arch::{asm, is_aarch64_feature_detected};
 
@@ -27,6 +27,7 @@ pub struct NeonLanes(float32x4_t, float32x4_t);
 
 impl Simd<8> for Neon {
     type Lanes = NeonLanes;
+    type Integers = (int32x4_t, int32x4_t);
     type Block = [NeonLanes; 4];
     type Pair = [NeonLanes; 8];
     const TILE_ROWS: usize = 6;
@@ -113,6 +114,44 @@ impl Simd<8> for Neon {
             vcvtq_f32_s32(self.add_dot(vdupq_n_s32(0), w, x))
         };
         NeonLanes(half(0), half(16))
+    }
+    #[inline(always)]
+    fn splat_integer(self, x: i32) -> (int32x4_t, int32x4_t) {
+        // SAFETY: `self` exists, so the processor was checked.
+        let x = unsafe { vdupq_n_s32(x) };
+        (x, x)
+    }
+    #[inline(always)]
+    fn to_lanes(self, x: (int32x4_t, int32x4_t)) -> NeonLanes {
+        // SAFETY: `self` exists, so the processor was checked.
+        unsafe { NeonLanes(vcvtq_f32_s32(x.0), vcvtq_f32_s32(x.1)) }
+    }
+    #[inline(always)]
+    fn add_four_products(self, sum: (int32x4_t, int32x4_t), w: &[[u8; 4]; 8], x: i32) -> (int32x4_t, int32x4_t) {
+        // The bytes of w are at most 127, so they are the same with and without a sign.
+        let w = w.as_flattened();
+        // SAFETY: `self` exists, so the processor was checked. Each load reads 16 of the 32 bytes, at any alignment.
+        let (front, back, x) = unsafe {
+            let x = vreinterpretq_s8_s32(vdupq_n_s32(x));
+            (vreinterpretq_s8_u8(vld1q_u8(w.as_ptr())), vreinterpretq_s8_u8(vld1q_u8(w[16..].as_ptr())), x)
+        };
+        (self.add_dot(sum.0, front, x), self.add_dot(sum.1, back, x))
+    }
+    #[inline(always)]
+    fn e2m1_to_bytes(self, codes: &[[u8; 4]; 8]) -> [[[u8; 4]; 8]; 2] {
+        let mut bytes = [[[0; 4]; 8]; 2];
+        for i in [0, 16] {
+            // SAFETY: `self` exists, so the processor was checked. Slicing at `i` leaves 16 of the 32 bytes of `codes` and of
+            // both results for each load and store.
+            unsafe {
+                let table = vld1q_u8(E2M1_DOUBLED_PLUS_12.as_ptr());
+                let codes = vld1q_u8(codes.as_flattened()[i..].as_ptr());
+                let (low, high) = (vandq_u8(codes, vdupq_n_u8(15)), vshrq_n_u8::<4>(codes));
+                vst1q_u8(bytes[0].as_flattened_mut()[i..].as_mut_ptr(), vqtbl1q_u8(table, low));
+                vst1q_u8(bytes[1].as_flattened_mut()[i..].as_mut_ptr(), vqtbl1q_u8(table, high));
+            }
+        }
+        bytes
     }
     #[inline(always)]
     fn dot_e2m1_int8(self, codes: &[[u8; 16]; 2], x: &Int8Pair) -> NeonLanes {

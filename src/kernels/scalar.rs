@@ -2,7 +2,7 @@
 //! reads, as the fallback on machines without vectors, and as the reference that tests compare the fast version with.
 
 use super::adamw::AdamWStep;
-use super::formats::{Bf16, INT8_NAN, Int8Block, Int8Pair, bf16, int8_scale};
+use super::formats::{Bf16, INT8_NAN, Int8Block, Int8Input, Int8Pair, bf16, int8_scale};
 use super::panel_columns;
 use crate::mxfp4::{VALUES, scale as mxfp4_scale};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -237,6 +237,44 @@ pub fn dot_int8_mxfp4(x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32 
         sum as f32 * (mxfp4_scale(scales[i]) * x.scales::<8>()[4 * half])
     };
     (0..codes.len()).map(block).sum()
+}
+
+/// Twice the weights plus 12, block by block: eight rows of four even numbers of k and then eight rows of four odd ones.
+pub fn pack_mxfp4(codes: &[[u8; 16]], blocks: usize, panel: &mut [[u8; 4]]) {
+    let byte = |code: u8| (2.0 * VALUES[usize::from(code)] + 12.0) as u8;
+    for (i, bytes) in panel.iter_mut().enumerate() {
+        let (row, four, block) = (i % panel_columns(), i / panel_columns() % 8, i / panel_columns() / 8);
+        let codes = codes[row.min(codes.len() / blocks - 1) * blocks + block];
+        *bytes = std::array::from_fn(|j| match codes[4 * (four % 4) + j] {
+            both if four < 4 => byte(both & 15),
+            both => byte(both >> 4),
+        });
+    }
+}
+
+/// The weights plus 128, block by block: eight rows of four numbers of k.
+pub fn pack_int8(w: &[Int8Block], blocks: usize, panel: &mut [[u8; 4]]) {
+    for (i, bytes) in panel.iter_mut().enumerate() {
+        let (row, four, block) = (i % panel_columns(), i / panel_columns() % 8, i / panel_columns() / 8);
+        let codes = w[row.min(w.len() / blocks - 1) * blocks + block].codes;
+        *bytes = std::array::from_fn(|j| (i32::from(codes[4 * four + j]) + 128) as u8);
+    }
+}
+
+/// Y ← Y + X·W
+pub fn multiply_bytes(x: ArrayView2<Int8Input>, panel: &[[u8; 4]], scales: &[f32], mut y: ArrayViewMut2<f32>) {
+    let columns = panel_columns();
+    for ((t, row), y) in y.indexed_iter_mut() {
+        for (block, x) in x.row(t).iter().enumerate() {
+            let mut sum = x.offset;
+            for (four, codes) in x.codes.iter().enumerate() {
+                let bytes = panel[(8 * block + four) * columns + row];
+                let products = codes.to_ne_bytes().map(|code| i32::from(code as i8)).into_iter().zip(bytes);
+                sum += products.map(|(code, byte)| code * i32::from(byte)).sum::<i32>();
+            }
+            *y += sum as f32 * (x.scale * scales[block * columns + row]);
+        }
+    }
 }
 
 /// Σ xᵢ·wᵢ

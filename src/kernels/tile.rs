@@ -63,7 +63,12 @@ fn tiles<const M: usize, const R: usize, const N: usize, S: Simd<N>>(
 
 /// Writes a row of a tile to a row of C, or adds it.
 #[inline(always)]
-fn store<const R: usize, const N: usize, S: Simd<N>>(simd: S, products: [S::Lanes; R], add: bool, row: &mut [f32]) {
+pub(super) fn store<const R: usize, const N: usize, S: Simd<N>>(
+    simd: S,
+    products: [S::Lanes; R],
+    add: bool,
+    row: &mut [f32],
+) {
     if row.len() == R * N {
         for (product, c) in products.into_iter().zip(row.as_chunks_mut().0) {
             if add { simd.load(c).add(product).store(c) } else { product.store(c) }

@@ -80,7 +80,10 @@ pub fn dots<const N: usize, S: Simd<N>>(simd: S, x: [&[f32]; 4], w: [&[f32]; 3])
     let [x0, x1, x2, x3] = [whole(x[0], groups), whole(x[1], groups), whole(x[2], groups), whole(x[3], groups)];
     let [w0, w1, w2] = [whole(w[0], groups), whole(w[1], groups), whole(w[2], groups)];
     for i in 0..groups {
-        let w = [simd.load(&w0[i]), simd.load(&w1[i]), simd.load(&w2[i])];
+        let w = [&w0[i], &w1[i], &w2[i]].map(|w| {
+            simd.prefetch(w);
+            simd.load(w)
+        });
         add_products(simd.load(&x0[i]), w, &mut acc[0]);
         add_products(simd.load(&x1[i]), w, &mut acc[1]);
         add_products(simd.load(&x2[i]), w, &mut acc[2]);

@@ -1,19 +1,13 @@
 //! Rows of a stored weight, and their products with the input of a layer.
 
+use super::panels::{BytePanel, Panels, int8_inputs};
+use super::run::{Run, to_int8};
 use super::{Numbers, Precision, Rows, StoredWeight};
-use crate::kernels::{self, Bf16, Int8Block, Int8Pair, memory, parallel};
-use crate::mxfp4::{BLOCK, Codes};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use crate::kernels::{self, Int8Block, Int8Input, Int8Pair, parallel};
+use crate::mxfp4::BLOCK;
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use std::borrow::Cow;
 use std::ops::Range;
-
-/// The numbers of a row, or of a part of it.
-enum Run<'a> {
-    F32(&'a [f32]),
-    Bf16(&'a [Bf16]),
-    Mxfp4(&'a [Codes], &'a [u8]),
-    Int8(&'a [Int8Block]),
-}
 
 /// A row of a layer's input, prepared for products with whole rows of a weight.
 enum Operand<'x> {
@@ -35,51 +29,6 @@ impl Run<'_> {
             _ => unreachable!("StoredWeight::operand made it for other numbers"),
         }
     }
-
-    /// yᵢ ← yᵢ + α·wᵢ
-    fn axpy(&self, alpha: f32, y: &mut [f32]) {
-        match self {
-            Run::F32(w) => kernels::axpy(alpha, w, y),
-            Run::Bf16(w) => kernels::axpy_bf16(alpha, w, y),
-            Run::Mxfp4(codes, scales) => kernels::axpy_mxfp4(alpha, codes, scales, y),
-            Run::Int8(w) => kernels::axpy_int8(alpha, w, y),
-        }
-    }
-
-    /// yᵢ ← wᵢ
-    fn expand(&self, y: &mut [f32]) {
-        match self {
-            Run::F32(w) => y.copy_from_slice(w),
-            Run::Bf16(w) => kernels::expand_bf16(w, y),
-            Run::Mxfp4(codes, scales) => kernels::expand_mxfp4(codes, scales, y),
-            Run::Int8(w) => kernels::expand_int8(w, y),
-        }
-    }
-}
-
-impl Numbers {
-    /// Returns the numbers in `range`; of MXFP4 and int8, these must be whole blocks.
-    fn run(&self, range: Range<usize>) -> Run<'_> {
-        let blocks = range.start / BLOCK..range.end / BLOCK;
-        match self {
-            Numbers::F32(bytes) => {
-                let bytes = &bytes[4 * range.start..4 * range.end];
-                Run::F32(memory::as_f32(bytes).expect("StoredWeight::new checked the address"))
-            }
-            Numbers::Bf16(bytes) => Run::Bf16(bytes[2 * range.start..2 * range.end].as_chunks().0),
-            Numbers::Mxfp4 { codes, scales } => {
-                Run::Mxfp4(codes[16 * blocks.start..16 * blocks.end].as_chunks().0, &scales[blocks])
-            }
-            Numbers::Int8(all) => Run::Int8(&all[blocks]),
-        }
-    }
-}
-
-/// Returns x as blocks of int8.
-fn to_int8(x: &[f32]) -> Vec<Int8Block> {
-    let mut blocks = vec![Int8Block::ZERO; x.len() / BLOCK];
-    kernels::quantize_int8(x, &mut blocks);
-    blocks
 }
 
 impl StoredWeight {
@@ -110,34 +59,19 @@ pub struct Matrix<'a> {
     pub(super) rows: Range<usize>,
 }
 
-/// Xᵀ as panels of a matrix product: each holds some rows of x.
-struct Panels {
-    numbers: Vec<f32>,
-    columns: usize,
-}
+/// For up to this many rows of x, each row widens the weights again, in registers.
+const FEW: usize = 2;
 
-impl Panels {
-    fn new(x: ArrayView2<f32>) -> Self {
-        let width = kernels::panel_columns();
-        let panel = width * x.ncols();
-        let mut numbers = vec![0.0; x.nrows().div_ceil(width) * panel];
-        parallel::for_chunks(&mut numbers, panel, |i, panel| {
-            let rows = i * width..x.nrows().min((i + 1) * width);
-            kernels::pack_panel(x.slice(s![rows, ..]).t(), panel);
-        });
-        Self { numbers, columns: x.ncols() }
-    }
+/// For up to this many rows of x, three rows of weights are widened and multiplied by all of them. For more rows, the rows of x
+/// are packed, and a block of weights is widened.
+const SEVERAL: usize = 8;
 
-    /// Returns the numbers of panel i for some columns of x.
-    fn panel(&self, i: usize, columns: Range<usize>) -> &[f32] {
-        let width = kernels::panel_columns();
-        &self.numbers[i * width * self.columns..][columns.start * width..columns.end * width]
-    }
-}
+/// How many numbers of a row are widened for [`SEVERAL`] rows of x: with three rows of weights and four of x, 28 kB of f32,
+/// which fit in the first cache.
+const PART: usize = 1024;
 
-/// For up to this many rows of x, each row widens the weights again, in registers. For more rows, a block of weights is widened
-/// once for all of them.
-const FEW: usize = 4;
+/// From this many rows of x on, panels of bytes are worth their packing.
+const BYTES: usize = 5;
 
 /// Rows and columns of the block of weights that one thread widens at a time: 48 kB of f32, which fit in the second cache. A
 /// panel of 256 columns of x fits in the first one.
@@ -146,6 +80,15 @@ const DEPTH: usize = 256;
 
 /// Numbers of a tile: 1 MB of f32, which fit in the caches.
 const TILE: usize = 1 << 18;
+
+/// Returns how many of `rows` rows of weights a thread multiplies at a time.
+fn piece_of(rows: usize) -> usize {
+    (rows / 16).clamp(16, 256)
+}
+
+fn contiguous(row: ArrayView1<'_, f32>) -> &[f32] {
+    row.to_slice().expect("row-major")
+}
 
 impl Matrix<'_> {
     fn run(&self, row: usize, columns: Range<usize>) -> Run<'_> {
@@ -186,27 +129,32 @@ impl Matrix<'_> {
 
     // ANCHOR: products
     /// Y ← Y + X·Wᵀ:  x (T, columns), y (T, rows).  What a linear layer does.
-    pub fn times_transposed(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
+    pub fn times_transposed(&self, x: ArrayView2<f32>, y: ArrayViewMut2<f32>) {
         let (rows, columns) = self.dim();
         assert_eq!((x.ncols(), y.dim()), (columns, (x.nrows(), rows)), "x·Wᵀ with W {:?}", self.dim());
         let mut x = x.as_standard_layout();
         if x.nrows() > FEW && self.stored.rounds() {
+            if x.nrows() >= BYTES && self.stored.numbers.largest_byte() <= kernels::largest_byte() {
+                return self.times_bytes(x.view(), y);
+            }
             // The product is computed in f32, but on inputs rounded to int8, so that a token has the same result alone
             // and in a batch.
-            let mut rounded = x.into_owned();
-            let all = rounded.as_slice_mut().expect("row-major");
-            parallel::for_chunks(all, columns, |_, row| kernels::expand_int8(&to_int8(row), row));
-            x = rounded.into();
+            let rounded = x.as_slice_memory_order_mut().expect("row-major");
+            parallel::for_chunks(rounded, columns, |_, row| kernels::expand_int8(&to_int8(row), row));
         }
-        if x.nrows() > FEW {
-            let panels = Panels::new(x.view());
-            let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), BLOCK_ROWS).enumerate().collect();
-            return parallel::for_each(pieces, |(i, y)| self.times_panels(i * BLOCK_ROWS, &panels, y));
+        match x.nrows() {
+            0..=FEW => self.times_few(x.view(), y),
+            _ if x.nrows() <= SEVERAL => self.times_several(x.view(), y),
+            _ => self.times_many(x.view(), y),
         }
-        let x_rows = x.rows();
-        let operands: Vec<Operand> =
-            x_rows.into_iter().map(|row| self.stored.operand(row.to_slice().expect("row-major"))).collect();
-        let piece = (rows / 16).clamp(16, 256);
+    }
+    // ANCHOR_END: products
+
+    /// Multiplies each row of x by each row of W, which is widened in registers.
+    fn times_few(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
+        let (rows, columns) = self.dim();
+        let operands: Vec<Operand> = x.rows().into_iter().map(|x| self.stored.operand(contiguous(x))).collect();
+        let piece = piece_of(rows);
         let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), piece).enumerate().collect();
         parallel::for_each(pieces, |(i, mut y)| {
             for (j, mut y) in y.columns_mut().into_iter().enumerate() {
@@ -216,24 +164,67 @@ impl Matrix<'_> {
         });
     }
 
-    /// Computes the columns of Y that belong to the rows of W from `first` on, as Yᵀ = W·Xᵀ: the weights are widened once for
-    /// all rows of x, and not packed.
-    fn times_panels(&self, first: usize, x: &Panels, mut y: ArrayViewMut2<f32>) {
-        let columns = self.dim().1;
-        let mut widened = Array2::zeros((y.ncols(), DEPTH.min(columns)));
-        let mut sums = Array2::zeros((y.ncols(), y.nrows()));
-        for (block, start) in (0..columns).step_by(DEPTH).enumerate() {
-            let run = start..columns.min(start + DEPTH);
-            let mut w = widened.slice_mut(s![.., ..run.len()]);
-            for (row, mut w) in w.rows_mut().into_iter().enumerate() {
-                self.run(first + row, run.clone()).expand(w.as_slice_mut().expect("row-major"));
+    /// Widens three rows of W, a part at a time, and multiplies four rows of x by them at once. Where fewer are left, the last
+    /// one is taken again.
+    fn times_several(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
+        let (rows, columns) = self.dim();
+        let x: Vec<&[f32]> = x.rows().into_iter().map(contiguous).collect();
+        let piece = piece_of(rows).next_multiple_of(3);
+        let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), piece).enumerate().collect();
+        parallel::for_each(pieces, |(i, mut y)| {
+            let mut widened = [[0.0; PART]; 3];
+            for (j, mut y) in y.axis_chunks_iter_mut(Axis(1), 3).enumerate() {
+                for start in (0..columns).step_by(PART) {
+                    let (part, last) = (start..columns.min(start + PART), y.ncols() - 1);
+                    let [a, b, c] = &mut widened;
+                    let w = [(0, a), (1.min(last), b), (2.min(last), c)].map(|(k, buffer)| {
+                        self.run(i * piece + 3 * j + k, part.clone()).widened(&mut buffer[..part.len()])
+                    });
+                    for (x, mut y) in x.chunks(4).zip(y.axis_chunks_iter_mut(Axis(0), 4)) {
+                        let x = std::array::from_fn(|t| &x[t.min(x.len() - 1)][part.clone()]);
+                        let sums = kernels::dots(x, w);
+                        y.indexed_iter_mut().for_each(|((t, k), y)| *y += sums[t][k]);
+                    }
+                }
             }
-            for (i, sums) in sums.axis_chunks_iter_mut(Axis(1), kernels::panel_columns()).enumerate() {
-                kernels::multiply_panel(1.0, w.view(), x.panel(i, run.clone()), block > 0, sums);
-            }
-        }
-        y += &sums.t();
+        });
     }
+
+    /// Packs the rows of x as panels, and widens a block of weights for all of them: Yᵀ = W·Xᵀ.
+    fn times_many(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
+        let (columns, x) = (self.dim().1, Panels::new(x));
+        let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), BLOCK_ROWS).enumerate().collect();
+        parallel::for_each(pieces, |(i, mut y)| {
+            let mut widened = Array2::zeros((y.ncols(), DEPTH.min(columns)));
+            let mut sums = Array2::zeros((y.ncols(), y.nrows()));
+            for (block, start) in (0..columns).step_by(DEPTH).enumerate() {
+                let run = start..columns.min(start + DEPTH);
+                let mut w = widened.slice_mut(s![.., ..run.len()]);
+                for (row, mut w) in w.rows_mut().into_iter().enumerate() {
+                    self.run(i * BLOCK_ROWS + row, run.clone()).expand(w.as_slice_mut().expect("row-major"));
+                }
+                for (j, sums) in sums.axis_chunks_iter_mut(Axis(1), kernels::panel_columns()).enumerate() {
+                    kernels::multiply_panel(1.0, w.view(), x.panel(j, run.clone()), block > 0, sums);
+                }
+            }
+            y += &sums.t();
+        });
+    }
+
+    // ANCHOR: times_bytes
+    /// Rounds x to int8 and computes with integers: panels of bytes, each packed once for all rows of x.
+    fn times_bytes(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
+        let (columns, width) = (self.dim().1, kernels::panel_columns());
+        let mxfp4 = matches!(self.stored.numbers, Numbers::Mxfp4 { .. });
+        let x = int8_inputs(x, if mxfp4 { Int8Input::for_mxfp4 } else { Int8Input::for_int8 });
+        let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), width).enumerate().collect();
+        parallel::for_each(pieces, |(i, y)| {
+            let first = self.rows.start + i * width;
+            let w = self.stored.numbers.run(first * columns..(first + y.ncols()) * columns);
+            BytePanel::new(w, y.ncols(), columns).multiply(x.view(), y);
+        });
+    }
+    // ANCHOR_END: times_bytes
 
     /// Y ← Y + X·W:  x (T, rows), y (T, columns).  The gradient of a linear layer with respect to its input; also the
     /// product of a layer whose weights have a row per input.
@@ -253,7 +244,6 @@ impl Matrix<'_> {
             }
         });
     }
-    // ANCHOR_END: products
 
     /// Widens a few rows at a time and calls `f` with their range and their numbers.
     fn for_tiles(&self, mut f: impl FnMut(Range<usize>, ArrayView2<f32>)) {

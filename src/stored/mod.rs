@@ -10,6 +10,8 @@
 //!
 //! Book: [mxfp4](../../../book/mxfp4.html)
 
+mod run;
+mod panels;
 mod matrix;
 
 pub use matrix::Matrix;

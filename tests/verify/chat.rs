@@ -13,6 +13,7 @@ use ossia::tasks::arithmetic;
 use ossia::tokenizer::{Allowed, TokenSet, Tokenizer};
 use proptest::prelude::*;
 use serde_json::json;
+use std::sync::LazyLock;
 
 /// A recorded model: it writes the same whatever it reads, and can see what it was given.
 pub struct Script {
@@ -56,8 +57,9 @@ impl Writer for Script {
     }
 }
 
-fn tokenizer() -> Tokenizer {
-    arithmetic::tokenizer(600).unwrap()
+fn tokenizer() -> &'static Tokenizer {
+    static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| arithmetic::tokenizer(600).unwrap());
+    &TOKENIZER
 }
 
 fn question() -> Vec<Message> {
@@ -68,8 +70,8 @@ fn question() -> Vec<Message> {
 /// The reply to a recorded text, the messages that it became, and what was shown of it.
 fn reply(text: &str, change: impl Fn(&mut Chat), go_on: impl Fn(&str) -> bool) -> (Reply, Vec<Message>, String) {
     let tokenizer = tokenizer();
-    let harmony = Harmony::new(&tokenizer).unwrap();
-    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, text)), harmony, question());
+    let harmony = Harmony::new(tokenizer).unwrap();
+    let mut chat = Chat::with(Box::new(Script::new(tokenizer, text)), harmony, question());
     change(&mut chat);
     let mut shown = String::new();
     let reply = chat.reply(&mut |event| {
@@ -126,10 +128,10 @@ fn chat_closes_analysis_when_its_budget_is_spent() {
 #[test]
 fn chat_leaves_room_for_an_answer() {
     let tokenizer = tokenizer();
-    let harmony = Harmony::new(&tokenizer).unwrap();
+    let harmony = Harmony::new(tokenizer).unwrap();
     let thoughts = format!("<|channel|>analysis<|message|>{}", "7".repeat(300));
-    let mut script = Script::new(&tokenizer, &thoughts);
-    let prompt = Chat::with(Box::new(Script::new(&tokenizer, "")), harmony, question()).size().unwrap().0;
+    let mut script = Script::new(tokenizer, &thoughts);
+    let prompt = Chat::with(Box::new(Script::new(tokenizer, "")), harmony, question()).size().unwrap().0;
     script.context = prompt + 80;
     let mut chat = Chat::with(Box::new(script), harmony, question());
     let reply = chat.reply(&mut |_| true).unwrap();
@@ -182,8 +184,8 @@ fn chat_ends_whatever_the_model_writes() {
 #[test]
 fn chat_does_not_read_again_what_it_knows() {
     let tokenizer = tokenizer();
-    let harmony = Harmony::new(&tokenizer).unwrap();
-    let model = random_model(&tokenizer, 3);
+    let harmony = Harmony::new(tokenizer).unwrap();
+    let model = random_model(tokenizer, 3);
     let mut chat = Chat::new(&model, harmony, Sampling::default(), question()).unwrap();
     chat.budget = Budget { analysis: 8, reply: 40 };
     let first = chat.reply(&mut |_| true).unwrap();
@@ -199,13 +201,13 @@ fn chat_does_not_read_again_what_it_knows() {
 #[test]
 fn chat_forgets_the_oldest_question() {
     let tokenizer = tokenizer();
-    let harmony = Harmony::new(&tokenizer).unwrap();
+    let harmony = Harmony::new(tokenizer).unwrap();
     let mut messages = question();
     for text in ["second", "third"] {
         messages.push(Message::new(MessageRole::Assistant, "3").on("final"));
         messages.push(Message::new(MessageRole::User, text));
     }
-    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, "")), harmony, messages.clone());
+    let mut chat = Chat::with(Box::new(Script::new(tokenizer, "")), harmony, messages.clone());
     let size = chat.size().unwrap().0;
     assert!(chat.drop_oldest_turn());
     assert_eq!(chat.messages, [&messages[..1], &messages[3..]].concat());
@@ -218,8 +220,8 @@ fn chat_forgets_the_oldest_question() {
 #[test]
 fn chat_effort_is_in_the_system_message_and_sets_the_budget() {
     let tokenizer = tokenizer();
-    let harmony = Harmony::new(&tokenizer).unwrap();
-    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, "")), harmony, question());
+    let harmony = Harmony::new(tokenizer).unwrap();
+    let mut chat = Chat::with(Box::new(Script::new(tokenizer, "")), harmony, question());
     assert_eq!((chat.effort(), chat.budget), (Effort::High, Budget::of(Effort::High)));
     let mut budgets = Vec::new();
     for effort in Effort::ALL {
@@ -243,8 +245,8 @@ proptest! {
     #[test]
     fn chat_survives_random_models(seed: u64, spent in 0usize..20, length in 1usize..80) {
         let tokenizer = tokenizer();
-        let harmony = Harmony::new(&tokenizer).unwrap();
-        let model = random_model(&tokenizer, seed);
+        let harmony = Harmony::new(tokenizer).unwrap();
+        let model = random_model(tokenizer, seed);
         let sampling = Sampling { seed, temperature: 3.0, ..Sampling::default() };
         let mut chat = Chat::new(&model, harmony, sampling, question()).unwrap();
         chat.budget = Budget { analysis: spent, reply: length };
@@ -264,7 +266,7 @@ proptest! {
         let (ended, messages, _) = reply(&text, |chat| chat.budget.analysis = spent, |_| true);
         prop_assert!(ended.tokens <= pieces.len() * 8 + 1);
         let tokenizer = tokenizer();
-        Harmony::new(&tokenizer).unwrap().render(&messages, ossia::harmony::Purpose::Raw, false).unwrap();
+        Harmony::new(tokenizer).unwrap().render(&messages, ossia::harmony::Purpose::Raw, false).unwrap();
     }
 }
 
@@ -272,16 +274,16 @@ proptest! {
 #[test]
 fn chat_answers_in_the_form_of_a_schema() {
     let tokenizer = tokenizer();
-    let harmony = Harmony::new(&tokenizer).unwrap();
+    let harmony = Harmony::new(tokenizer).unwrap();
     let schema = json!({"type": "object", "properties": {"sum": {"type": "integer"}, "sure": {"type": "boolean"}},
         "required": ["sum", "sure"], "additionalProperties": false});
     let judge = jsonschema::draft202012::new(&schema).unwrap();
     let mut calls = 0;
     for seed in 0..60 {
-        let model = random_model(&tokenizer, seed % 5);
+        let model = random_model(tokenizer, seed % 5);
         let sampling = Sampling { seed, temperature: 2.0, ..Sampling::default() };
         let mut chat = Chat::new(&model, harmony, sampling, question()).unwrap();
-        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+        chat.guide = Some(Guide::of(&schema, tokenizer, harmony.marks().done).unwrap());
         chat.budget = Budget { analysis: 30, reply: [usize::MAX, 50, 120][seed as usize % 3] };
         let reply = chat.reply(&mut |_| true).unwrap();
         if let StopReason::ToolCall(_) = reply.reason {
@@ -297,10 +299,10 @@ fn chat_answers_in_the_form_of_a_schema() {
     assert!(calls < 30, "most are answers");
 
     let set = |chat: &mut Chat| {
-        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+        chat.guide = Some(Guide::of(&schema, tokenizer, harmony.marks().done).unwrap());
         chat.budget.reply = 10;
     };
-    let mut chat = Chat::with(Box::new(Script::new(&tokenizer, ANSWER)), harmony, question());
+    let mut chat = Chat::with(Box::new(Script::new(tokenizer, ANSWER)), harmony, question());
     set(&mut chat);
     let error = chat.reply(&mut |_| true).unwrap_err().to_string();
     assert!(error.contains("the shortest answer that the schema allows takes"), "{error}");
@@ -316,11 +318,11 @@ fn chat_answers_with_a_format_are_answers() {
         assert_eq!((messages[0].recipient.as_deref(), messages[0].text().as_str()), (None, "77"), "{header}");
         assert_eq!(shown, "[final 77]");
         let tokenizer = tokenizer();
-        let harmony = Harmony::new(&tokenizer).unwrap();
+        let harmony = Harmony::new(tokenizer).unwrap();
         let schema = json!({"type": "integer", "minimum": 10, "maximum": 99});
         let mut chat =
-            Chat::with(Box::new(Script::new(&tokenizer, &text.replace("77", "7x7 words"))), harmony, question());
-        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+            Chat::with(Box::new(Script::new(tokenizer, &text.replace("77", "7x7 words"))), harmony, question());
+        chat.guide = Some(Guide::of(&schema, tokenizer, harmony.marks().done).unwrap());
         let reply = chat.reply(&mut |_| true).unwrap();
         assert_eq!(reply.reason, StopReason::End, "{header}");
         let answer = chat.messages.last().unwrap().text();
@@ -332,7 +334,7 @@ fn chat_answers_with_a_format_are_answers() {
 #[test]
 fn chat_with_a_schema_does_not_end_without_an_answer() {
     let tokenizer = tokenizer();
-    let harmony = Harmony::new(&tokenizer).unwrap();
+    let harmony = Harmony::new(tokenizer).unwrap();
     for text in [
         "<|return|>77",
         "<|endoftext|>77",
@@ -343,8 +345,8 @@ fn chat_with_a_schema_does_not_end_without_an_answer() {
         "<|channel|>final<|message|>77",
     ] {
         let schema = json!({"type": "integer", "minimum": 10, "maximum": 99});
-        let mut chat = Chat::with(Box::new(Script::new(&tokenizer, text)), harmony, question());
-        chat.guide = Some(Guide::of(&schema, &tokenizer, harmony.marks().done).unwrap());
+        let mut chat = Chat::with(Box::new(Script::new(tokenizer, text)), harmony, question());
+        chat.guide = Some(Guide::of(&schema, tokenizer, harmony.marks().done).unwrap());
         let reply = chat.reply(&mut |_| true).unwrap();
         assert_eq!(reply.reason, StopReason::End, "{text}");
         assert_eq!(chat.messages.last().unwrap().text(), "77", "{text}");

@@ -137,7 +137,8 @@ fn command_line_computes_fast_and_says_what_it_costs() {
     let place = workplace();
     let at = place.path();
     succeed(&train(&["--steps", "2", "--eval-every", "100", "--out", "run"]), at);
-    let eval = ["eval", "run", "--data", "builtin", "--tell", "0"];
+    fs::write(at.join("text.txt"), "the cat sat on the mat. ".repeat(20)).unwrap();
+    let eval = ["eval", "run", "--data", "text.txt", "--tell", "0"];
     assert!(!text(&succeed(&eval, at).stdout).contains("divergence"));
     let output = text(&succeed(&[&eval[..], &["--precision", "fast"]].concat(), at).stdout);
     assert!(output.contains("nats/token when computed exactly: +0.00000; 0.00e0"), "nothing is MXFP4 here: {output}");

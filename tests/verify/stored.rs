@@ -142,7 +142,7 @@ fn stored_products_of_int8_are_those_of_the_rounded_input_for_one_token_and_for_
             let dense = widened(&stored);
             let rounds = !["f32", "bf16"].contains(&stored.numbers().format());
             let fast = (*stored).clone().with_precision(Precision::Fast);
-            for tokens in [0, 1, 2, 4, 9] {
+            for tokens in [0, 1, 2, 4, 6, 9, 17] {
                 let x = matrix(&random(&[tokens, columns], 21)).to_owned();
                 let mut y = Array2::ones((tokens, rows));
                 fast.all().times_transposed(x.view(), y.view_mut());

@@ -2,7 +2,8 @@
 
 use super::{assert_sum, numbers};
 use crate::common::assert_close;
-use ossia::kernels::{self, Int8Block, Int8Pair, scalar};
+use ndarray::{Array2, s};
+use ossia::kernels::{self, Int8Block, Int8Input, Int8Pair, scalar};
 use proptest::prelude::*;
 
 fn quantized(x: &[f32]) -> Vec<Int8Block> {
@@ -120,6 +121,100 @@ fn kernels_of_int8_hold_the_largest_products() {
             let codes = [[code << 4 | code; 16]; 2];
             let expected = 64.0 * f32::from(x) * ossia::mxfp4::VALUES[usize::from(code)];
             assert_eq!(kernels::dot_int8_mxfp4(&[pair], &codes, &[127, 127]), expected, "{x} · code {code}");
+        }
+    }
+}
+
+/// A panel of `rows` rows of MXFP4 or int8 from both twins, its scales, and the numbers that it stands for.
+struct Panel {
+    bytes: Vec<[u8; 4]>,
+    scales: Vec<f32>,
+    numbers: Vec<f32>,
+    arrange: fn(&Int8Block) -> Int8Input,
+}
+
+fn panels(rows: usize, blocks: usize) -> [Panel; 2] {
+    let width = kernels::panel_columns();
+    let n = 32 * rows * blocks;
+    let codes: Vec<u8> = (0..n / 2).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
+    let (codes, w) = (codes.as_chunks::<16>().0, quantized(&numbers(n, 2)));
+    let exponents: Vec<u8> = (0..rows * blocks).map(|i| 120 + i as u8 % 16).collect();
+    let scale = |of: &dyn Fn(usize) -> f32| {
+        let row = |i: usize| (i % width).min(rows - 1) * blocks + i / width;
+        (0..width * blocks).map(|i| of(row(i))).collect::<Vec<f32>>()
+    };
+    let both = |pack: &dyn Fn(&mut [[u8; 4]]), twin: &dyn Fn(&mut [[u8; 4]])| {
+        let (mut fast, mut slow) = (vec![[1; 4]; 8 * blocks * width], vec![[2; 4]; 8 * blocks * width]);
+        pack(&mut fast);
+        twin(&mut slow);
+        assert_eq!(fast, slow, "{rows} rows of {blocks} blocks");
+        fast
+    };
+    let mut of_mxfp4 = vec![0.0; n];
+    scalar::expand_mxfp4(codes, &exponents, &mut of_mxfp4);
+    [
+        Panel {
+            bytes: both(&|to| kernels::pack_mxfp4(codes, blocks, to), &|to| scalar::pack_mxfp4(codes, blocks, to)),
+            scales: scale(&|i| ossia::mxfp4::scale(exponents[i])),
+            numbers: of_mxfp4,
+            arrange: Int8Input::for_mxfp4,
+        },
+        Panel {
+            bytes: both(&|to| kernels::pack_int8(&w, blocks, to), &|to| scalar::pack_int8(&w, blocks, to)),
+            scales: scale(&|i| w[i].scale()),
+            numbers: widened(&w),
+            arrange: Int8Input::for_int8,
+        },
+    ]
+}
+
+/// Every number of tokens around a tile, and panels that are full and not.
+#[test]
+fn kernels_of_byte_panels_equal_the_scalar_twin_and_the_numbers() {
+    let width = kernels::panel_columns();
+    for (rows, blocks) in [(1, 1), (width - 1, 3), (width, 2), (3, 90)] {
+        for panel in panels(rows, blocks) {
+            let largest = panel.bytes.iter().flatten().max().unwrap();
+            if kernels::largest_byte() > 0 && *largest > kernels::largest_byte() {
+                continue; // such a product is not computed with bytes on this instruction set
+            }
+            for tokens in [0, 1, 2, 3, 5, 6, 7, 13] {
+                let x = quantized(&numbers(32 * tokens * blocks, 1));
+                let inputs = x.iter().map(panel.arrange).collect();
+                let inputs = Array2::from_shape_vec((tokens, blocks), inputs).unwrap();
+                let (mut fast, mut slow) = (Array2::ones((tokens, rows + 1)), Array2::ones((tokens, rows + 1)));
+                let (to_fast, to_slow) = (fast.slice_mut(s![.., ..rows]), slow.slice_mut(s![.., ..rows]));
+                kernels::multiply_bytes(inputs.view(), &panel.bytes, &panel.scales, to_fast);
+                scalar::multiply_bytes(inputs.view(), &panel.bytes, &panel.scales, to_slow);
+                assert_close("byte panel", fast.as_slice().unwrap(), slow.as_slice().unwrap(), 1e-5);
+                let (x, length) = (widened(&x), 32 * blocks);
+                for ((t, row), y) in fast.indexed_iter().filter(|((_, row), _)| *row < rows) {
+                    let (x, w) = (&x[t * length..][..length], &panel.numbers[row * length..][..length]);
+                    let products = x.iter().zip(w).map(|(x, w)| x * w);
+                    assert_sum("its numbers", length, y - 1.0, products.clone().sum(), products.chain([1.0]));
+                }
+            }
+        }
+    }
+}
+
+/// The largest sums of bytes there are: no step of them may overflow or saturate.
+#[test]
+fn kernels_of_byte_panels_hold_the_largest_products() {
+    let width = kernels::panel_columns();
+    for x in [127, -127_i8] {
+        let block = Int8Block { codes: [x; 32], scale: [0x80, 0x3f] };
+        for (input, byte, offset) in [(Int8Input::for_mxfp4(&block), 24, 12), (Int8Input::for_int8(&block), 255, 128)] {
+            if kernels::largest_byte() > 0 && byte > kernels::largest_byte() {
+                continue;
+            }
+            let inputs = Array2::from_elem((1, 1), input);
+            for byte in [0, byte] {
+                let mut y = Array2::zeros((1, width));
+                kernels::multiply_bytes(inputs.view(), &vec![[byte; 4]; 8 * width], &vec![1.0; width], y.view_mut());
+                let expected = 32.0 * f32::from(x) * input.scale * (f32::from(byte) - offset as f32);
+                assert!(y.iter().all(|y| *y == expected), "{x} times {byte}: {y} and not {expected}");
+            }
         }
     }
 }
