@@ -131,18 +131,41 @@ impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
         }
     }
     #[inline(always)]
+    fn transpose_fours<B>(self, rows: [&[B; 16]; 8]) -> [[[u8; 4]; 8]; 4] {
+        const { assert!(size_of::<B>() == 1) };
+        let mut columns = [[[0; 4]; 8]; 4];
+        // Each half of a register holds a row: 0 4, 1 5, 2 6, 3 7. Then both halves are transposed at once.
+        // SAFETY: `self` exists, so the processor was checked. Each row has the 16 bytes that are loaded and each column the
+        // 32 bytes that are stored, and `loadu` and `storeu` take any alignment.
+        unsafe {
+            let mut halves = [_mm256_setzero_si256(); 4];
+            for (i, halves) in halves.iter_mut().enumerate() {
+                let front = _mm256_castsi128_si256(_mm_loadu_si128(rows[i].as_ptr().cast()));
+                *halves = _mm256_inserti128_si256::<1>(front, _mm_loadu_si128(rows[i + 4].as_ptr().cast()));
+            }
+            let [a, b, c, d] = halves;
+            let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
+            _mm256_storeu_si256(columns[0].as_mut_ptr().cast(), _mm256_unpacklo_epi64(ab, cd));
+            _mm256_storeu_si256(columns[1].as_mut_ptr().cast(), _mm256_unpackhi_epi64(ab, cd));
+            let (ab, cd) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
+            _mm256_storeu_si256(columns[2].as_mut_ptr().cast(), _mm256_unpacklo_epi64(ab, cd));
+            _mm256_storeu_si256(columns[3].as_mut_ptr().cast(), _mm256_unpackhi_epi64(ab, cd));
+        }
+        columns
+    }
+    #[inline(always)]
     fn e2m1_to_bytes(self, codes: &[[u8; 4]; 8]) -> [[[u8; 4]; 8]; 2] {
         let table = self.twice(&E2M1_DOUBLED_PLUS_12);
         // SAFETY: `self` exists, so the processor was checked. `codes` and the results have the 32 bytes that are loaded and
         // stored, and `loadu` and `storeu` take any alignment.
         unsafe {
-            let codes = _mm256_loadu_si256(codes.as_ptr().cast());
-            [codes, _mm256_srli_epi16::<4>(codes)].map(|codes| {
-                let mut bytes = [[0; 4]; 8];
-                let decoded = _mm256_shuffle_epi8(table, _mm256_and_si256(codes, _mm256_set1_epi8(15)));
-                _mm256_storeu_si256(bytes.as_mut_ptr().cast(), decoded);
-                bytes
-            })
+            let (codes, lowest) = (_mm256_loadu_si256(codes.as_ptr().cast()), _mm256_set1_epi8(15));
+            let (low, high) =
+                (_mm256_and_si256(codes, lowest), _mm256_and_si256(_mm256_srli_epi16::<4>(codes), lowest));
+            let mut bytes = [[[0; 4]; 8]; 2];
+            _mm256_storeu_si256(bytes[0].as_mut_ptr().cast(), _mm256_shuffle_epi8(table, low));
+            _mm256_storeu_si256(bytes[1].as_mut_ptr().cast(), _mm256_shuffle_epi8(table, high));
+            bytes
         }
     }
     #[inline(always)]

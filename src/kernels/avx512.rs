@@ -134,18 +134,43 @@ impl<const VNNI: bool> Simd<16> for Avx512<VNNI> {
         }
     }
     #[inline(always)]
+    fn transpose_fours<B>(self, rows: [&[B; 16]; 16]) -> [[[u8; 4]; 16]; 4] {
+        const { assert!(size_of::<B>() == 1) };
+        let mut columns = [[[0; 4]; 16]; 4];
+        // Each 128-bit quarter of a register holds a row: 0 4 8 12, 1 5 9 13, … Then all quarters are transposed at once.
+        // SAFETY: `self` exists, so the processor was checked. Each row has the 16 bytes that are loaded and each column the
+        // 64 bytes that are stored, and `loadu` and `storeu` take any alignment.
+        unsafe {
+            let mut quarters = [_mm512_setzero_si512(); 4];
+            for (i, quarters) in quarters.iter_mut().enumerate() {
+                let front = _mm512_castsi128_si512(_mm_loadu_si128(rows[i].as_ptr().cast()));
+                let front = _mm512_inserti32x4::<1>(front, _mm_loadu_si128(rows[i + 4].as_ptr().cast()));
+                let three = _mm512_inserti32x4::<2>(front, _mm_loadu_si128(rows[i + 8].as_ptr().cast()));
+                *quarters = _mm512_inserti32x4::<3>(three, _mm_loadu_si128(rows[i + 12].as_ptr().cast()));
+            }
+            let [a, b, c, d] = quarters;
+            let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+            _mm512_storeu_si512(columns[0].as_mut_ptr().cast(), _mm512_unpacklo_epi64(ab, cd));
+            _mm512_storeu_si512(columns[1].as_mut_ptr().cast(), _mm512_unpackhi_epi64(ab, cd));
+            let (ab, cd) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+            _mm512_storeu_si512(columns[2].as_mut_ptr().cast(), _mm512_unpacklo_epi64(ab, cd));
+            _mm512_storeu_si512(columns[3].as_mut_ptr().cast(), _mm512_unpackhi_epi64(ab, cd));
+        }
+        columns
+    }
+    #[inline(always)]
     fn e2m1_to_bytes(self, codes: &[[u8; 4]; 16]) -> [[[u8; 4]; 16]; 2] {
         // SAFETY: `self` exists, so the processor was checked. `codes`, the table and the results have the bytes that are
         // loaded and stored, and `loadu` and `storeu` take any alignment.
         unsafe {
             let table = _mm512_broadcast_i32x4(_mm_loadu_si128(E2M1_DOUBLED_PLUS_12.as_ptr().cast()));
-            let codes = _mm512_loadu_si512(codes.as_ptr().cast());
-            [codes, _mm512_srli_epi16::<4>(codes)].map(|codes| {
-                let mut bytes = [[0; 4]; 16];
-                let decoded = _mm512_shuffle_epi8(table, _mm512_and_si512(codes, _mm512_set1_epi8(15)));
-                _mm512_storeu_si512(bytes.as_mut_ptr().cast(), decoded);
-                bytes
-            })
+            let (codes, lowest) = (_mm512_loadu_si512(codes.as_ptr().cast()), _mm512_set1_epi8(15));
+            let (low, high) =
+                (_mm512_and_si512(codes, lowest), _mm512_and_si512(_mm512_srli_epi16::<4>(codes), lowest));
+            let mut bytes = [[[0; 4]; 16]; 2];
+            _mm512_storeu_si512(bytes[0].as_mut_ptr().cast(), _mm512_shuffle_epi8(table, low));
+            _mm512_storeu_si512(bytes[1].as_mut_ptr().cast(), _mm512_shuffle_epi8(table, high));
+            bytes
         }
     }
     #[inline(always)]

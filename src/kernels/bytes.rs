@@ -89,33 +89,43 @@ pub fn multiply_bytes<const N: usize, S: Simd<N>>(
     }
 }
 
+/// Prefetches the rows of a panel one after the other, because they are read side by side, which the hardware prefetcher does
+/// not foresee.
+#[inline(always)]
+fn prefetch_all<T, const N: usize, S: Simd<N>>(simd: S, rows: &[T]) {
+    rows.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|line| simd.prefetch(line));
+}
+
 #[inline(always)]
 pub fn pack_mxfp4<const N: usize, S: Simd<N>>(simd: S, codes: &[[u8; 16]], blocks: usize, panel: &mut [[u8; 4]]) {
+    prefetch_all(simd, codes);
     let last = codes.len() / blocks - 1;
     let panel: &mut [Block<N>] = panel.as_chunks_mut().0.as_chunks_mut().0.as_chunks_mut().0;
     for (block, panel) in panel.iter_mut().enumerate() {
         for half in 0..2 {
-            let rows: [&[u8; 16]; N] = std::array::from_fn(|i| &codes[(half * N + i).min(last) * blocks + block]);
-            for four in 0..4 {
-                let codes = rows.map(|row| row.as_chunks().0[four]);
-                [panel[four][half], panel[four + 4][half]] = simd.e2m1_to_bytes(&codes);
+            let rows = std::array::from_fn(|i| &codes[(half * N + i).min(last) * blocks + block]);
+            for (four, codes) in simd.transpose_fours(rows).iter().enumerate() {
+                [panel[four][half], panel[four + 4][half]] = simd.e2m1_to_bytes(codes);
             }
         }
     }
 }
 
 #[inline(always)]
-pub fn pack_int8<const N: usize, S: Simd<N>>(_: S, w: &[Int8Block], blocks: usize, panel: &mut [[u8; 4]]) {
+pub fn pack_int8<const N: usize, S: Simd<N>>(simd: S, w: &[Int8Block], blocks: usize, panel: &mut [[u8; 4]]) {
+    prefetch_all(simd, w);
     let last = w.len() / blocks - 1;
     let panel: &mut [Block<N>] = panel.as_chunks_mut().0.as_chunks_mut().0.as_chunks_mut().0;
     for (block, panel) in panel.iter_mut().enumerate() {
         for half in 0..2 {
-            let rows: [&Int8Block; N] = std::array::from_fn(|i| &w[(half * N + i).min(last) * blocks + block]);
-            for (four, panel) in panel.iter_mut().enumerate() {
-                for (row, bytes) in rows.iter().zip(&mut panel[half]) {
-                    let [a, b, c, d] = row.codes.as_chunks().0[four];
-                    let codes = u32::from_ne_bytes([a as u8, b as u8, c as u8, d as u8]);
-                    *bytes = (codes ^ 0x8080_8080).to_ne_bytes(); // adds 128 to each
+            for part in 0..2 {
+                let rows = std::array::from_fn(|i| {
+                    &w[(half * N + i).min(last) * blocks + block].codes.as_chunks::<16>().0[part]
+                });
+                for (four, codes) in simd.transpose_fours(rows).iter().enumerate() {
+                    let bytes = &mut panel[4 * part + four][half];
+                    *bytes = *codes;
+                    bytes.as_flattened_mut().iter_mut().for_each(|byte| *byte ^= 0x80); // adds 128
                 }
             }
         }

@@ -71,6 +71,8 @@ pub trait Simd<const N: usize>: Copy {
     fn to_lanes(self, x: Self::Integers) -> Self::Lanes;
     /// Returns sumᵢ + Σⱼ wᵢⱼ·xⱼ, j = 0 to 3, where xⱼ are the bytes of `x` in memory, with a sign. No byte of w may be above [`super::largest_byte`].
     fn add_four_products(self, sum: Self::Integers, w: &[[u8; 4]; N], x: i32) -> Self::Integers;
+    /// Transposes N rows of four groups of four bytes, with or without a sign.
+    fn transpose_fours<B>(self, rows: [&[B; 16]; N]) -> [[[u8; 4]; N]; 4];
     /// Decodes the E2M1 codes in the lower and in the upper halves of 4N bytes to twice their values plus 12.
     fn e2m1_to_bytes(self, codes: &[[u8; 4]; N]) -> [[[u8; 4]; N]; 2];
     /// Prefetches the memory 4 KiB after `x`. The hardware prefetcher stops at a page border, and a row of weights is

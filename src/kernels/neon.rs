@@ -138,6 +138,30 @@ impl Simd<8> for Neon {
         (self.add_dot(sum.0, front, x), self.add_dot(sum.1, back, x))
     }
     #[inline(always)]
+    fn transpose_fours<B>(self, rows: [&[B; 16]; 8]) -> [[[u8; 4]; 8]; 4] {
+        const { assert!(size_of::<B>() == 1) };
+        let mut columns = [[[0; 4]; 8]; 4];
+        for first in [0, 4] {
+            // SAFETY: `self` exists, so the processor was checked. Each row has the 16 bytes that are loaded, and slicing at
+            // `first`, 0 or 4, leaves 16 bytes of each column for its store.
+            unsafe {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|i| vreinterpretq_u32_u8(vld1q_u8(rows[first + i].as_ptr())));
+                let low = (vreinterpretq_u64_u32(vzip1q_u32(a, b)), vreinterpretq_u64_u32(vzip1q_u32(c, d)));
+                let high = (vreinterpretq_u64_u32(vzip2q_u32(a, b)), vreinterpretq_u64_u32(vzip2q_u32(c, d)));
+                let transposed = [
+                    vzip1q_u64(low.0, low.1),
+                    vzip2q_u64(low.0, low.1),
+                    vzip1q_u64(high.0, high.1),
+                    vzip2q_u64(high.0, high.1),
+                ];
+                for (column, numbers) in columns.iter_mut().zip(transposed) {
+                    vst1q_u8(column[first..].as_flattened_mut().as_mut_ptr(), vreinterpretq_u8_u64(numbers));
+                }
+            }
+        }
+        columns
+    }
+    #[inline(always)]
     fn e2m1_to_bytes(self, codes: &[[u8; 4]; 8]) -> [[[u8; 4]; 8]; 2] {
         let mut bytes = [[[0; 4]; 8]; 2];
         for i in [0, 16] {
