@@ -5,6 +5,8 @@
 //! A figure is a function that gets a [`Paper`] and the [`Storyteller`], a model that is trained in about a minute if a
 //! figure asks for it.
 
+#[path = "../matmul/machine.rs"]
+mod machine;
 mod paper;
 mod storyteller;
 
@@ -19,6 +21,7 @@ mod grad_check;
 mod harmony;
 mod kv_cache;
 mod model;
+mod matmul;
 mod mxfp4;
 mod normalisation;
 mod rotary;
@@ -79,6 +82,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("kv-cache.svg", kv_cache::ring, "Tables of what is in each slot, token after token: with full attention the rows grow, and a ring of five slots replaces the oldest position"),
     ("kv-cache-memory.svg", kv_cache::memory, "Megabytes of the cache over the length of the text on logarithmic scales, for 64 heads, for 8 heads, and for 8 heads with windows: each line is below the one before"),
     ("sampling.svg", sampling::settings, "Bars of the probabilities of the next word at three temperatures, and lines below that show how many words each filter keeps"),
+    ("matmul.svg", matmul::traffic, "Bars for three ways to multiply matrices: tiles need a quarter of the loads of three loops, and tiles in strips fetch the fewest bytes from the memory"),
     ("mxfp4.svg", mxfp4::number_line, "The sixteen values of a four-bit number on a line, and the 32 weights of a block, each joined to the value that it is rounded to"),
     ("simd.svg", simd::exp_error, "The error of the exponential over its argument in units of the last place: below 1 for the kernel, up to 5 if ln 2 is a single number"),
     ("speed-context.svg", speed::context, "Milliseconds of attention per token over the context, on logarithmic scales: a rising line for full attention, a flat one for a window"),

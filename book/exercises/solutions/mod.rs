@@ -8,6 +8,7 @@ pub mod cross_entropy;
 pub mod dispatch;
 pub mod embedding;
 pub mod kv_cache;
+pub mod matmul;
 pub mod mxfp4;
 pub mod rms_norm;
 pub mod rope;

@@ -26,6 +26,7 @@ pub mod cross_entropy;
 pub mod dispatch;
 pub mod embedding;
 pub mod kv_cache;
+pub mod matmul;
 pub mod mxfp4;
 pub mod rms_norm;
 pub mod rope;
@@ -36,6 +37,8 @@ pub mod top_k;
 pub mod training_loop;
 
 pub mod check;
+#[path = "../../matmul/machine.rs"]
+pub mod machine;
 pub mod parts;
 pub mod proofs;
 pub mod scalar;

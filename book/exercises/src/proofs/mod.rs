@@ -8,6 +8,7 @@ mod cross_entropy;
 mod dispatch;
 mod embedding;
 mod kv_cache;
+mod matmul;
 mod mxfp4;
 mod rms_norm;
 mod rope;
@@ -25,6 +26,7 @@ pub use cross_entropy::CrossEntropy;
 pub use dispatch::Dispatch;
 pub use embedding::Embedding;
 pub use kv_cache::KvCache;
+pub use matmul::{Matmul, Product};
 pub use mxfp4::Mxfp4;
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -55,6 +57,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::KvCache>($($argument),*),
             $f::<$crate::proofs::Sampler>($($argument),*),
             $f::<$crate::proofs::Mxfp4>($($argument),*),
+            $f::<$crate::proofs::Matmul>($($argument),*),
         ]
     };
 }

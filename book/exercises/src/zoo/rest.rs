@@ -1,7 +1,7 @@
-//! Embedding, routing, loss, optimizer, MXFP4.
+//! Embedding, routing, loss, optimizer, MXFP4, matrix product.
 
-use crate::proofs::{AdamW, CrossEntropy, EDGES, Embedding, Exercise, FORWARD, GRADIENT, Mutant, Mxfp4, TopK};
-use crate::solutions::{adamw as right_adamw, mxfp4 as right_mxfp4, top_k as right_top_k};
+use crate::proofs::{AdamW, CrossEntropy, EDGES, Embedding, Exercise, FORWARD, GRADIENT, Matmul, Mutant, Mxfp4, TopK};
+use crate::solutions::{adamw as right_adamw, matmul as right_matmul, mxfp4 as right_mxfp4, top_k as right_top_k};
 use ossia::train::adamw::Hyperparameters;
 
 pub fn embedding() -> Vec<Mutant<Embedding>> {
@@ -131,6 +131,55 @@ pub fn mxfp4() -> Vec<Mutant<Mxfp4>> {
                 ..Mxfp4::solution()
             },
             caught_by: "encodes_the_examples",
+        },
+    ]
+}
+
+pub fn matmul() -> Vec<Mutant<Matmul>> {
+    vec![
+        Mutant {
+            says: "the sums begin with the old numbers of C",
+            layer: Matmul {
+                in_tiles: |machine, a, b, c| {
+                    let old = machine.numbers(c).to_vec();
+                    right_matmul::in_tiles(machine, a, b, c);
+                    for (i, old) in old.iter().enumerate() {
+                        let (row, column) = (i / c.columns, i % c.columns);
+                        let sum = machine.load(c, row, column);
+                        machine.store(c, row, column, old + sum);
+                    }
+                },
+                ..Matmul::solution()
+            },
+            caught_by: "tiles_compute_the_product",
+        },
+        Mutant {
+            says: "only whole tiles are computed: the border of C keeps its old numbers",
+            layer: Matmul {
+                in_tiles: |machine, a, b, c| {
+                    for top in (0..c.rows / 4).map(|i| 4 * i) {
+                        for left in (0..c.columns / 4).map(|i| 4 * i) {
+                            right_matmul::tile(machine, a, b, c, (top, left));
+                        }
+                    }
+                },
+                ..Matmul::solution()
+            },
+            caught_by: "tiles_at_the_border_are_right",
+        },
+        Mutant {
+            says: "the tiles follow one another along the rows of C: all lines of B are fetched again for every four rows",
+            layer: Matmul {
+                in_tiles: |machine, a, b, c| {
+                    for top in (0..c.rows).step_by(4) {
+                        for left in (0..c.columns).step_by(4) {
+                            right_matmul::tile(machine, a, b, c, (top, left));
+                        }
+                    }
+                },
+                ..Matmul::solution()
+            },
+            caught_by: "a_line_in_the_cache_is_used_many_times",
         },
     ]
 }
