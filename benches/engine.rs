@@ -3,6 +3,7 @@
 //! Each line is the median of several runs, with the fastest and the slowest, since machines are noisy.
 
 mod limits;
+mod process;
 mod masks;
 
 use ndarray::Array2;
@@ -204,9 +205,9 @@ fn cross_entropy_memory() {
     let h = Array2::from_shape_vec((tokens, hidden), numbers(tokens * hidden)).unwrap();
     let w = Value::from(Tensor::parameter(array(&[vocabulary, hidden], numbers(vocabulary * hidden))));
     let targets: Vec<u32> = (0..tokens as u32).map(|t| t * 97 % vocabulary as u32).collect();
-    let before = limits::peak_mb();
+    let before = process::peak_mb();
     let (_, gradients) = cross_entropy::forward_backward(h.view(), &w, &targets);
-    let after = limits::peak_mb();
+    let after = process::peak_mb();
     let held = (gradients.dh.len() + w.count()) as f64 * 4e-6;
     let logits = (tokens * vocabulary) as f64 * 4e-6;
     match before.zip(after) {

@@ -1,4 +1,4 @@
-//! What this machine can do at most: floating-point operations and bytes read, on all threads. And what a process took.
+//! What this machine can do at most: floating-point operations and bytes read, on all threads.
 
 use ossia::kernels::{self, Isa, parallel};
 use std::hint::black_box;
@@ -87,11 +87,4 @@ fn fma_chains_avx512(x: f32, rounds: usize) -> f32 {
         }
     }
     acc.into_iter().map(|chain| _mm512_reduce_add_ps(chain)).sum()
-}
-
-/// The most memory that this process ever had, in MB; `None` where the system does not say.
-pub fn peak_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1.024e-3)
 }

@@ -7,6 +7,7 @@
 //! measured in a process of its own, since a peak only grows.
 
 mod limits;
+mod process;
 
 use ndarray::Array2;
 use ossia::config::ModelConfig;
@@ -63,7 +64,7 @@ fn step(context: usize, checkpoint_activations: bool) -> Outcome<()> {
     drop(output);
     black_box(loss.backward());
     let seconds = start.elapsed().as_secs_f64();
-    println!("{seconds} {}", limits::peak_mb().ok_or("this system does not tell a process's peak memory")?);
+    println!("{seconds} {}", process::peak_mb().ok_or("this system does not tell a process's peak memory")?);
     Ok(())
 }
 

@@ -31,6 +31,7 @@ chapters! {
     tiles
     mxfp4
     simd
+    matmul
     speed
     weights
     harmony

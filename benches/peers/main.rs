@@ -6,6 +6,8 @@
 
 #[path = "../limits.rs"]
 mod limits;
+#[path = "../process.rs"]
+mod process;
 mod encoding;
 mod inference;
 mod table;

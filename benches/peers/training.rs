@@ -72,7 +72,7 @@ pub fn once(preset: &str, seconds: f64) -> Result<(), String> {
         step()?;
         steps.push(one.elapsed().as_secs_f64());
     }
-    let run = Run { seconds: median(steps), peak_mb: super::limits::peak_mb(), flops };
+    let run = Run { seconds: median(steps), peak_mb: super::process::peak_mb(), flops };
     println!("{}", serde_json::to_string(&run).expect("numbers render"));
     Ok(())
 }

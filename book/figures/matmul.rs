@@ -9,6 +9,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 #[path = "../exercises/solutions/matmul.rs"]
 mod solution;
 
+/// What a product does with A, B and C.
+type Product = fn(&mut Machine, Matrix, Matrix, Matrix);
+
 /// Rows and columns of the matrices.
 const N: usize = 96;
 
@@ -22,7 +25,7 @@ fn tiles_in_rows(machine: &mut Machine, a: Matrix, b: Matrix, c: Matrix) {
 
 /// Bars of the accesses and of the fetched bytes per multiply-add, for three products.
 pub fn traffic(paper: Paper, _: &Lazy) -> Drawing {
-    let products: [(&str, fn(&mut Machine, Matrix, Matrix, Matrix)); 3] = [
+    let products: [(&str, Product); 3] = [
         ("three loops", solution::three_loops),
         ("tiles in rows", tiles_in_rows),
         ("tiles in strips", solution::in_tiles),

@@ -1,11 +1,14 @@
-//! A matrix product in six steps, from three loops to the rate of the engine, each measured on one thread.
+//! A matrix product in five steps, from three loops to the product of the engine, each measured on one thread.
 //!
 //! cargo run --release --example matmul [-- N]    (N: rows and columns of the matrices)
 //!
 //! Book: matmul.md
 
+#[path = "../../benches/limits.rs"]
+mod limits;
+
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
-use ossia::kernels;
+use ossia::kernels::{self, parallel};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -75,21 +78,6 @@ fn square(numbers: &[f32], n: usize) -> ArrayView2<'_, f32> {
     ArrayView2::from_shape((n, n), numbers).expect("n rows and columns")
 }
 
-// ANCHOR: peak
-/// The multiply-adds that one thread can do if nothing has to be loaded: a tile whose operands stay in the first cache.
-fn peak() -> f64 {
-    let (rows, depth, width) = (12, 64, kernels::panel_columns());
-    let (a, panel) = (vec![1.0; rows * depth], vec![1.0; depth * width]);
-    let a = ArrayView2::from_shape((rows, depth), &a).expect("rows of A");
-    let mut c = vec![0.0; rows * width];
-    let mut c = ArrayViewMut2::from_shape((rows, width), &mut c).expect("rows of C");
-    let repeats = 2_000;
-    let seconds = fastest(|| (0..repeats).for_each(|_| kernels::multiply_panel(1.0, a, &panel, false, c.view_mut())));
-    black_box(&c);
-    2.0 * (repeats * rows * depth * width) as f64 / seconds
-}
-// ANCHOR_END: peak
-
 /// Runs `f` for half a second, at least three times, and returns the seconds of the fastest run.
 fn fastest(mut f: impl FnMut()) -> f64 {
     let (start, mut best, mut runs) = (Instant::now(), f64::INFINITY, 0);
@@ -115,16 +103,18 @@ fn main() {
         ("blocks that fit the caches", in_blocks),
     ];
     let numbers = |seed: usize| (0..n * n).map(|i| ((i * seed) % 1009) as f32 / 1009.0 - 0.5).collect::<Vec<f32>>();
-    let (a, b, mut expected, peak) = (numbers(31), numbers(57), Vec::new(), peak());
-    println!("{n} rows and columns, one thread, at most {:.1} GFLOP/s", peak / 1e9);
+    parallel::set_threads(1).expect("no parallel loop has run");
+    let (a, b, mut expected, peak) = (numbers(31), numbers(57), Vec::new(), limits::peak_flops());
+    let bandwidth = limits::read_bandwidth();
+    println!("{n} rows and columns, one thread: at most {peak:.0} GFLOP/s and {bandwidth:.1} GB/s read");
     for (name, product) in steps {
         let mut c = vec![f32::NAN; n * n];
-        let rate = 2.0 * (n * n * n) as f64 / fastest(|| product(black_box(&a), black_box(&b), &mut c, n));
+        let rate = 2e-9 * (n * n * n) as f64 / fastest(|| product(black_box(&a), black_box(&b), &mut c, n));
         if expected.is_empty() {
             expected.clone_from(&c);
         }
         let error = c.iter().zip(&expected).map(|(c, e)| (c - e).abs()).fold(0.0, f32::max);
         assert!(error < 1e-4, "{name} is wrong by {error}");
-        println!("{name:<27}{:7.1} GFLOP/s {:4.0} % of the peak", rate / 1e9, 100.0 * rate / peak);
+        println!("{name:<27}{rate:7.1} GFLOP/s {:4.0} % of the peak", 100.0 * rate / peak);
     }
 }

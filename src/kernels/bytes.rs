@@ -1,8 +1,8 @@
 //! The inner loops of a matrix product of int8 and bytes: a few rows of a layer's input times a panel of weights.
 //!
-//! As in a panel of f32, a row fills two registers, and a tile of sums stays in registers. But a lane takes four numbers of k at
-//! a time: its 32 bits are four bytes, which one instruction multiplies by four codes of x and adds up. Bytes have no sign
-//! there, so a panel holds weights plus a constant c, and Σ w·x = Σ (w + c)·x − c·Σx. After a block of 32 numbers, the sums are
+//! As in a panel of f32, a row fills two registers, and a tile of sums stays in registers. But a lane takes four steps of k at a
+//! time: its 32 bits are four bytes, and `add_four_products` multiplies them by four codes of x and adds the products. These
+//! bytes have no sign, so a panel holds weights plus a constant c, and Σ w·x = Σ (w + c)·x − c·Σx. After a block of 32 numbers, the sums are
 //! converted to f32 and multiplied by both scales.
 
 use super::formats::{Int8Block, Int8Input};
@@ -11,7 +11,8 @@ use super::panel_columns;
 use super::tile::store;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
-/// The bytes of a block of a panel: four rows of k in each row of two registers.
+/// A block of a panel: 32 steps of k in eight groups of four. A group fills two registers, and each lane holds four bytes of one row
+/// of weights.
 type Block<const N: usize> = [[[[u8; 4]; N]; 2]; 8];
 
 // ANCHOR: byte_tile
@@ -90,7 +91,7 @@ pub fn multiply_bytes<const N: usize, S: Simd<N>>(
 }
 
 /// Prefetches the rows of a panel one after the other, because they are read side by side, which the hardware prefetcher does
-/// not foresee.
+/// not foresee. (What is prefetched begins 4 KiB later and ends 4 KiB later: the rows before have fetched the first 4 KiB.)
 #[inline(always)]
 fn prefetch_all<T, const N: usize, S: Simd<N>>(simd: S, rows: &[T]) {
     rows.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|line| simd.prefetch(line));

@@ -22,7 +22,7 @@ fn tile<const M: usize, const R: usize, const N: usize, S: Simd<N>>(
     for (k, b) in panel.iter().enumerate() {
         let b: [S::Lanes; R] = std::array::from_fn(|r| simd.load(&b[r]));
         for (i, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: the assertion above holds for the largest i and k.
+            // SAFETY: the assertion above says that A has row first + i and column k.
             let a = simd.splat(unsafe { *a.uget((first + i, k)) });
             for (sum, b) in sums.iter_mut().zip(b) {
                 *sum = a.mul_add(b, *sum);

@@ -66,19 +66,19 @@ const FEW: usize = 2;
 /// are packed, and a block of weights is widened.
 const SEVERAL: usize = 8;
 
-/// How many numbers of a row are widened for [`SEVERAL`] rows of x: with three rows of weights and four of x, 28 kB of f32,
+/// How many numbers of a row are widened for [`SEVERAL`] rows of x: with three rows of weights and four of x, 28 KiB of f32,
 /// which fit in the first cache.
 const PART: usize = 1024;
 
-/// From this many rows of x on, panels of bytes are worth their packing.
+/// With at least this many rows of x, panels of bytes save more time than their packing takes.
 const BYTES: usize = 5;
 
-/// Rows and columns of the block of weights that one thread widens at a time: 96 kB of f32, which fit in the second cache. A
+/// Rows and columns of the block of weights that one thread widens at a time: 96 KiB of f32, which fit in the second cache. A
 /// panel of 256 columns of x fits in the first one.
 const BLOCK_ROWS: usize = 96;
 const DEPTH: usize = 256;
 
-/// Numbers of a tile: 1 MB of f32, which fit in the caches.
+/// Numbers of a tile: 1 MiB of f32, which fit in the caches.
 const TILE: usize = 1 << 18;
 
 /// Returns how many of `rows` rows of weights a thread multiplies at a time.
@@ -111,7 +111,7 @@ impl Matrix<'_> {
         parallel::for_chunks(y, self.stored.columns(), |row, y| self.expand_row(row, y));
     }
 
-    /// The product of the layer: Y ← Y + X·Wᵀ, or X·W if a row is an input.  x (T, inputs), y (T, outputs).
+    /// The product of the layer: Y ← Y + X·Wᵀ, or X·W if W has a row per input.  x (T, inputs), y (T, outputs).
     pub fn multiply(&self, x: ArrayView2<f32>, y: ArrayViewMut2<f32>) {
         match self.stored.row {
             Rows::Outputs => self.times_transposed(x, y),
@@ -119,7 +119,7 @@ impl Matrix<'_> {
         }
     }
 
-    /// The gradient with respect to the input: dX ← dX + dY·W, or dY·Wᵀ if a row is an input.
+    /// The gradient with respect to the input: dX ← dX + dY·W, or dY·Wᵀ if W has a row per input.
     pub fn backpropagate(&self, dy: ArrayView2<f32>, dx: ArrayViewMut2<f32>) {
         match self.stored.row {
             Rows::Outputs => self.times(dy, dx),
@@ -137,8 +137,8 @@ impl Matrix<'_> {
             if x.nrows() >= BYTES && self.stored.numbers.largest_byte() <= kernels::largest_byte() {
                 return self.times_bytes(x.view(), y);
             }
-            // The product is computed in f32, but on inputs rounded to int8, so that a token has the same result alone
-            // and in a batch.
+            // The product is computed in f32, but on inputs rounded to int8, so that a token has nearly the same result
+            // alone and in a batch.
             let rounded = x.as_slice_memory_order_mut().expect("row-major");
             parallel::for_chunks(rounded, columns, |_, row| kernels::expand_int8(&to_int8(row), row));
         }
@@ -164,8 +164,8 @@ impl Matrix<'_> {
         });
     }
 
-    /// Widens three rows of W, a part at a time, and multiplies four rows of x by them at once. Where fewer are left, the last
-    /// one is taken again.
+    /// Widens three rows of W, a part at a time, and multiplies four rows of x by them at once. If fewer rows are left, the last
+    /// one fills the empty places.
     fn times_several(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         let (rows, columns) = self.dim();
         let x: Vec<&[f32]> = x.rows().into_iter().map(contiguous).collect();

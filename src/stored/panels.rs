@@ -42,30 +42,30 @@ impl BytePanel {
     pub fn new(w: Run, rows: usize, columns: usize) -> Self {
         let (width, blocks) = (kernels::panel_columns(), columns / BLOCK);
         let (mut bytes, mut scales) = (vec![[0; 4]; 8 * blocks * width], vec![0.0; blocks * width]);
-        match w {
-            Run::Mxfp4(codes, _) => kernels::pack_mxfp4(codes, blocks, &mut bytes),
-            Run::Int8(w) => kernels::pack_int8(w, blocks, &mut bytes),
-            _ => unreachable!("Matrix::has_bytes checked the format"),
-        }
-        for (block, scales) in scales.chunks_exact_mut(width).enumerate() {
-            for (row, scale) in scales.iter_mut().enumerate().take(rows) {
-                *scale = match w {
-                    Run::Mxfp4(_, scales) => mxfp4::SCALES[usize::from(scales[row * blocks + block])],
-                    Run::Int8(w) => w[row * blocks + block].scale(),
-                    _ => unreachable!("as above"),
-                };
+        let scale: Box<dyn Fn(usize) -> f32> = match w {
+            Run::Mxfp4(codes, scales) => {
+                kernels::pack_mxfp4(codes, blocks, &mut bytes);
+                Box::new(|block| mxfp4::SCALES[usize::from(scales[block])])
             }
+            Run::Int8(w) => {
+                kernels::pack_int8(w, blocks, &mut bytes);
+                Box::new(|block| w[block].scale())
+            }
+            _ => unreachable!("the input is not rounded for other numbers, see StoredWeight::rounds"),
+        };
+        for (block, scales) in scales.chunks_exact_mut(width).enumerate() {
+            scales.iter_mut().take(rows).enumerate().for_each(|(row, s)| *s = scale(row * blocks + block));
         }
         Self { bytes, scales }
     }
 
-    /// Y ← Y + X·Wᵀ
+    /// Y ← Y + X·Wᵀ:  x (T, blocks), y (T, rows).
     pub fn multiply(&self, x: ArrayView2<Int8Input>, y: ArrayViewMut2<f32>) {
         kernels::multiply_bytes(x, &self.bytes, &self.scales, y);
     }
 }
 
-/// Rounds the rows of x to int8, and arranges them by `arrange`.
+/// Rounds x (T, columns) to int8, and arranges its blocks:  (T, columns / 32).
 pub(super) fn int8_inputs(x: ArrayView2<f32>, arrange: fn(&Int8Block) -> Int8Input) -> Array2<Int8Input> {
     let blocks = x.ncols() / BLOCK;
     let zero = arrange(&Int8Block::ZERO);

@@ -64,10 +64,8 @@ impl Numbers {
             Numbers::Int8(all) => Run::Int8(&all[blocks]),
         }
     }
-}
 
-impl Numbers {
-    /// Returns the largest byte of [`BytePanel`].
+    /// Returns the largest byte in a panel of such weights, see [`kernels::largest_byte`].
     pub(super) fn largest_byte(&self) -> u8 {
         match self {
             Numbers::Mxfp4 { .. } => 24,

@@ -37,8 +37,8 @@ fn check(product: Product, shape: (usize, usize, usize)) -> Result<Machine, Stri
 
 impl Exercise for Matmul {
     const NAME: &str = "matmul";
-    const LEARNED: &str = "A product of matrices has many more multiply-adds than numbers, so each number can be used many times once it is \
-        there: four times from a register, and many more times from the cache. The engine's tiles are larger, because a register \
+    const LEARNED: &str = "A product of matrices has many more multiply-adds than numbers, so each number can be used many times after it was \
+        loaded: four times from a register, and many more times from the cache. The engine's tiles are larger, because a register \
         holds eight or sixteen numbers.";
 
     fn yours() -> Self {
@@ -99,14 +99,14 @@ impl Matmul {
         ))
     }
 
-    /// A (96, 96) and B take 1,152 lines, and the cache holds 256. The solution fetches 4,032 lines.
+    /// A, B and C (96, 96) take 576 lines each, and the cache holds 256. The solution fetches A six times, and B and C once.
     fn cache(&self) -> Proof {
         let machine = check(self.in_tiles, (96, 96, 96))?;
         if machine.fetched <= 6_000 {
             return Ok(());
         }
         Err(format!(
-            "{} lines are fetched for matrices of 96 × 96, and about 4,000 are possible: let the tiles that read the same \
+            "{} lines are fetched for matrices of 96 × 96, and about 4,600 are possible: let the tiles that read the same \
              sixteen columns of B follow one another, and keep these columns while the rows of A pass",
             machine.fetched
         ))
