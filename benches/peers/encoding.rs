@@ -1,7 +1,7 @@
 //! Text to tokens of o200k, on one thread: ours, tiktoken-rs and bpe-openai, in this process.
 
 use super::Arguments;
-use super::table::{Row, median};
+use super::table::{Row, Spread, median};
 use ossia::data::Corpus;
 use ossia::tokenizer::o200k_harmony;
 use std::hint::black_box;
@@ -51,7 +51,7 @@ pub fn compare(data: Option<&Path>, arguments: &Arguments) -> Result<Vec<Row>, S
         peer: peer.into(),
         unit: "MB/s",
         rates: (of(0), of(i)),
-        ratio: median(rounds.iter().map(|round| round[0] / round[i]).collect()),
+        ratio: Spread::of(rounds.iter().map(|round| round[0] / round[i]).collect()),
         peak_mb: None,
         gflops: None,
         gbytes: None,

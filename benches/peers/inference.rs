@@ -1,7 +1,7 @@
 //! Reading a prompt and writing token by token: ours, and that of llama.cpp's `llama-bench`, on the same shapes.
 
 use super::Arguments;
-use super::table::{Row, median};
+use super::table::{Row, Spread, median};
 use ndarray::Array2;
 use ossia::checkpoint::{Arithmetic, load_with};
 use ossia::kernels::{memory, parallel};
@@ -132,7 +132,7 @@ pub fn compare(models: &Models, arguments: &Arguments) -> Result<Vec<Row>, Strin
             peer: format!("llama.cpp, {peer}"),
             unit: "tokens/s",
             rates: (of(&|p| rate(&p.0)), of(&|p| rate(&p.1))),
-            ratio: of(&|p| rate(&p.0) / rate(&p.1)),
+            ratio: Spread::of(pairs.iter().map(|p| rate(&p.0) / rate(&p.1)).collect()),
             peak_mb: None,
             gflops: None,
             gbytes: None,

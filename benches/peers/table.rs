@@ -1,6 +1,8 @@
 //! The table of results, which is printed and written into the chapter on speed.
 
+use ossia::kernels;
 use std::fmt;
+use std::process::Command;
 
 /// A piece of work, done by both.
 pub struct Row {
@@ -12,8 +14,8 @@ pub struct Row {
     pub unit: &'static str,
     /// Ours and the peer's, medians.
     pub rates: (f64, f64),
-    /// The median over the pairs of how many times as fast we were.
-    pub ratio: f64,
+    /// How many times as fast we were, over the pairs.
+    pub ratio: Spread,
     /// The most memory of either process, ours and the peer's, where each had one.
     pub peak_mb: Option<(f64, f64)>,
     /// What ours achieved, where that is counted.
@@ -32,7 +34,25 @@ impl fmt::Display for Row {
         let achieved = gflops.or(gbytes).unwrap_or("-".into());
         let digits = if rates.0 < 1_000.0 { 1 } else { 0 };
         write!(f, "| {work} | {peer} | {:.digits$} {unit} | {:.digits$} {unit} ", rates.1, rates.0)?;
-        write!(f, "| **{ratio:.2}** | {memory} | {achieved} |")
+        write!(f, "| {ratio} | {memory} | {achieved} |")
+    }
+}
+
+/// The median of some numbers, and the smallest and the largest of them.
+pub struct Spread([f64; 3]);
+
+impl Spread {
+    pub fn of(numbers: Vec<f64>) -> Self {
+        let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Self([median(numbers), least, most])
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let [median, least, most] = self.0;
+        write!(f, "**{median:.2}** ({least:.2} to {most:.2})")
     }
 }
 
@@ -42,12 +62,21 @@ pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// One line about where this runs.
+/// One line about where and when this runs: processor, instruction set, limits, what else runs, and the commit.
 pub fn machine(threads: usize, gflops: f64, gbytes: f64) -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
     let model = model.unwrap_or(std::env::consts::ARCH);
-    format!("{model}, {threads} threads: at most {gflops:.0} GFLOP/s and {gbytes:.1} GB/s read")
+    let isa = kernels::selected().map_or("no instruction set", |isa| isa.name());
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown");
+    let git = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let commit = git.ok().filter(|git| git.status.success()).and_then(|git| String::from_utf8(git.stdout).ok());
+    let commit = commit.as_deref().map_or("unknown", str::trim);
+    format!(
+        "{model}, {threads} threads, {isa}: at most {gflops:.0} GFLOP/s and {gbytes:.1} GB/s read; load before the runs {load}; \
+         commit {commit}"
+    )
 }
 
 /// The table, with rows of an older one.
@@ -56,7 +85,7 @@ pub fn markdown(machine: &str, rows: &[Row], older: &[&str]) -> String {
                 |---|---|---|---|---|---|---|\n";
     let older: String = older.iter().map(|row| format!("{row}\n")).collect();
     let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    format!("{machine}; medians of alternating runs.\n\n{head}{older}{rows}")
+    format!("{machine}. Medians of alternating runs, and the spread of the ratios.\n\n{head}{older}{rows}")
 }
 
 /// Puts the rows between the marks of the chapter. They replace rows of the same work; other rows stay.

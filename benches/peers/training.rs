@@ -1,7 +1,7 @@
 //! Steps of training: ours, and those of transformers and torch.
 
 use super::Arguments;
-use super::table::{Row, median};
+use super::table::{Row, Spread, median};
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Windows};
 use ossia::kernels::{memory, parallel};
@@ -133,7 +133,7 @@ pub fn compare(preset: &str, arguments: &Arguments) -> Result<Row, String> {
         peer: format!("transformers + torch, {mode}"),
         unit: "tokens/s",
         rates: ((batch_size * context) as f64 / seconds.0, (batch_size * context) as f64 / seconds.1),
-        ratio: median(pairs.iter().map(|(ours, peer)| peer.seconds / ours.seconds).collect()),
+        ratio: Spread::of(pairs.iter().map(|(ours, peer)| peer.seconds / ours.seconds).collect()),
         peak_mb: (peak.0.is_finite() && peak.1.is_finite()).then_some(peak),
         gflops: Some(pairs[0].0.flops / seconds.0 / 1e9),
         gbytes: None,
