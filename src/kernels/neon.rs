@@ -145,7 +145,8 @@ impl Simd<8> for Neon {
             // SAFETY: `self` exists, so the processor was checked. Each row has the 16 bytes that are loaded, and slicing at
             // `first`, 0 or 4, leaves 16 bytes of each column for its store.
             unsafe {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|i| vreinterpretq_u32_u8(vld1q_u8(rows[first + i].as_ptr())));
+                let [a, b, c, d] =
+                    [0, 1, 2, 3].map(|i| vreinterpretq_u32_u8(vld1q_u8(rows[first + i].as_ptr().cast())));
                 let low = (vreinterpretq_u64_u32(vzip1q_u32(a, b)), vreinterpretq_u64_u32(vzip1q_u32(c, d)));
                 let high = (vreinterpretq_u64_u32(vzip2q_u32(a, b)), vreinterpretq_u64_u32(vzip2q_u32(c, d)));
                 let transposed = [
