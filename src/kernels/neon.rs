@@ -206,15 +206,16 @@ impl Neon {
         }
     }
 
-    /// Returns sum + Σ aᵢ·bᵢ, with four products in each lane. It takes one instruction since ARMv8.2 and three before.
+    /// Returns sum + Σ aᵢ·bᵢ, with the products of four neighbours in each lane. It takes one instruction since ARMv8.2 and six
+    /// before.
     #[inline(always)]
     fn add_dot(self, mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
         if !is_aarch64_feature_detected!("dotprod") {
             // SAFETY: `self` exists, so the processor was checked.
             return unsafe {
-                let low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
-                let high = vmull_s8(vget_high_s8(a), vget_high_s8(b));
-                vpadalq_s16(vpadalq_s16(sum, low), high)
+                let low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+                let high = vpaddlq_s16(vmull_s8(vget_high_s8(a), vget_high_s8(b)));
+                vaddq_s32(sum, vpaddq_s32(low, high))
             };
         }
         // std::arch calls it vdotq_s32, which is not stable yet.
