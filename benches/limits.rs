@@ -1,4 +1,4 @@
-//! What this machine can do at most: floating-point operations and bytes read, on all threads.
+//! The limits of this machine: floating-point operations and bytes read per second, on all threads.
 
 use ossia::kernels::{self, Isa, parallel};
 use std::hint::black_box;

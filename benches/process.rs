@@ -1,4 +1,4 @@
-//! What this process took.
+//! The memory of this process.
 
 /// The most memory that this process ever had, in MB; `None` where the system does not say.
 pub fn peak_mb() -> Option<f64> {

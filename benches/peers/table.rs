@@ -14,7 +14,7 @@ pub struct Row {
     pub unit: &'static str,
     /// Ours and the peer's, medians.
     pub rates: (f64, f64),
-    /// How many times as fast we were, over the pairs.
+    /// The ratio of our rate to the peer's, over the pairs.
     pub ratio: Spread,
     /// The most memory of either process, ours and the peer's, where each had one.
     pub peak_mb: Option<(f64, f64)>,

@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 #[path = "../exercises/solutions/matmul.rs"]
 mod solution;
 
-/// What a product does with A, B and C.
+/// A program that computes C from A and B on a machine.
 type Product = fn(&mut Machine, Matrix, Matrix, Matrix);
 
 /// Rows and columns of the matrices.

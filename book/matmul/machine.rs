@@ -28,9 +28,9 @@ pub struct Machine {
     uses: VecDeque<(usize, u64)>,
     cached: usize,
     time: u64,
-    /// How often a number was loaded or stored.
+    /// The number of loads and stores.
     pub accesses: u64,
-    /// How many lines were fetched from the memory.
+    /// The number of lines that were fetched from the memory.
     pub fetched: u64,
 }
 

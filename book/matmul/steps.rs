@@ -42,7 +42,6 @@ fn by_rows(a: &[f32], b: &[f32], c: &mut [f32], n: usize) {
 }
 // ANCHOR_END: rows
 
-// ANCHOR: axpy
 /// The same with a kernel for the inner loop.
 fn by_rows_with_kernel(a: &[f32], b: &[f32], c: &mut [f32], n: usize) {
     c.fill(0.0);
@@ -52,7 +51,6 @@ fn by_rows_with_kernel(a: &[f32], b: &[f32], c: &mut [f32], n: usize) {
         }
     }
 }
-// ANCHOR_END: axpy
 
 // ANCHOR: panels
 /// C ← A·B with sums in registers: B is packed into panels, and each panel is multiplied by all of A.
@@ -90,7 +88,7 @@ fn fastest(mut f: impl FnMut()) -> f64 {
     best
 }
 
-/// A step: what it does with A, B and C of n rows and columns.
+/// A program that computes C from A and B, which have n rows and columns.
 type Product = fn(&[f32], &[f32], &mut [f32], usize);
 
 fn main() {

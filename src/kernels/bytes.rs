@@ -2,8 +2,8 @@
 //!
 //! As in a panel of f32, a row fills two registers, and a tile of sums stays in registers. But a lane takes four steps of k at a
 //! time: its 32 bits are four bytes, and `add_four_products` multiplies them by four codes of x and adds the products. These
-//! bytes have no sign, so a panel holds weights plus a constant c, and Σ w·x = Σ (w + c)·x − c·Σx. After a block of 32 numbers, the sums are
-//! converted to f32 and multiplied by both scales.
+//! bytes have no sign, so a panel holds weights plus a constant c, and Σ w·x = Σ (w + c)·x − c·Σx. After a block of 32 numbers,
+//! the sums are converted to f32 and multiplied by both scales.
 
 use super::formats::{Int8Block, Int8Input};
 use super::lanes::{Lanes, Simd};
@@ -11,11 +11,10 @@ use super::panel_columns;
 use super::tile::store;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
-/// A block of a panel: 32 steps of k in eight groups of four. A group fills two registers, and each lane holds four bytes of one row
-/// of weights.
+/// A block of a panel: 32 steps of k in eight groups of four. A group fills two registers, and each lane holds four bytes of
+/// one row of weights.
 type Block<const N: usize> = [[[[u8; 4]; N]; 2]; 8];
 
-// ANCHOR: byte_tile
 /// Σₖ xᵢₖ·wₖⱼ for M rows of x and a panel.
 #[inline(always)]
 fn tile<const M: usize, const N: usize, S: Simd<N>>(
@@ -46,7 +45,6 @@ fn tile<const M: usize, const N: usize, S: Simd<N>>(
     }
     sums
 }
-// ANCHOR_END: byte_tile
 
 /// Adds to Y in tiles of M rows. The last tile ends with the last row: rows that another tile has computed are left out.
 #[inline(always)]
@@ -91,7 +89,7 @@ pub fn multiply_bytes<const N: usize, S: Simd<N>>(
 }
 
 /// Prefetches the rows of a panel one after the other, because they are read side by side, which the hardware prefetcher does
-/// not foresee. (What is prefetched begins 4 KiB later and ends 4 KiB later: the rows before have fetched the first 4 KiB.)
+/// not foresee. `prefetch` fetches the memory 4 KiB further on, so the first 4 KiB of a panel are fetched with the panel before.
 #[inline(always)]
 fn prefetch_all<T, const N: usize, S: Simd<N>>(simd: S, rows: &[T]) {
     rows.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|line| simd.prefetch(line));

@@ -3,7 +3,7 @@
 use super::panels::{BytePanel, Panels, int8_inputs};
 use super::run::{Run, to_int8};
 use super::{Numbers, Precision, Rows, StoredWeight};
-use crate::kernels::{self, Int8Block, Int8Input, Int8Pair, parallel};
+use crate::kernels::{self, Int8Block, Int8Pair, parallel};
 use crate::mxfp4::BLOCK;
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 use std::borrow::Cow;
@@ -127,7 +127,6 @@ impl Matrix<'_> {
         }
     }
 
-    // ANCHOR: products
     /// Y ← Y + X·Wᵀ:  x (T, columns), y (T, rows).  What a linear layer does.
     pub fn times_transposed(&self, x: ArrayView2<f32>, y: ArrayViewMut2<f32>) {
         let (rows, columns) = self.dim();
@@ -148,7 +147,6 @@ impl Matrix<'_> {
             _ => self.times_many(x.view(), y),
         }
     }
-    // ANCHOR_END: products
 
     /// Multiplies each row of x by each row of W, which is widened in registers.
     fn times_few(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
@@ -211,12 +209,10 @@ impl Matrix<'_> {
         });
     }
 
-    // ANCHOR: times_bytes
     /// Rounds x to int8 and computes with integers: panels of bytes, each packed once for all rows of x.
     fn times_bytes(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         let (columns, width) = (self.dim().1, kernels::panel_columns());
-        let mxfp4 = matches!(self.stored.numbers, Numbers::Mxfp4 { .. });
-        let x = int8_inputs(x, if mxfp4 { Int8Input::for_mxfp4 } else { Int8Input::for_int8 });
+        let x = int8_inputs(x, self.stored.numbers.arrangement());
         let pieces: Vec<_> = y.axis_chunks_iter_mut(Axis(1), width).enumerate().collect();
         parallel::for_each(pieces, |(i, y)| {
             let first = self.rows.start + i * width;
@@ -224,7 +220,6 @@ impl Matrix<'_> {
             BytePanel::new(w, y.ncols(), columns).multiply(x.view(), y);
         });
     }
-    // ANCHOR_END: times_bytes
 
     /// Y ← Y + X·W:  x (T, rows), y (T, columns).  The gradient of a linear layer with respect to its input; also the
     /// product of a layer whose weights have a row per input.

@@ -1,7 +1,7 @@
 //! The numbers of a row in their format, and what is done with them one row at a time.
 
 use super::Numbers;
-use crate::kernels::{self, Bf16, Int8Block, memory};
+use crate::kernels::{self, Bf16, Int8Block, Int8Input, memory};
 use crate::mxfp4::{BLOCK, Codes};
 use std::ops::Range;
 
@@ -70,6 +70,14 @@ impl Numbers {
         match self {
             Numbers::Mxfp4 { .. } => 24,
             _ => 255,
+        }
+    }
+
+    /// Returns how a block of x is arranged for a panel of such weights.
+    pub(super) fn arrangement(&self) -> fn(&Int8Block) -> Int8Input {
+        match self {
+            Numbers::Mxfp4 { .. } => Int8Input::for_mxfp4,
+            _ => Int8Input::for_int8,
         }
     }
 }

@@ -2,7 +2,7 @@ use super::{Exercise, Mutant, NamedProof, Proof};
 use crate::machine::{Machine, Matrix};
 use crate::zoo;
 
-/// A product: what it does with A, B and C.
+/// A program that computes C from A and B on a machine.
 pub type Product = fn(&mut Machine, Matrix, Matrix, Matrix);
 
 pub struct Matmul {
