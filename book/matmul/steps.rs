@@ -1,4 +1,4 @@
-//! A matrix product in five steps, from three loops to the product of the engine, each measured on one thread.
+//! A matrix product in five versions, from three loops to the product of the engine, each measured on one thread.
 //!
 //! cargo run --release --example matmul [-- N]    (N: rows and columns of the matrices)
 //!
@@ -93,7 +93,7 @@ type Product = fn(&[f32], &[f32], &mut [f32], usize);
 
 fn main() {
     let n = std::env::args().nth(1).map_or(768, |n| n.parse().expect("N must be a number"));
-    let steps: [(&str, Product); 5] = [
+    let versions: [(&str, Product); 5] = [
         ("three loops", three_loops),
         ("rows of B", by_rows),
         ("rows of B, with a kernel", by_rows_with_kernel),
@@ -105,7 +105,7 @@ fn main() {
     let (a, b, mut expected, peak) = (numbers(31), numbers(57), Vec::new(), limits::peak_flops());
     let bandwidth = limits::read_bandwidth();
     println!("{n} rows and columns, one thread: at most {peak:.0} GFLOP/s and {bandwidth:.1} GB/s read");
-    for (name, product) in steps {
+    for (name, product) in versions {
         let mut c = vec![f32::NAN; n * n];
         let rate = 2e-9 * (n * n * n) as f64 / fastest(|| product(black_box(&a), black_box(&b), &mut c, n));
         if expected.is_empty() {

@@ -32,7 +32,7 @@ pub fn locate(path: &Path) -> Result<PathBuf> {
     let name = path.to_string_lossy();
     let advice = match is_hub_name(&name) {
         true => format!(
-            "; download the model with: hf download {name} --local-dir {}",
+            "; download the model with: hf download {name} --exclude \"*/*\" --local-dir {}",
             path.file_name().unwrap_or_default().to_string_lossy()
         ),
         false => "; expected a MODEL: config.json and model.safetensors".into(),

@@ -172,7 +172,10 @@ fn checkpoints_are_found_or_the_way_to_them_is_said() {
         assert_eq!((run.status.code(), message.lines().count()), (Some(2), 1), "{message}");
         assert!(message.contains(expected), "{argument}: {message}");
     };
-    refused("openai/gpt-oss-20b", "download the model with: hf download openai/gpt-oss-20b --local-dir gpt-oss-20b");
+    refused(
+        "openai/gpt-oss-20b",
+        r#"download the model with: hf download openai/gpt-oss-20b --exclude "*/*" --local-dir gpt-oss-20b"#,
+    );
     for path in ["./openai/gpt-oss-20b", "a/b/c", "nowhere", "../up/there"] {
         refused(path, "no such directory; expected a MODEL");
     }
