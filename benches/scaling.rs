@@ -1,27 +1,35 @@
-//! How time and memory grow with the context: `cargo bench --bench scaling`.
+//! How time and memory grow with the context, and how speed grows with the number of texts: `cargo bench --bench scaling`, or
+//! `cargo bench --bench scaling -- attention` for one of the tables `attention`, `batches` and `training`.
 //!
-//! Prints two tables and writes them to `book/figures/scaling.json`. From that the pictures of the book's chapter on speed
-//! are drawn: `cargo run --release --example figures -- book/src/pictures speed`. The first is the time in which one new token
-//! attends behind a context of 128 to 32,768, in one layer of gpt-oss that slides and in one that sees everything. The
-//! second is the peak memory of one training step of `nano` on one sequence, with and without recomputation; each is
-//! measured in a process of its own, since a peak only grows.
+//! Prints the tables and writes them to `book/figures/scaling.json`. From that the pictures of the book's chapters on speed
+//! and on the KV cache are drawn: `cargo run --release --example figures -- book/src/pictures speed`. The first is the time in
+//! which one new token attends behind a context of 128 to 32,768, in one layer of gpt-oss that slides and in one that sees
+//! everything. The second is the rate at which 1 to 32 texts are generated at once, by models with random weights; a model
+//! directory in the environment variable `SCALING_MODEL` adds another one. The third is the peak memory of one training step
+//! of `nano` on one sequence, with and without recomputation; each is measured in a process of its own, since a peak only
+//! grows.
 
 mod limits;
 mod process;
 
 use ndarray::Array2;
+use ossia::checkpoint;
 use ossia::config::ModelConfig;
+use ossia::generate::{Batch, Generator, Plain, Sampling};
 use ossia::kernels::{memory, parallel, selected};
 use ossia::layers::LayerCache;
 use ossia::model::Transformer;
 use ossia::ops::attention::{Shape, tiled};
 use serde_json::{Value, json};
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// Context, and what was measured there.
 type Points = Vec<(f64, f64)>;
+/// Measures one table.
+type Measure = fn() -> Outcome<Value>;
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn tokens(shape: (usize, usize), vocabulary: usize) -> Array2<u32> {
@@ -50,6 +58,36 @@ fn attending(window: Option<usize>) -> Points {
     };
     once(128); // the threads wake up
     (7..=15).map(|power| 1 << power).map(once).collect()
+}
+
+/// Texts that are generated at once.
+const TEXTS: [usize; 6] = [1, 2, 4, 8, 16, 32];
+
+/// Tokens per second at which `model` generates several texts at once, for each number of texts: the median of five rounds, in
+/// which the numbers take turns.
+fn generating(model: &Transformer) -> Outcome<Points> {
+    const NEW: usize = 24;
+    let mut rates = vec![Vec::new(); TEXTS.len()];
+    for _ in 0..5 {
+        for (texts, rates) in TEXTS.into_iter().zip(&mut rates) {
+            let sampling = |seed| Sampling { seed, ..Sampling::default() };
+            let generator = Generator::new(model, &[1, 2, 3, 4], sampling(0))?;
+            let all = (0..texts as u64).map(|seed| (sampling(seed), Plain::new(NEW, &[]))).collect();
+            let mut batch = Batch::new(generator, all)?;
+            batch.step()?; // its logits are those of the prompt
+            let start = Instant::now();
+            let mut tokens = 0;
+            for _ in 1..NEW {
+                tokens += black_box(batch.step()?).len();
+            }
+            rates.push(tokens as f64 / start.elapsed().as_secs_f64());
+        }
+    }
+    let median = |rates: &mut Vec<f64>| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    };
+    Ok(TEXTS.into_iter().zip(&mut rates).map(|(texts, rates)| (texts as f64, median(rates))).collect())
 }
 
 /// One way there and back of `nano` on one sequence; prints seconds and the peak of the process in MB.
@@ -83,7 +121,7 @@ fn column(points: &Points, number: fn(&(f64, f64)) -> f64) -> Vec<f64> {
     points.iter().map(|point| (number(point) * 1e4).round() / 1e4).collect()
 }
 
-fn time_per_token() -> Value {
+fn time_per_token() -> Outcome<Value> {
     let (sliding, full) = (attending(Some(128)), attending(None));
     println!("\nattention of one new token in one layer of gpt-oss, 64 heads on 8 × 64 keys and values");
     println!("{:>8} {:>12} {:>12} {:>18}", "context", "window 128", "full", "full reads");
@@ -91,11 +129,32 @@ fn time_per_token() -> Value {
         let cache = context * 2.0 * (8 * 64 * 4) as f64;
         println!("{context:>8} {narrow:>9.3} ms {wide:>9.3} ms {:>13.1} GB/s", cache / wide / 1e6);
     }
-    json!({
+    Ok(json!({
         "context": column(&full, |p| p.0),
         "full_ms": column(&full, |p| p.1),
         "window_128_ms": column(&sliding, |p| p.1),
-    })
+    }))
+}
+
+fn rates_of_batches() -> Outcome<Value> {
+    println!("\ntokens per second of several texts at once, and how many times as fast that is as one text");
+    let mut models: Vec<(String, Transformer)> = Vec::new();
+    for preset in ["nano", "small"] {
+        models.push((preset.into(), Transformer::random(&ModelConfig::preset(preset)?, 0)));
+    }
+    if let Some(directory) = std::env::var_os("SCALING_MODEL").map(PathBuf::from) {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        models.push((name, checkpoint::load(directory)?));
+    }
+    let mut table = json!({ "texts": TEXTS });
+    for (name, model) in models {
+        let points = generating(&model)?;
+        let cells: Vec<String> =
+            points.iter().map(|(_, rate)| format!("{rate:.0} ({:.1}×)", rate / points[0].1)).collect();
+        println!("{name:<24} {}", cells.iter().map(|cell| format!("{cell:>16}")).collect::<String>());
+        table[name] = column(&points, |p| p.1).into();
+    }
+    Ok(table)
 }
 
 fn memory_of_a_step() -> Outcome<Value> {
@@ -130,8 +189,15 @@ fn run() -> Outcome<()> {
     }
     println!("{} threads, {}", parallel::threads(), selected()?.name());
     println!("at most {:.0} GFLOP/s and {:.1} GB/s read", limits::peak_flops(), limits::read_bandwidth());
-    let measured = json!({ "attention": time_per_token(), "training": memory_of_a_step()? });
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/book/figures/scaling.json");
+    let mut measured: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    let tables: [(&str, Measure); 3] =
+        [("attention", time_per_token), ("batches", rates_of_batches), ("training", memory_of_a_step)];
+    for (name, measure) in tables {
+        if arguments.first().is_none_or(|wanted| wanted == name) {
+            measured[name] = measure()?;
+        }
+    }
     Ok(std::fs::write(path, serde_json::to_string_pretty(&measured)? + "\n")?)
 }
 

@@ -7,7 +7,7 @@
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::layers::router::Routing;
-use crate::layers::{Block, Component, KvCache, Layer, RmsNorm, Rotary, children};
+use crate::layers::{Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, children};
 use crate::ops::cross_entropy::{count, cross_entropy};
 use crate::ops::elementwise::{add, scale};
 use crate::ops::embedding::embedding;
@@ -129,28 +129,35 @@ impl Transformer {
     /// Panics if a token is not below V (code that takes tokens from outside checks them), or if a pass with a cache
     /// would be recorded: run it on a [`detached`](Layer::detached) model.
     pub fn forward(&self, tokens: ArrayView2<u32>, cache: Option<&mut KvCache>) -> Output {
-        self.forward_observed(tokens, cache, &mut |_, _| {})
+        self.forward_cached(tokens, &mut cache.into_iter().collect::<Vec<_>>())
+    }
+
+    /// Like [`forward`](Self::forward), for B sequences with a cache each. Their tokens follow those in their caches.
+    pub fn forward_cached(&self, tokens: ArrayView2<u32>, caches: &mut [&mut KvCache]) -> Output {
+        self.forward_observed(tokens, caches, &mut |_, _| {})
     }
 
     // ANCHOR: forward
-    /// Like [`Transformer::forward`], and calls `observe` with every intermediate tensor, in the order of computation.
-    pub fn forward_observed(
-        &self,
-        tokens: ArrayView2<u32>,
-        mut cache: Option<&mut KvCache>,
-        observe: Observer,
-    ) -> Output {
+    /// Computes every forward pass, and calls `observe` with every intermediate tensor, in the order of computation. There is
+    /// one cache per sequence, or none at all.
+    pub fn forward_observed(&self, tokens: ArrayView2<u32>, caches: &mut [&mut KvCache], observe: Observer) -> Output {
         let (sequences, length) = tokens.dim();
-        assert!(cache.is_none() || sequences == 1, "a cache holds one sequence, not {sequences}");
-        let angles = self.rotary.angles(cache.as_ref().map_or(0, |cache| cache.len()), length);
+        assert!([0, sequences].contains(&caches.len()), "{} caches for {sequences} sequences", caches.len());
+        let starts: Vec<usize> = caches.iter().map(|cache| cache.len()).collect();
+        let angles = match &starts[..] {
+            [] => self.rotary.angles(0..length), // the same for every sequence
+            _ => self.rotary.angles((0..sequences * length).map(|row| starts[row / length] + row % length)),
+        };
         let ids: Vec<u32> = tokens.iter().copied().collect();
         let mut x = embedding(&ids, &self.embedding);
         observe(Activation::Embedding, &x);
         let mut routing = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
-            let out = match &mut cache {
-                None if self.checkpoint_activations => block.forward_recomputed(&x, &angles, sequences),
-                cache => block.forward(&x, &angles, sequences, cache.as_mut().map(|cache| cache.layer_mut(i))),
+            let mut caches: Vec<&mut LayerCache> = caches.iter_mut().map(|cache| cache.layer_mut(i)).collect();
+            let out = if self.checkpoint_activations && caches.is_empty() {
+                block.forward_recomputed(&x, &angles, sequences)
+            } else {
+                block.forward(&x, &angles, sequences, &mut caches)
             };
             observe(Activation::Attention(i), &out.attention);
             if let Some(decisions) = out.routing {

@@ -6,7 +6,7 @@
 //! OCP Microscaling Formats (MX) v1.0,
 //! <https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf>
 //!
-//! [`crate::kernels`] multiplies rows of MXFP4 (`dot_mxfp4`, `axpy_mxfp4`) without expanding them in memory.
+//! [`crate::kernels`] multiplies rows of MXFP4 (`dot_mxfp4`) without expanding them in memory.
 //!
 //! Book: [mxfp4](../../../book/mxfp4.html)
 

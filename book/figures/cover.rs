@@ -15,7 +15,7 @@ fn told(storyteller: &Storyteller, seed: u64) -> Result<Vec<(String, f32)>> {
     let mut generator = Generator::new(&storyteller.model, &[end], sampling.clone().within(tokenizer))?;
     let mut pieces = Vec::new();
     while let Some(token) = generator.choose(None)?.filter(|&token| token != end) {
-        let chances = distribution(generator.logits(), &sampling);
+        let chances = distribution(generator.logits()?, &sampling);
         let p = chances.iter().find(|(other, _)| *other == token).map_or(0.0, |(_, p)| *p);
         pieces.push((tokenizer.decode(&[token])?, p));
         generator.push(token)?;

@@ -86,6 +86,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("mxfp4.svg", mxfp4::number_line, "The sixteen values of a four-bit number on a line, and the 32 weights of a block, each joined to the value that it is rounded to"),
     ("simd.svg", simd::exp_error, "The error of the exponential over its argument in units of the last place: below 1 for the kernel, up to 5 if ln 2 is a single number"),
     ("speed-context.svg", speed::context, "Milliseconds of attention per token over the context, on logarithmic scales: a rising line for full attention, a flat one for a window"),
+    ("speed-batches.svg", speed::batches, "Tokens per second over the number of texts at once, on logarithmic scales, as multiples of the rate of one text: three rising lines, all of them below the line of the ideal"),
     ("speed-memory.svg", speed::memory, "Peak memory of a training step over the context, on logarithmic scales, with all activations kept and with checkpointing"),
     ("weights.svg", weights::bytes, "Three stacked bars of the bytes of gpt-oss-20b: 41.8 gigabytes in bf16, 13.8 as published, and 3.7 that are read for one token; experts are the largest part"),
     ("harmony.svg", harmony::tokens, "A harmony conversation as tokens: special tokens in color, text between them"),

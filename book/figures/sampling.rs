@@ -16,7 +16,7 @@ const SHOWN: usize = 18;
 pub fn settings(paper: Paper, storyteller: &Lazy) -> Drawing {
     let prompt = storyteller.tokenizer.encode(PROMPT);
     let mut generator = Generator::new(&storyteller.model, &prompt, Sampling::default())?;
-    let logits = generator.logits().to_vec();
+    let logits = generator.logits()?.to_vec();
     let sorted = |sampling: Sampling| {
         let mut all = distribution(&logits, &sampling);
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -1,7 +1,7 @@
-//! How time and memory grow with the context. These numbers are measured and not computed here: `cargo bench --bench
+//! How time and memory grow with the context, and the rate with the number of texts. These numbers are measured and not computed here: `cargo bench --bench
 //! scaling` writes them down.
 
-use super::paper::{BLUE, Drawing, ORANGE, Paper, quiet, text};
+use super::paper::{BLUE, Drawing, FAINT, GREEN, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use plotters::prelude::*;
 
@@ -29,13 +29,50 @@ pub fn memory(paper: Paper, _: &Lazy) -> Drawing {
     over_context(paper, "training", "megabytes", &curves)
 }
 
-fn over_context(paper: Paper, table: &str, unit: &str, curves: &[Curve; 2]) -> Drawing {
+/// Tokens per second of several texts at once, as multiples of that of one text.
+pub fn batches(paper: Paper, _: &Lazy) -> Drawing {
+    let curves = [
+        ("small", "small", ORANGE, (34.0, 5.5)),
+        ("gpt-oss-20b-4-layers", "4 layers of gpt-oss-20b", BLUE, (34.0, 3.8)),
+        ("nano", "nano", GREEN, (34.0, 2.6)),
+    ];
+    let texts = column("batches", "texts")?;
+    let root = paper.area(640, 340);
+    let mut chart = ChartBuilder::on(&root)
+        .margin(10)
+        .margin_right(150)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d((1.0..texts[texts.len() - 1]).log_scale().base(2.0), (1.0..8.0).log_scale().base(2.0))?;
+    quiet!(chart.configure_mesh())
+        .x_labels(6)
+        .y_labels(4)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}×"))
+        .x_desc("texts at once")
+        .y_desc("tokens per second")
+        .draw()?;
+    chart.draw_series(LineSeries::new([(1.0, 1.0), (8.0, 8.0)], FAINT.stroke_width(1)))?;
+    for (name, label, colour, at) in curves {
+        let rates = column("batches", name)?;
+        let points = texts.iter().zip(&rates).map(|(&texts, rate)| (texts, rate / rates[0]));
+        chart.draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))?;
+        let at = chart.backend_coord(&at);
+        root.draw(&Text::new(label, at, text(14).color(&colour)))?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+/// A column of a measured table.
+fn column(table: &str, name: &str) -> Result<Vec<f64>, Box<dyn std::error::Error>> {
     let measured: serde_json::Value = serde_json::from_str(MEASURED)?;
-    let column = |name: &str| -> Result<Vec<f64>, Box<dyn std::error::Error>> {
-        Ok(serde_json::from_value(measured[table][name].clone())?)
-    };
-    let contexts = column("context")?;
-    let points: Vec<Vec<f64>> = curves.iter().map(|curve| column(curve.0)).collect::<Result<_, _>>()?;
+    Ok(serde_json::from_value(measured[table][name].clone())?)
+}
+
+fn over_context(paper: Paper, table: &str, unit: &str, curves: &[Curve; 2]) -> Drawing {
+    let contexts = column(table, "context")?;
+    let points: Vec<Vec<f64>> = curves.iter().map(|curve| column(table, curve.0)).collect::<Result<_, _>>()?;
     let all = || points.iter().flatten().copied();
     let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
     let root = paper.area(640, 340);

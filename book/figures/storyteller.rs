@@ -100,7 +100,7 @@ impl Storyteller {
         let before = if layer == 0 { "embed".to_string() } else { format!("layers.{}.output", layer - 1) };
         let x = Tensor::constant(seen[&before].clone());
         let x = rms_norm(&x, &part("attention_norm.weight"), config.rms_norm_eps);
-        let Angles { cos, sin } = Rotary::new(config).angles(0, x.shape()[0]);
+        let Angles { cos, sin } = Rotary::new(config).angles(0..x.shape()[0]);
         let turned = |name: &str| {
             let (w, b) = (part(&format!("attention.{name}.weight")), part(&format!("attention.{name}.bias")));
             rope(&linear(&x, &w, Some(&b)), &cos, &sin)
@@ -119,7 +119,7 @@ impl Storyteller {
         let ids = self.tokenizer.encode(text);
         let tokens = Array2::from_shape_fn((1, ids.len()), |(_, t)| ids[t]);
         let mut seen = HashMap::new();
-        self.model.forward_observed(tokens.view(), None, &mut |activation, tensor| {
+        self.model.forward_observed(tokens.view(), &mut [], &mut |activation, tensor| {
             seen.insert(activation.to_string(), tensor.value().clone());
         });
         seen

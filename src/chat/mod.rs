@@ -17,14 +17,14 @@ pub use budget::Budget;
 use turn::Turn;
 
 use crate::error::{Error, Result};
-use crate::generate::{Generation, Generator, Guided, Sampling, StopReason, Writer};
+use crate::generate::{Generation, Generator, Guided, Reader, Sampling, StopReason};
 use crate::harmony::{Content, Effort, Flag, Harmony, Header, Message, MessageRole, Purpose, SystemContent};
 use crate::model::Transformer;
 use crate::schema::Guide;
 
 /// A model and a conversation with it.
 pub struct Chat<'m> {
-    writer: Box<dyn Writer + 'm>,
+    writer: Box<dyn Reader + 'm>,
     harmony: Harmony<'m>,
     stop: Vec<u32>,
     /// All messages, the system message first. They may be changed at will between replies.
@@ -90,7 +90,7 @@ impl<'m> Chat<'m> {
     }
 
     /// Starts a conversation with any writer of tokens.
-    pub fn with(writer: Box<dyn Writer + 'm>, harmony: Harmony<'m>, messages: Vec<Message>) -> Self {
+    pub fn with(writer: Box<dyn Reader + 'm>, harmony: Harmony<'m>, messages: Vec<Message>) -> Self {
         let stop = harmony.tokenizer().end_of_text().into_iter().collect();
         let budget = Budget::of(effort(&messages));
         Self { writer, harmony, stop, messages, budget, guide: None }

@@ -1,11 +1,13 @@
 //! `ossia generate`
 
+mod texts;
+
 use super::arithmetic::ArithmeticArguments;
-use super::terminal::{Prefill, eprint_dim, printable, shown_on};
-use super::{is_quiet, print, report_model, standard_input, text_or_standard_input};
+use super::terminal::Prefill;
+use super::{is_quiet, report_model, standard_input, text_or_standard_input};
 use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::generate::{Control, Generation, Generator, Guided, Plain, Sampling, StopReason, TextStream};
+use crate::generate::{Batch, Control, Generator, Guided, Plain, Sampling};
 use crate::model::Transformer;
 use crate::profile;
 use crate::schema::Guide;
@@ -14,10 +16,12 @@ use serde_json::Value;
 use std::io::{self, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use texts::Texts;
 
 /// Continue a text
 ///
-/// Only the new text goes to standard output, as it is generated. Statistics go to standard error.
+/// Only the new text goes to standard output, as it is generated. Statistics go to standard error. With --samples, several
+/// texts are generated at once, which takes less time than one after the other, and are printed one after the other.
 ///
 /// Example: ossia generate runs/nano --prompt "Once upon a time" --temperature 0.7
 #[derive(clap::Args)]
@@ -32,6 +36,12 @@ pub struct Arguments {
     /// The most new tokens [default: as many as the context holds]
     #[arg(short = 'n', long, value_name = "N")]
     max_new_tokens: Option<usize>,
+    /// How many texts to generate. They differ in their seeds: --seed, and the numbers after it
+    #[arg(short = 's', long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    samples: u32,
+    /// Print each text as a line of JSON when it has ended: `text`, `tokens`, and `end`, which says why it ended
+    #[arg(long)]
+    json: bool,
     /// Stop before this text; can be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
@@ -108,56 +118,58 @@ pub fn run(arguments: Arguments) -> Result<()> {
         None => standard_input()?,
     };
     let prompt = tokenizer.prompt(&text);
+    let sampling = sampling.within(&tokenizer);
     let start = Instant::now();
     if arguments.profile {
         profile::start();
     }
     let mut bar = Prefill::default();
     let show_bar = &mut |read, of| bar.show(read, of);
-    let mut generator = Generator::with_progress(&model, &prompt, sampling.within(&tokenizer), show_bar)?;
+    let generator = Generator::with_progress(&model, &prompt, sampling.clone(), show_bar)?;
     let prefill = start.elapsed();
     if arguments.profile {
         say!("the prompt, {} tokens:\n{}\n", prompt.len(), profile::stop());
         profile::start();
     }
-    let mut guide = arguments.schema.as_ref().map(|path| guide(path, &model, &tokenizer)).transpose()?;
+    let guide = arguments.schema.as_ref().map(|path| guide(path, &model, &tokenizer)).transpose()?;
+    let mut guides = vec![guide; arguments.samples as usize];
     let most = arguments.max_new_tokens.unwrap_or(usize::MAX);
-    let control: Box<dyn Control> = match &mut guide {
-        Some(guide) => Box::new(Guided::new(guide, &tokenizer, most, &generator)?),
-        None => Box::new(Plain::new(most, &model.stop_tokens(&tokenizer))),
-    };
-    if stdout().is_terminal() && io::stderr().is_terminal() && !is_quiet() {
-        eprint_dim(&printable(&text));
+    let mut samples: Vec<(Sampling, Box<dyn Control>)> = Vec::new();
+    for (guide, i) in guides.iter_mut().zip(0..) {
+        let control: Box<dyn Control> = match guide {
+            Some(guide) => Box::new(Guided::new(guide, &tokenizer, most, &generator)?),
+            None => Box::new(Plain::new(most, &model.stop_tokens(&tokenizer))),
+        };
+        samples.push((Sampling { seed: sampling.seed.wrapping_add(i), ..sampling.clone() }, control));
     }
+    let on_terminal = stdout().is_terminal() && io::stderr().is_terminal() && !is_quiet();
     let start = Instant::now();
-    let mut generation = Generation::new(&mut generator, control);
-    let tokens = show(&mut generation, TextStream::new(&tokenizer, &arguments.stop))?;
-    let reason = match generation.reason() {
-        StopReason::End | StopReason::ToolCall(_) => "the model ended the text",
-        StopReason::Interrupted => "stop text reached",
-        StopReason::MaxTokens => "--max-new-tokens reached",
-        StopReason::ContextFull => "the context is full",
-    };
+    let mut batch = Batch::new(generator, samples)?;
+    let mut texts = Texts::new(
+        &tokenizer,
+        &arguments.stop,
+        arguments.samples as usize,
+        on_terminal.then_some(text),
+        arguments.json,
+    );
+    loop {
+        let tokens = batch.step()?;
+        texts.add(&tokens, &mut batch)?;
+        if tokens.is_empty() {
+            break;
+        }
+    }
+    let tokens = texts.tokens();
     if arguments.profile {
         say!("the new text, {tokens} tokens:\n{}\n", profile::stop());
     }
     let rate = tokens as f64 / start.elapsed().as_secs_f64().max(1e-9);
-    say!("{tokens} tokens at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {reason}", prompt.len());
+    let what = match arguments.samples {
+        1 => format!("{tokens} tokens"),
+        n => format!("{n} texts, {tokens} tokens"),
+    };
+    say!("{what} at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {}", prompt.len(), texts.ends());
     Ok(())
-}
-
-/// Prints the tokens as text until the generation ends or a stop text is reached. Returns how many tokens there were.
-fn show(generation: &mut Generation<Box<dyn Control + '_>>, mut text: TextStream) -> Result<usize> {
-    let mut tokens = 0;
-    for token in generation {
-        tokens += 1;
-        print(&shown_on(&stdout(), &text.push(token?)?))?;
-        if text.is_stopped() {
-            break;
-        }
-    }
-    print(&(shown_on(&stdout(), &text.finish()) + "\n"))?;
-    Ok(tokens)
 }
 
 /// Reads a schema from a file.

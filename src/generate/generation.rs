@@ -1,7 +1,8 @@
 //! The generation loop: one loop for plain text, for text that follows a schema, and for the replies of a chat.
 //!
 //! A [`Writer`] holds the text and chooses tokens: a model, or a recording in a test. A [`Control`] decides how the text
-//! continues and when it ends. [`Generation`] runs the two against each other and is an iterator over the new tokens.
+//! continues and when it ends. A [`Course`] runs the two against each other, and [`Generation`] is an iterator over the new
+//! tokens.
 
 use crate::error::Result;
 use crate::tokenizer::TokenSet;
@@ -33,14 +34,6 @@ pub trait Writer {
     /// Returns how many more tokens may be appended. The last one needs no place in the context, because nothing follows it.
     fn room(&self) -> usize;
 
-    /// Makes the text equal to `prompt`. Returns how many of its tokens did not have to be computed again. `progress` is
-    /// called with the number of tokens that are read and of those in the prompt, several times if the prompt is long.
-    ///
-    /// # Errors
-    /// If the prompt is empty, longer than the context, or has a token that is not in the vocabulary, or the weights of the
-    /// model are damaged.
-    fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize>;
-
     /// Chooses the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not
     /// appended.
     ///
@@ -53,6 +46,17 @@ pub trait Writer {
     /// # Errors
     /// If the token is not in the vocabulary, or the context is full.
     fn push(&mut self, token: u32) -> Result<()>;
+}
+
+/// A [`Writer`] whose text can be replaced.
+pub trait Reader: Writer {
+    /// Makes the text equal to `prompt`. Returns how many of its tokens did not have to be computed again. `progress` is
+    /// called with the number of tokens that are read and of those in the prompt, several times if the prompt is long.
+    ///
+    /// # Errors
+    /// If the prompt is empty, longer than the context, or has a token that is not in the vocabulary, or the weights of the
+    /// model are damaged.
+    fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize>;
 }
 
 /// The next step of a generation.
@@ -99,33 +103,34 @@ impl<C: Control + ?Sized> Control for Box<C> {
     }
 }
 
-/// A text being generated: an iterator over its new tokens.
-pub struct Generation<'w, C> {
-    writer: &'w mut dyn Writer,
+/// The way of one text from its prompt to its end: what controls it, and why it ended.
+pub struct Course<C> {
     control: C,
     given: VecDeque<u32>,
     reason: Option<StopReason>,
-    failed: bool,
 }
 
-impl<'w, C: Control> Generation<'w, C> {
-    /// Creates a generation that has not started.
-    pub fn new(writer: &'w mut dyn Writer, control: C) -> Self {
-        Self { writer, control, given: VecDeque::new(), reason: None, failed: false }
+impl<C: Control> Course<C> {
+    /// Creates a course that has not started.
+    pub fn new(control: C) -> Self {
+        Self { control, given: VecDeque::new(), reason: None }
     }
 
-    /// Returns why the text ended. A generation that was dropped before its end was interrupted.
-    pub fn reason(self) -> StopReason {
-        self.reason.unwrap_or(StopReason::Interrupted)
+    /// Returns why the text ended, or `None` if it goes on.
+    pub fn end(&self) -> Option<&StopReason> {
+        self.reason.as_ref()
     }
 
     // ANCHOR: step
-    /// Takes one step; `None` at the end of the text.
-    fn step(&mut self) -> Result<Option<u32>> {
+    /// Appends one token to the text of `writer` and returns it; `None` at the end of the text.
+    ///
+    /// # Errors
+    /// Those of the control and of the writer.
+    pub fn step(&mut self, writer: &mut dyn Writer) -> Result<Option<u32>> {
         while self.reason.is_none() {
             let token = match self.given.pop_front() {
                 Some(token) => token,
-                None => match self.control.next(self.writer)? {
+                None => match self.control.next(writer)? {
                     Next::Chosen(token) => token,
                     Next::Given(tokens) => {
                         self.given.extend(tokens);
@@ -137,17 +142,36 @@ impl<'w, C: Control> Generation<'w, C> {
                     }
                 },
             };
-            if self.writer.room() == 0 {
+            if writer.room() == 0 {
                 self.reason = Some(StopReason::ContextFull);
                 continue;
             }
-            self.writer.push(token)?;
+            writer.push(token)?;
             self.reason = self.control.accept(token)?;
             return Ok(Some(token));
         }
         Ok(None)
     }
     // ANCHOR_END: step
+}
+
+/// A text being generated: an iterator over its new tokens.
+pub struct Generation<'w, C> {
+    writer: &'w mut dyn Writer,
+    course: Course<C>,
+    failed: bool,
+}
+
+impl<'w, C: Control> Generation<'w, C> {
+    /// Creates a generation that has not started.
+    pub fn new(writer: &'w mut dyn Writer, control: C) -> Self {
+        Self { writer, course: Course::new(control), failed: false }
+    }
+
+    /// Returns why the text ended. A generation that was dropped before its end was interrupted.
+    pub fn reason(self) -> StopReason {
+        self.course.reason.unwrap_or(StopReason::Interrupted)
+    }
 }
 
 impl<C: Control> Iterator for Generation<'_, C> {
@@ -157,7 +181,7 @@ impl<C: Control> Iterator for Generation<'_, C> {
         if self.failed {
             return None;
         }
-        let step = self.step();
+        let step = self.course.step(self.writer);
         self.failed = step.is_err();
         step.transpose()
     }

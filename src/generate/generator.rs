@@ -2,15 +2,13 @@
 //!
 //! Book: [kv_cache](../../../../book/kv_cache.html)
 
-use super::generation::{Generation, Plain, ReadProgress, Writer};
-use super::sampler::{Sampler, Sampling};
-use crate::checkpoint;
-use crate::error::{Error, Result};
-use crate::layers::{KvCache, Layer, Mark};
+use super::generation::{Generation, Plain, ReadProgress, Reader, Writer};
+use super::sampler::Sampling;
+use super::sequence::{Sequence, advance};
+use crate::error::Result;
+use crate::layers::{Layer, Mark};
 use crate::model::Transformer;
-use crate::tensor::{Tensor, array};
 use crate::tokenizer::TokenSet;
-use ndarray::ArrayView2;
 
 /// Tokens of a prompt that run through the model at once, which bounds the memory of a long prompt.
 const PREFILL: usize = 512;
@@ -19,17 +17,11 @@ const PREFILL: usize = 512;
 /// 7 MB for gpt-oss-20b.
 const MARKS: usize = 8;
 
-/// A text that a model continues.
-///
-/// The last token runs through the model only when the token after it is wanted. Until then the cache is one token behind
-/// the text.
+/// A model and a text that it continues.
 pub struct Generator {
-    model: Transformer, // detached
-    cache: KvCache,
+    model: Transformer, // frozen
+    sequence: Sequence,
     marks: Vec<Marked>,
-    sampler: Sampler,
-    text: Vec<u32>,
-    logits: Vec<f32>, // of the token after those in the cache
 }
 
 /// The end of a prompt, to which the text can return.
@@ -58,14 +50,8 @@ impl Generator {
         sampling: Sampling,
         progress: ReadProgress,
     ) -> Result<Self> {
-        let mut generator = Self {
-            model: model.detached(),
-            cache: KvCache::new(&model.config),
-            marks: Vec::new(),
-            sampler: Sampler::new(sampling),
-            text: Vec::new(),
-            logits: Vec::new(),
-        };
+        let sequence = Sequence::new(model, sampling);
+        let mut generator = Self { model: model.frozen(), sequence, marks: Vec::new() };
         generator.go_to(prompt, progress)?;
         Ok(generator)
     }
@@ -78,115 +64,71 @@ impl Generator {
     /// # Errors
     /// Those of [`new`](Self::new). A prompt that is refused does not change the text.
     pub fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize> {
-        self.check_prompt(prompt)?;
-        let pairs = self.text[..self.cache.len()].iter().zip(prompt);
+        let (model, sequence) = (&self.model, &mut self.sequence);
+        sequence.check_prompt(prompt)?;
+        let pairs = sequence.tokens()[..sequence.cached()].iter().zip(prompt);
         let common = pairs.take_while(|(old, new)| old == new).count();
         self.marks.retain(|mark| mark.cache.len() <= common);
-        if self.cache.len() > common {
+        if sequence.cached() > common {
             match self.marks.last() {
-                Some(mark) => {
-                    self.cache.rewind(&mark.cache);
-                    self.logits.clone_from(&mark.logits);
-                }
-                None => self.cache = KvCache::new(&self.model.config),
+                Some(mark) => sequence.rewind(&mark.cache, &mark.logits),
+                None => sequence.clear_cache(model),
             }
         }
-        let kept = self.cache.len();
-        self.text = prompt.to_vec();
-        self.sampler.restart(prompt);
-        for piece in prompt[kept..].chunks(PREFILL) {
-            self.feed(piece);
-            progress(self.cache.len(), prompt.len());
+        let kept = sequence.cached();
+        sequence.replace(prompt);
+        while sequence.waiting() > 0 {
+            let count = sequence.waiting().min(PREFILL);
+            advance(model, &mut [&mut *sequence], count)?;
+            progress(sequence.cached(), prompt.len());
         }
-        self.check_logits()?;
         if self.marks.len() == MARKS {
             self.marks.remove(1); // the first prompt is what most others begin with
         }
-        self.marks.push(Marked { cache: self.cache.mark(), logits: self.logits.clone() });
+        self.marks.push(Marked { cache: sequence.mark(), logits: sequence.logits().to_vec() });
         Ok(kept)
     }
     // ANCHOR_END: go_to
-
-    fn check_prompt(&self, prompt: &[u32]) -> Result<()> {
-        let (found, context) = (prompt.len(), self.model.config.context);
-        if found == 0 {
-            return Err(Error::argument("the prompt has no tokens; there must be at least one to continue from"));
-        }
-        if found > context {
-            return Err(Error::argument(format!("the prompt has {found} tokens; this model's context is {context}")));
-        }
-        check_tokens(prompt, self.model.config.vocab_size)
-    }
 
     /// Appends a token. The last one may be one more than the context holds, because it does not run through the model.
     ///
     /// # Errors
     /// If the token is not in the vocabulary, or the context is full.
     pub fn push(&mut self, token: u32) -> Result<()> {
-        check_tokens(&[token], self.model.config.vocab_size)?;
-        if self.room() == 0 {
-            let context = self.model.config.context;
-            return Err(Error::argument(format!("this model's context of {context} tokens is full")));
-        }
-        self.text.push(token);
-        self.sampler.see(token);
-        Ok(())
-    }
-
-    /// Runs tokens through the model and keeps the logits after the last one.
-    fn feed(&mut self, tokens: &[u32]) {
-        let tokens = ArrayView2::from_shape((1, tokens.len()), tokens).expect("one row");
-        let hidden = self.model.forward(tokens, Some(&mut self.cache)).hidden;
-        let width = self.model.config.hidden_size;
-        let last = &hidden.data()[hidden.data().len() - width..];
-        let last = Tensor::constant(array(&[1, width], last.to_vec()));
-        self.logits = self.model.logits(&last).data().to_vec();
-    }
-
-    /// Returns how many tokens the text may have.
-    pub fn context(&self) -> usize {
-        self.model.config.context
-    }
-
-    /// Returns how many more tokens may be appended.
-    pub fn room(&self) -> usize {
-        (self.model.config.context + 1).saturating_sub(self.text.len())
+        self.sequence.push(token)
     }
 
     /// Returns the tokens of the text: the prompt and what follows it.
     pub fn text(&self) -> &[u32] {
-        &self.text
+        self.sequence.tokens()
+    }
+
+    /// Returns the frozen model and the text with its cache.
+    pub(super) fn into_parts(self) -> (Transformer, Sequence) {
+        (self.model, self.sequence)
     }
 
     /// Returns the logits of the next token. (V,)
-    pub fn logits(&mut self) -> &[f32] {
-        let mut waiting = self.text.split_off(self.cache.len());
-        let beyond = waiting.split_off(waiting.len().min(self.model.config.context - self.cache.len()));
-        waiting.chunks(PREFILL).for_each(|piece| self.feed(piece));
-        self.text.extend(waiting.into_iter().chain(beyond));
-        &self.logits
+    ///
+    /// # Errors
+    /// If the logits are not finite, which means that the weights are damaged.
+    pub fn logits(&mut self) -> Result<&[f32]> {
+        while self.sequence.waiting() > 0 {
+            let count = self.sequence.waiting().min(PREFILL);
+            advance(&self.model, &mut [&mut self.sequence], count)?;
+        }
+        Ok(self.sequence.logits())
     }
 
-    // ANCHOR: choose
     /// Draws the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not
     /// appended.
     ///
     /// # Errors
     /// If the logits are not finite, which means that the weights are damaged.
     pub fn choose(&mut self, allowed: Option<&TokenSet>) -> Result<Option<u32>> {
-        if self.room() == 0 {
-            return Ok(None);
-        }
-        self.logits();
-        self.check_logits()?;
-        let Some(allowed) = allowed else { return Ok(Some(self.sampler.sample(&self.logits))) };
-        let mut logits = self.logits.clone();
-        allowed.mask(&mut logits);
-        let token = self.sampler.sample(&logits);
-        // If no token is allowed below the size of the vocabulary, the sampler draws another one.
-        Ok(if allowed.contains(token) { Some(token) } else { allowed.first() })
+        self.logits()?;
+        self.sequence.choose(allowed)
     }
-    // ANCHOR_END: choose
 
     /// Draws the next token and appends it; `None` if the context is full.
     ///
@@ -196,15 +138,6 @@ impl Generator {
         let token = self.choose(None)?;
         token.map_or(Ok(()), |token| self.push(token))?;
         Ok(token)
-    }
-
-    /// Checks that the logits are finite. If they are not, finds the damaged weight.
-    fn check_logits(&self) -> Result<()> {
-        if self.logits.iter().all(|z| z.is_finite()) {
-            return Ok(());
-        }
-        checkpoint::check(&self.model)?;
-        Err(Error::argument("the logits are not finite; are the weights damaged?"))
     }
 
     // ANCHOR: generate
@@ -218,15 +151,11 @@ impl Generator {
 
 impl Writer for Generator {
     fn context(&self) -> usize {
-        Generator::context(self)
+        self.sequence.context()
     }
 
     fn room(&self) -> usize {
-        Generator::room(self)
-    }
-
-    fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize> {
-        Generator::go_to(self, prompt, progress)
+        self.sequence.room()
     }
 
     fn choose(&mut self, allowed: Option<&TokenSet>) -> Result<Option<u32>> {
@@ -238,16 +167,8 @@ impl Writer for Generator {
     }
 }
 
-/// Checks token ids that come from outside.
-///
-/// # Errors
-/// If an id is not below `vocab_size`; the message names the first one.
-pub fn check_tokens(tokens: &[u32], vocab_size: usize) -> Result<()> {
-    match tokens.iter().position(|&token| token as usize >= vocab_size) {
-        Some(at) => Err(Error::argument(format!(
-            "token {} at position {at} is not in the vocabulary; ids are below {vocab_size}",
-            tokens[at]
-        ))),
-        None => Ok(()),
+impl Reader for Generator {
+    fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize> {
+        Generator::go_to(self, prompt, progress)
     }
 }

@@ -2,21 +2,25 @@
 //!
 //! A [`Generator`] runs a prompt through the model and continues it. [`Generation`] is the one loop behind plain text,
 //! text that follows a schema ([`Guided`]) and the replies of a [`chat`](crate::chat). [`TextStream`] turns its tokens
-//! into text as they arrive.
+//! into text as they arrive. A [`Batch`] continues one prompt in several ways at once.
 //!
 //! Book: [sampling](../../../book/sampling.html)
 
 pub mod sampler;
 pub mod generation;
+pub mod sequence;
 pub mod generator;
+pub mod batch;
 pub mod guided;
 pub mod text;
 pub mod trace;
 
-pub use generation::{Control, Generation, Next, Plain, ReadProgress, StopReason, Writer};
+pub use batch::Batch;
+pub use generation::{Control, Course, Generation, Next, Plain, ReadProgress, Reader, StopReason, Writer};
 pub use generator::Generator;
 pub use guided::Guided;
 pub use sampler::{Sampler, Sampling};
+pub use sequence::Sequence;
 pub use text::TextStream;
 
 use crate::error::Result;

@@ -4,7 +4,7 @@
 //! `loss`, the mean cross-entropy of tokens 1 … T − 1 given the tokens before them; and with gradients, for every
 //! trainable parameter, `grad.` and its name in the Hugging Face checkpoint.
 
-use super::generator::check_tokens;
+use super::sequence::check_tokens;
 use crate::checkpoint::{self, file_name};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
@@ -37,7 +37,7 @@ pub fn trace(model: &Transformer, tokens: &[u32], gradients: bool) -> Result<Vec
 fn pass(model: &Transformer, tokens: &[u32]) -> Result<Vec<(String, Array)>> {
     let mut tensors = Vec::new();
     let row = ArrayView2::from_shape((1, tokens.len()), tokens).expect("one row");
-    let output = model.forward_observed(row, None, &mut |activation, tensor| {
+    let output = model.forward_observed(row, &mut [], &mut |activation, tensor| {
         tensors.push((activation.to_string(), tensor.value().clone()))
     });
     tensors.push(("logits".into(), model.logits(&output.hidden).value().clone()));

@@ -1,7 +1,7 @@
 //! The attention of one query position to a block of keys and values, for decoding. It computes the G query heads that
-//! share a key/value head together.
+//! share a key/value head together. The function for values also multiplies a row by a matrix that has a row per input.
 //!
-//! Both functions are matrix products with only a few rows on one side, too few to pay for packing the other side. So
+//! These functions are matrix products with only a few rows on one side, too few to pay for packing the other side. So
 //! keys are read in place, once for four heads, with the twelve sums of [`dots`]. Values are read four at a time, so
 //! that an output is loaded and stored once for four values. Both are prefetched 4 KiB ahead, because the hardware
 //! prefetcher stops at a page border.
@@ -50,25 +50,40 @@ pub fn head_values<const N: usize, S: Simd<N>>(simd: S, p: &[f32], v: &[f32], di
         for (p, o) in p.chunks_exact(keys).zip(o.chunks_exact_mut(dim)) {
             let p = &p[4 * block..];
             match p.first_chunk() {
-                Some(p) => add_four(simd, p, v, o),
-                None => {
-                    for (p, v) in p.iter().zip(v.chunks_exact(dim)) {
-                        axpy(simd, *p, v, o);
-                    }
-                }
+                Some(p) => add_four(simd, p, v, dim, o),
+                None => add_each(simd, p, v, dim, o),
             }
         }
     }
 }
 // ANCHOR_END: head_values
 
-/// y ← y + Σ αᵢ·xᵢ over the four rows xᵢ of x.
 #[inline(always)]
-fn add_four<const N: usize, S: Simd<N>>(simd: S, alpha: &[f32; 4], x: &[f32], y: &mut [f32]) {
+pub fn add_rows<const N: usize, S: Simd<N>>(simd: S, x: &[f32], w: &[f32], stride: usize, y: &mut [f32]) {
+    let (x, rest) = x.as_chunks();
+    for (x, w) in x.iter().zip(w.chunks(4 * stride)) {
+        add_four(simd, x, w, stride, y);
+    }
+    if !rest.is_empty() {
+        add_each(simd, rest, &w[4 * x.len() * stride..], stride, y);
+    }
+}
+
+/// y ← y + Σ αᵢ·xᵢ over a few rows xᵢ, one after the other. The rows are `stride` numbers apart in x.
+#[inline(always)]
+fn add_each<const N: usize, S: Simd<N>>(simd: S, alpha: &[f32], x: &[f32], stride: usize, y: &mut [f32]) {
+    for (alpha, x) in alpha.iter().zip(x.chunks(stride)) {
+        axpy(simd, *alpha, &x[..y.len()], y);
+    }
+}
+
+/// y ← y + Σ αᵢ·xᵢ over four rows xᵢ at once. The rows are `stride` numbers apart in x.
+#[inline(always)]
+fn add_four<const N: usize, S: Simd<N>>(simd: S, alpha: &[f32; 4], x: &[f32], stride: usize, y: &mut [f32]) {
     let (dim, groups) = (y.len(), y.len() / N);
     let factors = alpha.map(|alpha| simd.splat(alpha));
-    let (a, b) = (whole(&x[..dim], groups), whole(&x[dim..2 * dim], groups));
-    let (c, d) = (whole(&x[2 * dim..3 * dim], groups), whole(&x[3 * dim..4 * dim], groups));
+    let (a, b) = (whole(x, groups), whole(&x[stride..], groups));
+    let (c, d) = (whole(&x[2 * stride..], groups), whole(&x[3 * stride..], groups));
     for (i, y) in y.as_chunks_mut().0[..groups].iter_mut().enumerate() {
         let sum = factors[0].mul_add(simd.load(&a[i]), simd.load(y));
         let sum = factors[1].mul_add(simd.load(&b[i]), sum);
@@ -77,7 +92,7 @@ fn add_four<const N: usize, S: Simd<N>>(simd: S, alpha: &[f32; 4], x: &[f32], y:
     }
     for i in N * groups..dim {
         for (row, alpha) in alpha.iter().enumerate() {
-            y[i] += alpha * x[row * dim + i];
+            y[i] += alpha * x[row * stride + i];
         }
     }
 }

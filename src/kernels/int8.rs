@@ -95,16 +95,6 @@ pub fn dot_int8<const N: usize, S: Simd<N>>(simd: S, x: &[f32], w: &[Int8Block])
 }
 
 #[inline(always)]
-pub fn axpy_int8<const N: usize, S: Simd<N>>(simd: S, alpha: f32, w: &[Int8Block], y: &mut [f32]) {
-    for (y, w) in y.as_chunks_mut::<32>().0.iter_mut().zip(w) {
-        let factor = simd.splat(alpha * w.scale());
-        for (y, w) in y.as_chunks_mut::<N>().0.iter_mut().zip(w.codes.as_chunks::<N>().0) {
-            simd.load_int8(w).mul_add(factor, simd.load(y)).store(y);
-        }
-    }
-}
-
-#[inline(always)]
 pub fn expand_int8<const N: usize, S: Simd<N>>(simd: S, w: &[Int8Block], y: &mut [f32]) {
     for (y, w) in y.as_chunks_mut::<32>().0.iter_mut().zip(w) {
         simd.prefetch(w);

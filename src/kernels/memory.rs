@@ -25,13 +25,18 @@ pub fn as_f32(bytes: &[u8]) -> Option<&[f32]> {
     (cfg!(target_endian = "little") && before.is_empty() && after.is_empty()).then_some(numbers)
 }
 
+/// Reinterprets numbers as their little-endian bytes. Returns `None` on a big-endian machine.
+pub fn as_bytes(numbers: &[f32]) -> Option<&[u8]> {
+    // SAFETY: the slice is 4·len initialised bytes, a byte has no alignment, and the lifetime is that of `numbers`.
+    let bytes = unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast::<u8>(), size_of_val(numbers)) };
+    cfg!(target_endian = "little").then_some(bytes)
+}
+
 /// Returns the little-endian bytes of numbers: without copying on a little-endian machine.
 pub fn little_endian(numbers: &[f32]) -> Cow<'_, [u8]> {
-    if cfg!(target_endian = "little") {
-        // SAFETY: the slice is 4·len initialised bytes, a byte has no alignment, and the lifetime is that of `numbers`.
-        Cow::Borrowed(unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast::<u8>(), size_of_val(numbers)) })
-    } else {
-        Cow::Owned(numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
+    match as_bytes(numbers) {
+        Some(bytes) => Cow::Borrowed(bytes),
+        None => Cow::Owned(numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
     }
 }
 

@@ -274,6 +274,9 @@ primitives! {
     /// oₕ ← oₕ + Σₜ p(h, t)·vₜ: p (G·T,), v (T·D,) → o (G·D,).
     fn head_values(p: &[f32], v: &[f32], dim: usize, o: &mut [f32])
         where heads::fit(dim, o.len(), v.len(), p.len());
+    /// y ← y + Σᵢ xᵢ·wᵢ over the rows wᵢ of a part of a matrix: the row of x with the matrix. The rows are `stride` numbers apart.
+    fn add_rows(x: &[f32], w: &[f32], stride: usize, y: &mut [f32])
+        where stride > 0 && (x.is_empty() || y.len() <= stride && (x.len() - 1) * stride + y.len() <= w.len());
     /// Σ xᵢ
     fn sum(x: &[f32]) -> f32 where true;
     /// max xᵢ, or −∞ if x is empty.
@@ -296,8 +299,6 @@ primitives! {
         where gate_up.len() == 2 * dy.len() && gate_up.len() == dgate_up.len();
     /// Σ xᵢ·wᵢ with w in bf16.
     fn dot_bf16(x: &[f32], w: &[Bf16]) -> f32 where x.len() == w.len();
-    /// yᵢ ← yᵢ + α·wᵢ with w in bf16.
-    fn axpy_bf16(alpha: f32, w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
     /// yᵢ ← wᵢ with w in bf16. The result is exact.
     fn expand_bf16(w: &[Bf16], y: &mut [f32]) where w.len() == y.len();
     /// Writes x to y in the order in which [`dot_mxfp4`] of this instruction set reads it, padded with zeros to a whole pair
@@ -306,9 +307,6 @@ primitives! {
     /// Σ xᵢ·wᵢ with w in MXFP4 (see [`crate::mxfp4`]), one scale per block. `x` comes from [`arrange_mxfp4`].
     fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32
         where codes.len() == scales.len() && x.len() == 64 * codes.len().div_ceil(2);
-    /// yᵢ ← yᵢ + α·wᵢ with w in MXFP4.
-    fn axpy_mxfp4(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
-        where codes.len() == scales.len() && y.len() == 32 * codes.len();
     /// yᵢ ← wᵢ with w in MXFP4. The result is exact.
     fn expand_mxfp4(codes: &[[u8; 16]], scales: &[u8], y: &mut [f32])
         where codes.len() == scales.len() && y.len() == 32 * codes.len();
@@ -316,8 +314,6 @@ primitives! {
     fn quantize_int8(x: &[f32], y: &mut [Int8Block]) where x.len() == 32 * y.len();
     /// Σ xᵢ·wᵢ with w in int8.
     fn dot_int8(x: &[f32], w: &[Int8Block]) -> f32 where x.len() == 32 * w.len();
-    /// yᵢ ← yᵢ + α·wᵢ with w in int8.
-    fn axpy_int8(alpha: f32, w: &[Int8Block], y: &mut [f32]) where y.len() == 32 * w.len();
     /// yᵢ ← wᵢ with w in int8.
     fn expand_int8(w: &[Int8Block], y: &mut [f32]) where y.len() == 32 * w.len();
     /// Σ xᵢ·wᵢ with x and w in int8.

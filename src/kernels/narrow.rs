@@ -17,18 +17,6 @@ pub fn dot_bf16<const N: usize, S: Simd<N>>(simd: S, x: &[f32], w: &[Bf16]) -> f
 }
 
 #[inline(always)]
-pub fn axpy_bf16<const N: usize, S: Simd<N>>(simd: S, alpha: f32, w: &[Bf16], y: &mut [f32]) {
-    let alpha = simd.splat(alpha);
-    let (w, tail) = w.as_chunks::<N>();
-    update(
-        simd,
-        y,
-        |i, y| simd.load_bf16(&w[i]).mul_add(alpha, y),
-        |y| simd.load_bf16(&pad(tail, [0; 2])).mul_add(alpha, y),
-    );
-}
-
-#[inline(always)]
 pub fn expand_bf16<const N: usize, S: Simd<N>>(simd: S, w: &[Bf16], y: &mut [f32]) {
     let (w, tail) = w.as_chunks::<N>();
     let whole = |i: usize, _| {
@@ -84,17 +72,6 @@ fn add_pair<const N: usize, S: Simd<N>>(
     sums[0].add(sums[1]).mul_add(scale, total)
 }
 // ANCHOR_END: dot_mxfp4
-
-#[inline(always)]
-pub fn axpy_mxfp4<const N: usize, S: Simd<N>>(simd: S, alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
-    let (y, _) = y.as_chunks_mut::<32>();
-    for ((y, codes), &byte) in y.iter_mut().zip(codes).zip(scales) {
-        let factor = simd.splat(alpha * SCALES[usize::from(byte)]);
-        for (y, w) in y.as_chunks_mut::<N>().0.iter_mut().zip(simd.load_e2m1(codes).as_ref()) {
-            w.mul_add(factor, simd.load(y)).store(y);
-        }
-    }
-}
 
 #[inline(always)]
 pub fn expand_mxfp4<const N: usize, S: Simd<N>>(simd: S, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {

@@ -83,6 +83,14 @@ pub fn map<R: Send>(n: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
     (0..n).map(f).collect()
 }
 
+/// The fewest multiply-adds that pay for handing a piece of work to another thread, which takes several microseconds.
+pub const WORTH: usize = 1 << 17;
+
+/// Returns the same as [`map`], on the calling thread if all pieces together are too few multiply-adds to be shared.
+pub fn map_work<R: Send>(n: usize, multiply_adds: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
+    if multiply_adds < 2 * WORTH { (0..n).map(f).collect() } else { map(n, f) }
+}
+
 /// Calls `f` on every item of a list.
 pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync + Send) {
     #[cfg(feature = "parallel")]

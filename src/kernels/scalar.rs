@@ -58,6 +58,13 @@ pub fn head_values(p: &[f32], v: &[f32], dim: usize, o: &mut [f32]) {
     }
 }
 
+/// y ← y + Σᵢ xᵢ·wᵢ
+pub fn add_rows(x: &[f32], w: &[f32], stride: usize, y: &mut [f32]) {
+    for (x, w) in x.iter().zip(w.chunks(stride)) {
+        axpy(*x, &w[..y.len()], y);
+    }
+}
+
 /// Σ xᵢ
 pub fn sum(x: &[f32]) -> f32 {
     x.iter().sum()
@@ -144,13 +151,6 @@ pub fn dot_bf16(x: &[f32], w: &[Bf16]) -> f32 {
     x.iter().zip(w).map(|(x, &w)| x * bf16(w)).sum()
 }
 
-/// yᵢ ← yᵢ + α·wᵢ
-pub fn axpy_bf16(alpha: f32, w: &[Bf16], y: &mut [f32]) {
-    for (y, &w) in y.iter_mut().zip(w) {
-        *y += alpha * bf16(w);
-    }
-}
-
 /// yᵢ ← wᵢ
 pub fn expand_bf16(w: &[Bf16], y: &mut [f32]) {
     for (y, &w) in y.iter_mut().zip(w) {
@@ -176,15 +176,6 @@ pub fn dot_mxfp4(x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     blocks
         .map(|((x, codes), &scale)| x.iter().zip(values(codes)).map(|(x, w)| x * w).sum::<f32>() * mxfp4_scale(scale))
         .sum()
-}
-
-/// yᵢ ← yᵢ + α·wᵢ
-pub fn axpy_mxfp4(alpha: f32, codes: &[[u8; 16]], scales: &[u8], y: &mut [f32]) {
-    for ((y, codes), &scale) in y.chunks_exact_mut(32).zip(codes).zip(scales) {
-        for (y, w) in y.iter_mut().zip(values(codes)) {
-            *y += alpha * mxfp4_scale(scale) * w;
-        }
-    }
 }
 
 /// yᵢ ← wᵢ
@@ -281,15 +272,6 @@ pub fn multiply_bytes(x: ArrayView2<Int8Input>, panel: &[[u8; 4]], scales: &[f32
 pub fn dot_int8(x: &[f32], w: &[Int8Block]) -> f32 {
     let block = |x: &[f32], w: &Int8Block| x.iter().zip(&w.codes).map(|(x, &w)| x * f32::from(w)).sum::<f32>();
     x.chunks_exact(32).zip(w).map(|(x, w)| block(x, w) * w.scale()).sum()
-}
-
-/// yᵢ ← yᵢ + α·wᵢ
-pub fn axpy_int8(alpha: f32, w: &[Int8Block], y: &mut [f32]) {
-    for (y, w) in y.chunks_exact_mut(32).zip(w) {
-        for (y, &code) in y.iter_mut().zip(&w.codes) {
-            *y += alpha * w.scale() * f32::from(code);
-        }
-    }
 }
 
 /// yᵢ ← wᵢ

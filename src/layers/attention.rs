@@ -5,10 +5,10 @@
 use super::{Angles, LayerCache, Linear};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::ops::attention::{Keys, Shape, attention, tiled};
+use crate::ops::attention::{Shape, attention, attention_after};
 use crate::ops::rope::rope;
 use crate::parameter::{Init, Parameter, Role, Scope};
-use crate::tensor::{Tensor, array};
+use crate::tensor::Tensor;
 
 /// The attention of one layer.
 #[derive(Clone)]
@@ -48,30 +48,32 @@ impl Attention {
     }
 
     // ANCHOR: forward
-    /// x (B·T, H) → (B·T, H). `angles` are those of the T positions. With a cache, B is 1 and the T tokens follow the
-    /// tokens in the cache. Panics if a cached pass would have to be recorded: gradients do not flow through a cache.
-    pub fn forward(&self, x: &Tensor, angles: &Angles, sequences: usize, cache: Option<&mut LayerCache>) -> Tensor {
+    /// x (B·T, H) → (B·T, H). `angles` are those of the T positions, or of all B·T. With a cache per sequence, its T tokens follow the
+    /// tokens in its cache. Panics if a cached pass would have to be recorded: gradients do not flow through a cache.
+    pub fn forward(&self, x: &Tensor, angles: &Angles, sequences: usize, caches: &mut [&mut LayerCache]) -> Tensor {
         let q = rope(&self.q.forward(x), &angles.cos, &angles.sin);
         let k = rope(&self.k.forward(x), &angles.cos, &angles.sin);
         let v = self.v.forward(x);
-        let mixed = match cache {
-            None => attention(&q, &k, &v, self.sinks.tensor(), sequences, self.shape),
-            Some(cache) => self.cached(&q, &k, &v, cache),
+        let mixed = match caches {
+            [] => attention(&q, &k, &v, self.sinks.tensor(), sequences, self.shape),
+            caches => self.cached(&q, &k, &v, caches),
         };
         self.o.forward(&mixed)
     }
     // ANCHOR_END: forward
 
     // ANCHOR: cached
-    fn cached(&self, q: &Tensor, k: &Tensor, v: &Tensor, cache: &mut LayerCache) -> Tensor {
+    /// Attends in each sequence to the tokens in its cache and to the new tokens, and appends these to the cache.
+    fn cached(&self, q: &Tensor, k: &Tensor, v: &Tensor, caches: &mut [&mut LayerCache]) -> Tensor {
         let recorded = q.needs_grad() || k.needs_grad() || v.needs_grad();
         assert!(!recorded, "a cached forward pass is not recorded; run it on a detached model");
-        let start = cache.seen();
-        let mut keys = cache.runs();
-        keys.push(Keys::rows(start, k.data(), v.data(), self.shape));
-        let (o, _) = tiled::forward(q.data(), start, &keys, self.sinks.tensor().data(), self.shape);
-        cache.append(k.data(), v.data());
-        Tensor::constant(array(q.shape(), o))
+        let earlier = caches.iter().map(|cache| (cache.seen(), cache.runs())).collect();
+        let mixed = attention_after(earlier, q, k, v, self.sinks.tensor(), self.shape);
+        let new = k.data().len() / caches.len();
+        for (cache, (k, v)) in caches.iter_mut().zip(k.data().chunks(new).zip(v.data().chunks(new))) {
+            cache.append(k, v);
+        }
+        mixed
     }
     // ANCHOR_END: cached
 }

@@ -100,15 +100,15 @@ impl Block {
     }
 
     // ANCHOR: forward
-    /// x (B·T, H) → the results listed in [`BlockOutput`].
+    /// x (B·T, H) → the results listed in [`BlockOutput`]. There is one cache per sequence, or none at all.
     pub fn forward(
         &self,
         x: &Tensor,
         angles: &Angles,
         sequences: usize,
-        cache: Option<&mut LayerCache>,
+        caches: &mut [&mut LayerCache],
     ) -> BlockOutput {
-        let attention = self.attention.forward(&self.attention_norm.forward(x), angles, sequences, cache);
+        let attention = self.attention.forward(&self.attention_norm.forward(x), angles, sequences, caches);
         let x = add(x, &attention);
         let normed = self.mlp_norm.forward(&x);
         let (routing, feed_forward) = match &self.feed_forward {
@@ -129,8 +129,8 @@ impl Block {
         let (block, kept_angles) = (self.clone(), angles.clone());
         recompute(
             x,
-            |x| self.detached().forward(x, angles, sequences, None),
-            move |x| block.forward(x, &kept_angles, sequences, None),
+            |x| self.detached().forward(x, angles, sequences, &mut []),
+            move |x| block.forward(x, &kept_angles, sequences, &mut []),
             |out| {
                 let logits = out.routing.as_mut().map(|routing| &mut routing.logits);
                 std::iter::once(&mut out.hidden).chain(logits).collect()

@@ -71,13 +71,24 @@ pub trait Layer {
         self.parameters().into_iter().find(|parameter| parameter.name() == name)
     }
 
-    /// Returns a frozen copy that shares the numbers: its forward pass is not recorded. Evaluation and generation use it.
+    /// Returns a frozen copy that shares the numbers: its forward pass is not recorded. Evaluation uses it.
     fn detached(&self) -> Self
     where
         Self: Sized + Clone,
     {
         let mut copy = self.clone();
         copy.visit_mut(&mut |parameter| parameter.detach());
+        copy
+    }
+
+    /// Returns a frozen copy that shares the numbers, and multiplies single rows as fast as a model in a file does: each
+    /// matrix in memory becomes a stored one. Generation uses it.
+    fn frozen(&self) -> Self
+    where
+        Self: Sized + Clone,
+    {
+        let mut copy = self.clone();
+        copy.visit_mut(&mut |parameter| parameter.freeze());
         copy
     }
 }

@@ -70,16 +70,16 @@ impl Rotary {
     }
 
     // ANCHOR: tables
-    /// Returns the angles of the positions `start .. start + tokens`.
-    pub fn angles(&self, start: usize, tokens: usize) -> Angles {
+    /// Returns the angles of T positions.
+    pub fn angles(&self, positions: impl ExactSizeIterator<Item = usize>) -> Angles {
+        let shape = [positions.len(), self.inverse_frequencies.len()];
         // The angle is rounded to f32 before its cosine is taken, as in PyTorch: at position 100,000 this rounding is
         // the largest error of all.
-        let angles = (start..start + tokens)
-            .flat_map(|position| self.inverse_frequencies.iter().map(move |f| f64::from(position as f32 * f)));
+        let angles =
+            positions.flat_map(|position| self.inverse_frequencies.iter().map(move |f| f64::from(position as f32 * f)));
         let concentration = f64::from(self.concentration);
         let (sin, cos): (Vec<f32>, Vec<f32>) =
             angles.map(|angle| ((angle.sin() * concentration) as f32, (angle.cos() * concentration) as f32)).unzip();
-        let shape = [tokens, self.inverse_frequencies.len()];
         Angles { cos: array(&shape, cos), sin: array(&shape, sin) }
     }
     // ANCHOR_END: tables

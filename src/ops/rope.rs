@@ -17,6 +17,9 @@ const FORWARD: profile::Op = profile::Op::per_number("rope", 3, 8);
 /// Reads dy, writes dx.
 const BACKWARD: profile::Op = profile::Op::per_number("rope ′", 3, 8);
 
+/// Rows that one thread rotates at a time.
+const ROWS: usize = 32;
+
 // ANCHOR: forward
 /// Rotates every head of every row. Row t of `x` has the angles in row t mod `positions` of the tables; `direction` is 1
 /// or −1.
@@ -24,14 +27,16 @@ pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, d
     let _timer = if direction > 0.0 { FORWARD } else { BACKWARD }.start(x.len());
     let positions = cos.len() / half;
     let mut y = x.to_vec();
-    parallel::for_chunks(&mut y, width, |t, row| {
-        let at = t % positions * half;
-        let (cos, sin) = (&cos[at..at + half], &sin[at..at + half]);
-        for head in row.chunks_exact_mut(2 * half) {
-            let (first, second) = head.split_at_mut(half);
-            for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
-                let sin = direction * sin;
-                (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+    parallel::for_chunks(&mut y, ROWS * width, |piece, rows| {
+        for (t, row) in (piece * ROWS..).zip(rows.chunks_exact_mut(width)) {
+            let at = t % positions * half;
+            let (cos, sin) = (&cos[at..at + half], &sin[at..at + half]);
+            for head in row.chunks_exact_mut(2 * half) {
+                let (first, second) = head.split_at_mut(half);
+                for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+                    let sin = direction * sin;
+                    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+                }
             }
         }
     });

@@ -103,4 +103,12 @@ impl Parameter {
             *tensor = tensor.detach();
         }
     }
+
+    /// Freezes the parameter, and makes a matrix in memory a stored one, which shares the numbers.
+    pub fn freeze(&mut self) {
+        self.detach();
+        if self.role.is_matrix() {
+            self.value = self.value.stored_in_memory();
+        }
+    }
 }

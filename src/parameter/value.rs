@@ -1,9 +1,9 @@
 //! The value of a parameter, and the products with it.
 
 use super::Parameter;
-use crate::kernels::{gemm, par_gemm, parallel};
+use crate::kernels::{gemm, memory, par_gemm, parallel};
 use crate::stored::{Bytes, Numbers, Rows, StoredWeight};
-use crate::tensor::Tensor;
+use crate::tensor::{Array, Tensor, slice};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice, s};
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ pub enum Value {
     /// In memory, as f32: a trainable or constant tensor. Stacked experts are (E, in, out), as in the Hugging Face
     /// checkpoint; every other matrix is (out, in).
     Dense(Tensor),
-    /// In a file, in the format of the file. A stored value is frozen.
+    /// In a file, in the format of the file, or in memory that a frozen model shares with another one. A stored value is
+    /// frozen.
     Stored(Arc<StoredWeight>),
 }
 
@@ -114,6 +115,17 @@ impl Value {
         }
     }
 
+    /// Returns the numbers of a tensor as a stored value, without copying them. A big-endian machine has no stored values in
+    /// f32, so there the tensor stays a tensor.
+    pub(super) fn stored_in_memory(&self) -> Value {
+        let Value::Dense(tensor) = self else { return self.clone() };
+        let numbers = Numbers::F32(Bytes::new(Arc::new(InMemory(tensor.value().clone()))));
+        match StoredWeight::fits(self.shape(), &numbers) {
+            true => StoredWeight::new(self.shape(), self.rows(), numbers).into(),
+            false => self.clone(),
+        }
+    }
+
     /// Returns the codes and scales of a value in MXFP4.
     pub fn mxfp4(&self) -> Option<(&Bytes, &Bytes)> {
         match self.stored()?.numbers() {
@@ -209,6 +221,15 @@ impl Value {
                 }
             }
         }
+    }
+}
+
+/// The numbers of a tensor, as bytes of a "file" that is in memory.
+struct InMemory(Array);
+
+impl AsRef<[u8]> for InMemory {
+    fn as_ref(&self) -> &[u8] {
+        memory::as_bytes(slice(&self.0)).unwrap_or(&[])
     }
 }
 

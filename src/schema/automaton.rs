@@ -8,6 +8,7 @@ use super::dfa::{DEAD, START};
 use super::grammar::{GrammarNode, JsonGrammar, ListPlace, NodeId};
 use super::text::{TextPosition, TextStep};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The id of a stack. Id 0 is the empty stack, at which the text is complete.
 pub type StackId = u32;
@@ -38,9 +39,9 @@ enum Frame {
 pub const DEEPEST: u32 = 64;
 
 /// All stacks that have occurred, with the grammar that they belong to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Automaton {
-    grammar: JsonGrammar,
+    grammar: Arc<JsonGrammar>,
     cells: Vec<Cell>,
     numbers: HashMap<(Frame, StackId), StackId>,
     lengths: HashMap<StackId, u32>,
@@ -59,7 +60,8 @@ const EMPTY: Cell = Cell { frame: None, below: DONE, depth: 0 };
 impl Automaton {
     /// Makes an automaton for a grammar. [`JsonGrammar::measure`] must have been called.
     pub fn new(grammar: JsonGrammar) -> Self {
-        Self { grammar, cells: vec![EMPTY], numbers: HashMap::new(), lengths: HashMap::from([(DONE, 0)]) }
+        let (cells, numbers, lengths) = (vec![EMPTY], HashMap::new(), HashMap::from([(DONE, 0)]));
+        Self { grammar: Arc::new(grammar), cells, numbers, lengths }
     }
 
     /// Returns the number of stacks that have occurred.

@@ -16,6 +16,7 @@ const MOST_CLOSING: usize = 1 << 20;
 const MOST_STATES: usize = 4_096;
 
 /// Constrains a model to a text that a schema accepts.
+#[derive(Clone)]
 pub struct Guide {
     vocabulary: Arc<Vocabulary>,
     automaton: Automaton,
@@ -28,7 +29,7 @@ pub struct Guide {
 
 /// A cache of states with limited counters, because a token cannot distinguish large counters. State 0 is the one from
 /// which nothing can be read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct CoarseStates {
     states: Vec<Vec<StackId>>,
     numbers: HashMap<Vec<StackId>, u32>,

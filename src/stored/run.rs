@@ -14,16 +14,6 @@ pub(super) enum Run<'a> {
 }
 
 impl Run<'_> {
-    /// yᵢ ← yᵢ + α·wᵢ
-    pub fn axpy(&self, alpha: f32, y: &mut [f32]) {
-        match self {
-            Run::F32(w) => kernels::axpy(alpha, w, y),
-            Run::Bf16(w) => kernels::axpy_bf16(alpha, w, y),
-            Run::Mxfp4(codes, scales) => kernels::axpy_mxfp4(alpha, codes, scales, y),
-            Run::Int8(w) => kernels::axpy_int8(alpha, w, y),
-        }
-    }
-
     /// yᵢ ← wᵢ
     pub fn expand(&self, y: &mut [f32]) {
         match self {

@@ -5,7 +5,7 @@
 use ossia::chat::{Budget, Chat, Event, Reply};
 use ossia::config::ModelConfig;
 use ossia::error::Result;
-use ossia::generate::{ReadProgress, Sampling, StopReason, Writer};
+use ossia::generate::{ReadProgress, Reader, Sampling, StopReason, Writer};
 use ossia::harmony::{Effort, Harmony, Message, MessageRole, SystemContent};
 use ossia::model::Transformer;
 use ossia::schema::Guide;
@@ -39,12 +39,6 @@ impl Writer for Script {
         (self.context + 1).saturating_sub(self.text.len())
     }
 
-    fn go_to(&mut self, prompt: &[u32], _: ReadProgress) -> Result<usize> {
-        let kept = self.text.iter().zip(prompt).take_while(|(old, new)| old == new).count();
-        self.text = prompt.to_vec();
-        Ok(kept)
-    }
-
     fn push(&mut self, token: u32) -> Result<()> {
         self.text.push(token);
         Ok(())
@@ -54,6 +48,14 @@ impl Writer for Script {
         let token = self.writes.get(self.at).filter(|_| self.text.len() <= self.context).copied();
         self.at += usize::from(token.is_some());
         Ok(token)
+    }
+}
+
+impl Reader for Script {
+    fn go_to(&mut self, prompt: &[u32], _: ReadProgress) -> Result<usize> {
+        let kept = self.text.iter().zip(prompt).take_while(|(old, new)| old == new).count();
+        self.text = prompt.to_vec();
+        Ok(kept)
     }
 }
 

@@ -122,6 +122,7 @@ fn command_line_trains_and_uses_what_it_trained() {
     let (first, second) = (succeed(&generate, at), succeed(&generate, at));
     assert_eq!(first.stdout, second.stdout, "the same seed, the same text");
     assert!(text(&first.stderr).contains("8 tokens at"));
+    command_line_generates_several_texts(at);
     let eval = text(&succeed(&["eval", "run", "--data", "builtin", "--tell", "3"], at).stdout);
     assert!(eval.contains("nats/token") && eval.contains("bits/byte") && eval.contains("entropy floor"), "{eval}");
     let inspect = text(&succeed(&["inspect", "run"], at).stdout);
@@ -130,6 +131,29 @@ fn command_line_trains_and_uses_what_it_trained() {
     let same = ["trace", "run", "--tokens", "5,17,3", "--gradients", "--compare", "trace.safetensors"];
     assert!(text(&succeed(&same, at).stdout).starts_with("all "));
     refuse(&["trace", "run", "--tokens", "5,17,4", "--compare", "trace.safetensors"], at, "tensor embed: number");
+}
+
+/// The texts of `--samples` are those of the seeds, one after the other.
+fn command_line_generates_several_texts(at: &Path) {
+    let generate = ["generate", "run", "--prompt", "Once upon", "--max-new-tokens", "8", "--temperature", "0.3"];
+    let with = |more: &[&str]| succeed(&[&generate[..], more].concat(), at);
+    let alone: Vec<String> = (3..6).map(|seed| text(&with(&["--seed", &seed.to_string()]).stdout)).collect();
+    let together = with(&["--seed", "3", "--samples", "3"]);
+    assert_eq!(text(&together.stdout), alone.join("\n"));
+    assert!(text(&together.stderr).contains("3 texts, 24 tokens at"), "{}", text(&together.stderr));
+    let lines = text(&with(&["--seed", "3", "-s", "3", "--json"]).stdout);
+    for (line, alone) in lines.lines().zip(&alone) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["text"].as_str().unwrap().to_string() + "\n", *alone);
+        assert_eq!((&line["tokens"], &line["end"]), (&8.into(), &"--max-new-tokens reached".into()));
+    }
+    assert_eq!(lines.lines().count(), 3);
+    fs::write(at.join("digits.json"), r#"{"type": "integer", "minimum": 100, "maximum": 999}"#).unwrap();
+    for number in text(&with(&["--schema", "digits.json", "--samples", "4", "--json"]).stdout).lines() {
+        let line: serde_json::Value = serde_json::from_str(number).unwrap();
+        assert!((100..1000).contains(&line["text"].as_str().unwrap().parse::<i32>().unwrap()), "{number}");
+    }
+    refuse(&["generate", "run", "--samples", "0"], at, "0 is not in 1..=1024");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Book: [sampling](../../book/src/sampling.md)
 
+mod batch;
+
 use crate::common::{Reference, assert_close, reference_path};
 use crate::model::CHECKPOINTS;
 use ossia::checkpoint;
@@ -178,7 +180,7 @@ fn going_to_a_prompt_forgets_what_is_not_in_it() {
         assert_eq!(generator.go_to(prompt, &mut |_, _| {}).unwrap(), expected_kept, "{what}");
         let mut fresh = Generator::new(&model, prompt, greedy.clone()).unwrap();
         for _ in 0..=drawn {
-            assert_close(what, generator.logits(), fresh.logits(), 1e-5);
+            assert_close(what, generator.logits().unwrap(), fresh.logits().unwrap(), 1e-5);
             let token = fresh.draw().unwrap();
             assert_eq!(generator.draw().unwrap(), token);
         }
@@ -220,7 +222,7 @@ proptest! {
             let prompt: Vec<u32> = text[..kept.min(text.len())].iter().copied().chain(new).collect();
             generator.go_to(&prompt, &mut |_, _| {}).unwrap();
             let mut fresh = Generator::new(&model, &prompt, greedy.clone()).unwrap();
-            assert_close("logits", generator.logits(), fresh.logits(), 1e-5);
+            assert_close("logits", generator.logits().unwrap(), fresh.logits().unwrap(), 1e-5);
             (0..drawn).for_each(|_| _ = generator.draw());
         }
     }
@@ -264,7 +266,7 @@ fn generation_stops_for_every_reason() {
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
     let run = |n: usize, stop: &dyn Fn(u32) -> Vec<u32>, most: usize| {
         let mut generator = Generator::new(&model, &[1, 2], greedy.clone()).unwrap();
-        let first = distribution(generator.logits(), &greedy)[0].0;
+        let first = distribution(generator.logits().unwrap(), &greedy)[0].0;
         let mut generation = generator.generate(n, &stop(first));
         let count = generation.by_ref().take(most).filter(|token| token.is_ok()).count();
         (generation.reason(), count)
@@ -364,8 +366,11 @@ fn generation_after_save_and_load_has_the_same_bits() {
         assert_eq!((a.name(), a.role(), a.value().shape()), (b.name(), b.role(), b.value().shape()));
         assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
     }
-    let logits =
-        |model: &Transformer| Generator::new(model, &[1, 2, 3], Sampling::default()).unwrap().logits().to_vec();
+    let logits = |model: &Transformer| {
+        Generator::new(model, &[1, 2, 3], Sampling::default()).unwrap().logits().unwrap().to_vec()
+    };
     assert_eq!(logits(&model), logits(&opened));
     assert_close("logits", &logits(&model), slice(&array(&[30], logits(&opened))), 0.0);
+    let mapped = checkpoint::load(directory.path()).unwrap();
+    assert_eq!(logits(&model), logits(&mapped), "the weights in their file");
 }

@@ -56,6 +56,33 @@ fn kv_cache_prefill_in_pieces_and_one_by_one_give_the_logits_of_no_cache() {
     }
 }
 
+/// Sequences at different positions, each with its cache, run through the model together.
+#[test]
+fn kv_cache_of_several_sequences_gives_the_logits_of_each() {
+    let model = Transformer::random(&small(5), 7).detached();
+    let tokens =
+        |i: usize, length: usize| Array2::from_shape_fn((1, length), |(_, t)| ((t * t + 7 * t + 3 * i) % 50) as u32);
+    let lengths = [0, 1, 4, 5, 6, 30];
+    for new in [1, 2, 7] {
+        let mut caches: Vec<KvCache> = lengths.iter().map(|_| KvCache::new(&model.config)).collect();
+        let mut expected = Vec::new();
+        let mut rows = Array2::zeros((lengths.len(), new));
+        for (i, (&length, cache)) in lengths.iter().zip(&mut caches).enumerate() {
+            let all = tokens(i, length + new);
+            rows.row_mut(i).assign(&all.slice(ndarray::s![0, length..]));
+            if length > 0 {
+                model.forward(all.slice(ndarray::s![.., ..length]), Some(cache));
+            }
+            let logits = model.logits(&model.forward(all.view(), None).hidden);
+            expected.extend_from_slice(&logits.data()[length * 50..]);
+        }
+        let mut all: Vec<&mut KvCache> = caches.iter_mut().collect();
+        let actual = model.logits(&model.forward_cached(rows.view(), &mut all).hidden);
+        assert_close(&format!("{new} new tokens"), actual.data(), &expected, 1e-5);
+        assert!(caches.iter().zip(lengths).all(|(cache, length)| cache.len() == length + new));
+    }
+}
+
 #[test]
 fn kv_cache_of_a_sliding_layer_is_a_ring_of_w() {
     let mut cache = LayerCache::new(Some(3), 1, 1);

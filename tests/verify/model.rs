@@ -58,7 +58,7 @@ fn assert_activations(name: &str, model: &Transformer, reference: &Reference) {
     let tokens = reference.ids("tokens");
     let inputs = Array2::from_shape_vec((1, tokens.len()), tokens).unwrap();
     let mut seen = 0;
-    let output = model.forward_observed(inputs.view(), None, &mut |activation, actual| {
+    let output = model.forward_observed(inputs.view(), &mut [], &mut |activation, actual| {
         let tensor = activation.to_string();
         seen += 1;
         let expected = reference.array(&tensor);

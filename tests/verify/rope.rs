@@ -24,7 +24,7 @@ fn rope_frequencies_and_tables_match_transformers() {
             assert!((a - b).abs() <= 1e-6 * b, "{name}: inverse frequency {i} is {a}; expected {b}");
         }
         for start in [0, 5_000, 100_000] {
-            let Angles { cos, sin } = rotary.angles(start, 3);
+            let Angles { cos, sin } = rotary.angles(start..start + 3);
             // A frequency that differs in its last bit turns 100,000 positions to an angle 0.006 away.
             let tolerance = 1e-5 + 2e-7 * start as f32;
             assert_close("cos", slice(&cos), slice(&reference.array(&format!("{name}.cos.{start}"))), tolerance);
@@ -46,7 +46,7 @@ fn rope_yarn_ramp_of_gpt_oss() {
 #[test]
 fn rope_matches_transformers_there_and_back() {
     let reference = Reference::open("rope");
-    let Angles { cos, sin } = Rotary::new(&config(8, Some(Yarn::gpt_oss()))).angles(0, 5);
+    let Angles { cos, sin } = Rotary::new(&config(8, Some(Yarn::gpt_oss()))).angles(0..5);
     let x = Tensor::parameter(array(&[10, 24], slice(&reference.array("x")).to_vec()));
     let y = rope(&x, &cos, &sin);
     assert_close("y", y.data(), slice(&reference.array("y")), TOLERANCE);
@@ -66,7 +66,7 @@ fn naive(x: &Tensor, cos: &Array, sin: &Array) -> Tensor {
 #[test]
 fn rope_backward_is_derived_right() {
     for (tokens, dim) in [(1, 2), (5, 6), (9, 16)] {
-        let Angles { cos, sin } = Rotary::new(&config(dim, None)).angles(3, tokens);
+        let Angles { cos, sin } = Rotary::new(&config(dim, None)).angles(3..3 + tokens);
         assert_derivative(&[random(&[tokens, dim], 1)], |t| rope(&t[0], &cos, &sin), |t| naive(&t[0], &cos, &sin));
     }
 }
@@ -77,7 +77,7 @@ fn rope_depends_on_the_distance_of_positions_only() {
     let (q, k) = (Tensor::constant(random(&[1, 16], 1)), Tensor::constant(random(&[1, 16], 2)));
     let score = |q_at: usize, k_at: usize| {
         let turned = |x: &Tensor, at| {
-            let Angles { cos, sin } = rotary.angles(at, 1);
+            let Angles { cos, sin } = rotary.angles(at..at + 1);
             rope(x, &cos, &sin)
         };
         ossia::kernels::dot(turned(&q, q_at).data(), turned(&k, k_at).data())

@@ -24,7 +24,8 @@ struct Partial {
 pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
     let (group, dim) = (shape.group(), shape.head_dim);
     let blocks: Vec<Keys> = keys.iter().flat_map(|run| visible_blocks(*run, position, shape)).collect();
-    let parts = parallel::map(shape.kv_heads * blocks.len(), |i| {
+    let work = shape.flops(position..position + 1);
+    let parts = parallel::map_work(shape.kv_heads * blocks.len(), work, |i| {
         let (kv, block) = (i / blocks.len(), blocks[i % blocks.len()]);
         partial(&q[kv * group * dim..][..group * dim], block, kv, shape)
     });

@@ -21,8 +21,10 @@ pub mod decode;
 pub mod naive;
 pub mod tiled;
 
+use crate::kernels::parallel;
 use crate::tensor::{Tensor, array, slice};
 use ndarray::ArrayView3;
+use std::ops::Range;
 
 /// The sizes of an attention layer, and its window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +68,7 @@ impl Shape {
     }
 
     /// Returns the operations of one product of D numbers per visible pair of a query, of all heads, and a key.
-    pub fn flops(&self, positions: std::ops::Range<usize>) -> usize {
+    pub fn flops(&self, positions: Range<usize>) -> usize {
         2 * self.query_width() * positions.map(|t| t + 1 - self.first_visible(t)).sum::<usize>()
     }
 }
@@ -97,6 +99,32 @@ impl<'a> Keys<'a> {
     pub fn end(&self) -> usize {
         self.start + self.k.dim().0
     }
+}
+
+/// Attention of the next T tokens of B sequences, to themselves and to what came before them: q (B·T, N·D), k and v
+/// (B·T, K·D), sinks (N,) → (B·T, N·D). `earlier` has, for each sequence, the position of its first new token, and the keys and
+/// values of all visible positions before it, in ascending order. It is not recorded.
+pub fn attention_after<'a>(
+    earlier: Vec<(usize, Vec<Keys<'a>>)>,
+    q: &Tensor,
+    k: &'a Tensor,
+    v: &'a Tensor,
+    sinks: &Tensor,
+    shape: Shape,
+) -> Tensor {
+    let sequences = earlier.len();
+    let part = |x: &Tensor, i: usize| -> Range<usize> {
+        let numbers = x.data().len() / sequences;
+        i * numbers..(i + 1) * numbers
+    };
+    let new = q.matrix().nrows() / sequences;
+    let work = earlier.iter().map(|(start, _)| shape.flops(*start..start + new)).sum();
+    let o = parallel::map_work(sequences, work, |i| {
+        let (start, mut keys) = earlier[i].clone();
+        keys.push(Keys::rows(start, &k.data()[part(k, i)], &v.data()[part(v, i)], shape));
+        tiled::forward(&q.data()[part(q, i)], start, &keys, sinks.data(), shape).0
+    });
+    Tensor::constant(array(q.shape(), o.concat()))
 }
 
 /// Attention of `sequences` independent, concatenated sequences, each from position 0:

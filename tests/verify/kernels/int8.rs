@@ -72,10 +72,7 @@ fn kernels_of_int8_equal_the_scalar_twin_on_every_length() {
         let numbers_of_w = widened(&w);
         let products = x.iter().zip(&numbers_of_w).map(|(x, w)| x * w);
         assert_sum("dot_int8", n, kernels::dot_int8(&x, &w), scalar::dot_int8(&x, &w), products);
-        let (mut fast, mut slow) = (numbers(n, 3), numbers(n, 3));
-        kernels::axpy_int8(0.7, &w, &mut fast);
-        scalar::axpy_int8(0.7, &w, &mut slow);
-        assert_close("axpy_int8", &fast, &slow, 1e-6);
+        let mut fast = numbers(n, 3);
         kernels::expand_int8(&w, &mut fast);
         assert_eq!(fast, numbers_of_w, "expand_int8");
         let x = quantized(&x);

@@ -12,7 +12,7 @@ pub struct Rope {
 /// Cosines and sines of the first five positions, as gpt-oss has them for a small head.
 fn tables() -> (Array, Array) {
     let config = ModelConfig { head_dim: 8, yarn: Some(Yarn::gpt_oss()), ..ModelConfig::nano() };
-    let angles = Rotary::new(&config).angles(0, 5);
+    let angles = Rotary::new(&config).angles(0..5);
     (angles.cos, angles.sin)
 }
 

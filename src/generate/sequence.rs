@@ -1,0 +1,195 @@
+//! A sequence: the tokens of a text, and what is needed to continue it.
+//!
+//! Book: [kv_cache](../../../../book/kv_cache.html)
+
+use super::generation::Writer;
+use super::sampler::{Sampler, Sampling};
+use crate::checkpoint;
+use crate::error::{Error, Result};
+use crate::layers::{KvCache, Mark};
+use crate::model::Transformer;
+use crate::tensor::{Tensor, array};
+use crate::tokenizer::TokenSet;
+use ndarray::Array2;
+
+/// A text that a model continues.
+///
+/// The last token runs through the model only when the token after it is wanted. Until then the cache is behind the text.
+pub struct Sequence {
+    tokens: Vec<u32>,
+    cache: KvCache,
+    logits: Vec<f32>, // (V,) of the token after those in the cache
+    sampler: Sampler,
+    context: usize,
+    vocab_size: usize,
+}
+
+impl Sequence {
+    /// Creates an empty sequence for a model.
+    pub fn new(model: &Transformer, sampling: Sampling) -> Self {
+        let config = &model.config;
+        Self {
+            tokens: Vec::new(),
+            cache: KvCache::new(config),
+            logits: Vec::new(),
+            sampler: Sampler::new(sampling),
+            context: config.context,
+            vocab_size: config.vocab_size,
+        }
+    }
+
+    /// Returns the same text, which goes on with other draws.
+    #[must_use]
+    pub fn with_sampling(self, sampling: Sampling) -> Self {
+        let mut sampler = Sampler::new(sampling);
+        sampler.restart(&self.tokens);
+        Self { sampler, ..self }
+    }
+
+    /// Returns a copy of the text, which goes on with other draws.
+    #[must_use]
+    pub fn fork(&self, sampling: Sampling) -> Self {
+        let copy = Self {
+            tokens: self.tokens.clone(),
+            cache: self.cache.clone(),
+            logits: self.logits.clone(),
+            sampler: Sampler::new(Sampling::default()),
+            ..*self
+        };
+        copy.with_sampling(sampling)
+    }
+
+    /// Returns the tokens of the text.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Returns how many tokens have run through the model.
+    pub fn cached(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Returns how many tokens have still to run through the model. The last token that fits in the text does not: nothing
+    /// follows it.
+    pub fn waiting(&self) -> usize {
+        self.tokens.len().min(self.context) - self.cache.len()
+    }
+
+    /// Returns the logits of the token after those that have run through the model. (V,)
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    /// Replaces the text by `prompt`, of which the cache already holds the beginning.
+    pub(super) fn replace(&mut self, prompt: &[u32]) {
+        self.tokens = prompt.to_vec();
+        self.sampler.restart(prompt);
+    }
+
+    /// Removes everything from the cache.
+    pub(super) fn clear_cache(&mut self, model: &Transformer) {
+        self.cache = KvCache::new(&model.config);
+    }
+
+    /// Returns a mark for the end of the cached tokens.
+    pub(super) fn mark(&self) -> Mark {
+        self.cache.mark()
+    }
+
+    /// Goes back to a mark, after which the logits were `logits`.
+    pub(super) fn rewind(&mut self, mark: &Mark, logits: &[f32]) {
+        self.cache.rewind(mark);
+        self.logits = logits.to_vec();
+    }
+
+    /// Checks a prompt for this model.
+    ///
+    /// # Errors
+    /// If it is empty, does not fit in the context, or has a token that is not in the vocabulary.
+    pub(super) fn check_prompt(&self, prompt: &[u32]) -> Result<()> {
+        let (found, context) = (prompt.len(), self.context);
+        if found == 0 {
+            return Err(Error::argument("the prompt has no tokens; there must be at least one to continue from"));
+        }
+        if found > context {
+            return Err(Error::argument(format!("the prompt has {found} tokens; this model's context is {context}")));
+        }
+        check_tokens(prompt, self.vocab_size)
+    }
+}
+
+impl Writer for Sequence {
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn room(&self) -> usize {
+        (self.context + 1).saturating_sub(self.tokens.len())
+    }
+
+    // ANCHOR: choose
+    fn choose(&mut self, allowed: Option<&TokenSet>) -> Result<Option<u32>> {
+        if self.room() == 0 {
+            return Ok(None);
+        }
+        assert_eq!(self.waiting(), 0, "the logits are those of an earlier token");
+        let Some(allowed) = allowed else { return Ok(Some(self.sampler.sample(&self.logits))) };
+        let mut logits = self.logits.clone();
+        allowed.mask(&mut logits);
+        let token = self.sampler.sample(&logits);
+        // If no token is allowed below the size of the vocabulary, the sampler draws another one.
+        Ok(if allowed.contains(token) { Some(token) } else { allowed.first() })
+    }
+    // ANCHOR_END: choose
+
+    fn push(&mut self, token: u32) -> Result<()> {
+        check_tokens(&[token], self.vocab_size)?;
+        if self.room() == 0 {
+            let context = self.context;
+            return Err(Error::argument(format!("this model's context of {context} tokens is full")));
+        }
+        self.tokens.push(token);
+        self.sampler.see(token);
+        Ok(())
+    }
+}
+
+// ANCHOR: advance
+/// Runs the next `count` waiting tokens of each sequence through the model, and keeps the logits after the last one. Each
+/// weight is read once for all sequences.
+///
+/// # Errors
+/// If logits are not finite, which means that the weights are damaged.
+pub fn advance(model: &Transformer, sequences: &mut [&mut Sequence], count: usize) -> Result<()> {
+    let tokens = sequences.iter().flat_map(|one| one.tokens[one.cache.len()..][..count].to_vec()).collect();
+    let tokens = Array2::from_shape_vec((sequences.len(), count), tokens).expect("count tokens of each");
+    let mut caches: Vec<&mut KvCache> = sequences.iter_mut().map(|one| &mut one.cache).collect();
+    let hidden = model.forward_cached(tokens.view(), &mut caches).hidden;
+    let width = model.config.hidden_size;
+    let last: Vec<f32> =
+        hidden.data().chunks(count * width).flat_map(|rows| rows[(count - 1) * width..].to_vec()).collect();
+    let logits = model.logits(&Tensor::constant(array(&[sequences.len(), width], last)));
+    for (one, logits) in sequences.iter_mut().zip(logits.data().chunks(model.config.vocab_size)) {
+        one.logits = logits.to_vec();
+    }
+    if logits.data().iter().all(|z| z.is_finite()) {
+        return Ok(());
+    }
+    checkpoint::check(model)?; // finds the damaged weight
+    Err(Error::argument("the logits are not finite; are the weights damaged?"))
+}
+// ANCHOR_END: advance
+
+/// Checks token ids that come from outside.
+///
+/// # Errors
+/// If an id is not below `vocab_size`; the message names the first one.
+pub fn check_tokens(tokens: &[u32], vocab_size: usize) -> Result<()> {
+    match tokens.iter().position(|&token| token as usize >= vocab_size) {
+        Some(at) => Err(Error::argument(format!(
+            "token {} at position {at} is not in the vocabulary; ids are below {vocab_size}",
+            tokens[at]
+        ))),
+        None => Ok(()),
+    }
+}
