@@ -215,6 +215,6 @@ impl Control for Plain {
 
     fn accept(&mut self, _: u32) -> Result<Option<StopReason>> {
         self.left = self.left.saturating_sub(1); // tokens that a caller gives may exceed the limit
-        Ok(None)
+        Ok((self.left == 0).then_some(StopReason::MaxTokens)) // so the last token does not run through the model
     }
 }
