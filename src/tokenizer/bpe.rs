@@ -96,16 +96,26 @@ impl Bpe {
 
     /// Makes a vocabulary in tiktoken's format, in which the rank of a merge is the id of the bytes that it makes.
     pub fn from_ranks(tokens: Vec<Box<[u8]>>) -> Result<Self, VocabularyError> {
-        let whole = index(&tokens)?;
-        let mut merges = Vec::new();
-        for (bytes, id) in tokens.iter().zip(0..) {
-            for cut in 1..bytes.len() {
-                if let (Some(left), Some(right)) = (whole.get(&bytes[..cut]), whole.get(&bytes[cut..])) {
-                    merges.push(Merge { left, right, id, rank: id });
+        let lengths: Vec<usize> = tokens.iter().map(|bytes| bytes.len()).collect();
+        Self::from_cuts(tokens, |id| 1..lengths[id])
+    }
+
+    /// Like [`from_ranks`](Self::from_ranks), if the places are known where each token can be cut into two tokens. Other places
+    /// do no harm.
+    pub fn from_cuts<I: IntoIterator<Item = usize>>(
+        tokens: Vec<Box<[u8]>>,
+        cuts: impl Fn(usize) -> I,
+    ) -> Result<Self, VocabularyError> {
+        let mut bpe = Self::new(tokens, &[], true)?;
+        bpe.merges.reserve(2 * bpe.tokens.len());
+        for (bytes, id) in bpe.tokens.iter().zip(0..) {
+            for cut in cuts(id as usize) {
+                if let (Some(left), Some(right)) = (bpe.whole.get(&bytes[..cut]), bpe.whole.get(&bytes[cut..])) {
+                    bpe.merges.insert(key(left, right), (id, id));
                 }
             }
         }
-        Self::new(tokens, &merges, true)
+        Ok(bpe)
     }
 
     /// Drops the tokens that the merges do not lead to from `whole`, so that a look-up returns the same as the merges
@@ -273,7 +283,7 @@ fn from_key(pair: u64, rank: u32, id: u32) -> Merge {
 
 /// Maps the bytes of each token to its id.
 fn index(tokens: &[Box<[u8]>]) -> Result<ByBytes, VocabularyError> {
-    let mut whole = ByBytes::default();
+    let mut whole = ByBytes::with_capacity(tokens.len());
     for (bytes, id) in tokens.iter().zip(0..) {
         if !bytes.is_empty()
             && let Some(first) = whole.insert(bytes, id)

@@ -73,6 +73,14 @@ pub(super) struct ByBytes {
 }
 
 impl ByBytes {
+    /// Creates an empty map with room for this many short strings.
+    pub fn with_capacity(strings: usize) -> Self {
+        Self {
+            short: FastMap::with_capacity_and_hasher(strings, BuildHasherDefault::default()),
+            long: FastMap::default(),
+        }
+    }
+
     /// Returns the id of `bytes`.
     #[inline]
     pub fn get(&self, bytes: &[u8]) -> Option<u32> {

@@ -2,13 +2,19 @@
 //!
 //! The first 199,998 ids are the byte strings of o200k_base, in the order in which their merges were learned. They are
 //! followed by the special tokens that structure a harmony conversation and by reserved names. The byte strings come
-//! with the crate `tiktoken-rs`, so that nothing has to be downloaded. The encoder is [`super::Tokenizer`].
+//! with the crate `tiktoken-rs`, so that nothing has to be downloaded. The build script `build.rs` writes them to a file, with
+//! the places where each can be cut into two tokens, and the file is part of the program. The encoder is
+//! [`super::Tokenizer`].
 //! <https://cookbook.openai.com/articles/openai-harmony>
 //!
 //! Book: [tokens](../../../../book/tokens.html)
 
 use super::Tokenizer;
+use super::bpe::Bpe;
 use std::sync::OnceLock;
+
+/// The byte strings and their cuts; the build script describes the format.
+const O200K_BASE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/o200k_base.bin"));
 
 /// The number of byte strings, which is also the id of the first special token.
 const MERGED: u32 = 199_998;
@@ -36,10 +42,18 @@ pub const SPECIALS: [(&str, u32); 10] = [
 pub fn o200k_harmony() -> &'static Tokenizer {
     static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
     TOKENIZER.get_or_init(|| {
-        let source = tiktoken_rs::o200k_base_singleton();
-        let bytes = |id| source.decode_bytes(&[id]).expect("o200k_base has ids 0 to 199,997");
-        let ranks = (0..MERGED).map(|id| (bytes(id), id)).collect();
-        Tokenizer::from_ranks(ranks, specials()).expect("o200k_base is a vocabulary of every byte, each string once")
+        let (mut tokens, mut cuts) = (Vec::with_capacity(MERGED as usize), Vec::with_capacity(MERGED as usize));
+        let mut rest = O200K_BASE;
+        while let [length, places, after @ ..] = rest {
+            let (token, after) = after.split_at(usize::from(*length));
+            let (cuts_of_token, after) = after.split_at(usize::from(*places));
+            tokens.push(token.into());
+            cuts.push(cuts_of_token);
+            rest = after;
+        }
+        let bpe = Bpe::from_cuts(tokens, |id| cuts[id].iter().map(|&cut| usize::from(cut)));
+        bpe.and_then(|bpe| Tokenizer::from_parts(bpe, specials()))
+            .expect("o200k_base has every byte, and each string once")
     })
 }
 

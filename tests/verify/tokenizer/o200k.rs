@@ -42,6 +42,15 @@ fn tokenizer_o200k_has_every_id_of_harmony() {
     }
 }
 
+/// The build script lists where tokens can be cut; trying every place finds the same merges.
+#[test]
+fn tokenizer_o200k_has_every_merge() {
+    let ranks = (0..199_998).map(|id| (oracle().decode_bytes(&[id]).unwrap(), id)).collect();
+    let searched = Tokenizer::from_ranks(ranks, Vec::new()).unwrap();
+    assert_eq!(o200k_harmony().merges().len(), 446_189);
+    assert!(o200k_harmony().merges() == searched.merges());
+}
+
 #[test]
 fn tokenizer_o200k_recognises_special_tokens_only_where_asked() {
     let text = "<|start|>user<|message|>Hi <|nothing|> <|endoftext|><|end|>";
