@@ -1,11 +1,12 @@
-//! Reading a prompt and writing token by token: ours, and that of llama.cpp's `llama-bench`, on the same shapes.
+//! Reading a prompt and writing token by token: ours, and that of the `llama-bench` of llama.cpp and of its fork ik_llama.cpp,
+//! on the same shapes.
 
 use super::Arguments;
 use super::table::{Row, Spread, median};
 use ndarray::Array2;
 use ossia::checkpoint::{Arithmetic, load_with};
 use ossia::kernels::{memory, parallel};
-use ossia::layers::KvCache;
+use ossia::layers::{KvCache, Layer};
 use ossia::model::Transformer;
 use ossia::profile;
 use ossia::stored::Precision;
@@ -33,6 +34,26 @@ pub struct Models {
     /// llama.cpp's benchmark
     #[arg(long, default_value = "llama-bench", value_name = "PROGRAM")]
     llama_bench: PathBuf,
+    /// The benchmark of ik_llama.cpp, a peer of its own; it repacks the weights when it starts (`-rtr 1`)
+    #[arg(long, value_name = "PROGRAM")]
+    ik_llama_bench: Option<PathBuf>,
+}
+
+/// A program to compare with.
+struct Peer<'a> {
+    name: &'static str,
+    program: &'a Path,
+    arguments: &'static [&'static str],
+}
+
+impl Models {
+    fn peers(&self) -> Vec<Peer<'_>> {
+        let mut peers = vec![Peer { name: "llama.cpp", program: &self.llama_bench, arguments: &[] }];
+        if let Some(program) = &self.ik_llama_bench {
+            peers.push(Peer { name: "ik_llama.cpp", program, arguments: &["-rtr", "1"] });
+        }
+        peers
+    }
 }
 
 /// What one run says: tokens a second, and what writing took of the machine.
@@ -49,7 +70,7 @@ struct Run {
 /// Reads and writes once and prints a [`Run`].
 pub fn once(model: &Path, arithmetic: Arithmetic) -> Result<(), String> {
     memory::keep_freed_memory();
-    let model = load_with(model, arithmetic).map_err(|e| e.to_string())?;
+    let model = load_with(model, arithmetic).map_err(|e| e.to_string())?.frozen();
     let token = |i: usize| (i * 2_654_435_761 % model.config.vocab_size) as u32;
     let read = |cache: &mut KvCache, tokens: &[u32]| last_logits(&model, cache, tokens);
     let prompt: Vec<u32> = (0..PROMPT).map(token).collect();
@@ -98,17 +119,18 @@ fn ours(models: &Models, flags: &[&str]) -> Result<Run, String> {
     serde_json::from_str(text.lines().last().unwrap_or("")).map_err(|e| format!("infer-once: {e}"))
 }
 
-fn theirs(models: &Models, gguf: &Path) -> Result<Run, String> {
+fn theirs(peer: &Peer, gguf: &Path) -> Result<Run, String> {
     let threads = parallel::threads().to_string();
-    let mut command = Command::new(&models.llama_bench);
-    command.arg("-m").arg(gguf).args(["-t", &threads, "-r", "1", "-o", "json"]);
+    let mut command = Command::new(peer.program);
+    command.arg("-m").arg(gguf).args(["-t", &threads, "-r", "1", "-o", "json"]).args(peer.arguments);
     let text = output_of(command.args(["-p", &PROMPT.to_string(), "-n", &NEW.to_string()]))?;
-    let tests: Value = serde_json::from_str(&text).map_err(|e| format!("llama-bench: {e}"))?;
-    let rate = |i: usize| tests[i]["avg_ts"].as_f64().ok_or(format!("llama-bench: no avg_ts in test {i}"));
+    let name = peer.name;
+    let tests: Value = serde_json::from_str(&text).map_err(|e| format!("{name}: {e}"))?;
+    let rate = |i: usize| tests[i]["avg_ts"].as_f64().ok_or(format!("{name}: no avg_ts in test {i}"));
     Ok(Run { prompt: rate(0)?, new: rate(1)?, gflops: 0.0, gbytes: 0.0 })
 }
 
-/// Runs ossia and the peer alternately: exact and fast against bf16, int8 against Q8_0.
+/// Runs ossia and the peers alternately: exact and fast against bf16, int8 against Q8_0.
 pub fn compare(models: &Models, arguments: &Arguments) -> Result<Vec<Row>, String> {
     let int8 = ["--precision-fast", "--dense-int8"];
     let contests: [(_, _, &[&str], _); 3] = [
@@ -117,34 +139,44 @@ pub fn compare(models: &Models, arguments: &Arguments) -> Result<Vec<Row>, Strin
         (&models.q8, "--precision fast --dense int8", &int8, "Q8_0 + MXFP4"),
     ];
     let mut rows = Vec::new();
-    for (gguf, how, flags, peer) in contests {
+    for (gguf, how, flags, format) in contests {
         let Some(gguf) = gguf else {
-            println!("  {how}: not measured: needs the file of {peer}");
+            println!("  {how}: not measured: needs the file of {format}");
             continue;
         };
-        let mut pairs = Vec::new();
+        let peers = models.peers();
+        let mut pairs = vec![Vec::new(); peers.len()];
         for _ in 0..arguments.pairs.max(1) {
-            pairs.push((ours(models, flags)?, theirs(models, gguf)?));
+            for (peer, pairs) in peers.iter().zip(&mut pairs) {
+                pairs.push((ours(models, flags)?, theirs(peer, gguf)?));
+            }
         }
-        let of = |number: &dyn Fn(&(Run, Run)) -> f64| median(pairs.iter().map(number).collect());
-        let row = |work: String, rate: fn(&Run) -> f64| Row {
-            work,
-            peer: format!("llama.cpp, {peer}"),
-            unit: "tokens/s",
-            rates: (of(&|p| rate(&p.0)), of(&|p| rate(&p.1))),
-            ratio: Spread::of(pairs.iter().map(|p| rate(&p.0) / rate(&p.1)).collect()),
-            peak_mb: None,
-            gflops: None,
-            gbytes: None,
-        };
         let name = models.model.file_name().unwrap_or_default().display();
-        let decode = row(format!("decoding, `{name}`, {how}"), |run| run.new);
-        rows.push(Row { gbytes: Some(of(&|p| p.0.gbytes)), ..decode });
-        let prefill = row(format!("prompt of {PROMPT}, `{name}`, {how}"), |run| run.prompt);
-        rows.push(Row { gflops: Some(of(&|p| p.0.gflops)), ..prefill });
-        rows[rows.len() - 2..].iter().for_each(|row| println!("{row}"));
+        for (peer, pairs) in peers.iter().zip(pairs) {
+            let two = rows_of(&format!("{name}`, {how}"), &format!("{}, {format}", peer.name), &pairs);
+            two.iter().for_each(|row| println!("{row}"));
+            rows.extend(two);
+        }
     }
     Ok(rows)
+}
+
+/// Decoding and prefill of some pairs, ours first.
+fn rows_of(model: &str, peer: &str, pairs: &[(Run, Run)]) -> [Row; 2] {
+    let of = |number: &dyn Fn(&(Run, Run)) -> f64| median(pairs.iter().map(number).collect());
+    let row = |work: String, rate: fn(&Run) -> f64| Row {
+        work,
+        peer: peer.to_string(),
+        unit: "tokens/s",
+        rates: (of(&|p| rate(&p.0)), of(&|p| rate(&p.1))),
+        ratio: Spread::of(pairs.iter().map(|p| rate(&p.0) / rate(&p.1)).collect()),
+        peak_mb: None,
+        gflops: None,
+        gbytes: None,
+    };
+    let decode = row(format!("decoding, `{model}"), |run| run.new);
+    let prefill = row(format!("prompt of {PROMPT}, `{model}"), |run| run.prompt);
+    [Row { gbytes: Some(of(&|p| p.0.gbytes)), ..decode }, Row { gflops: Some(of(&|p| p.0.gflops)), ..prefill }]
 }
 
 /// The arithmetic that the flags of `infer-once` mean.

@@ -53,7 +53,7 @@ enum Command {
         /// A JSONL file, a text file or a directory [default: built-in stories]
         data: Option<PathBuf>,
     },
-    /// Reading a prompt and writing token by token: llama.cpp
+    /// Reading a prompt and writing token by token: llama.cpp and ik_llama.cpp
     Infer(inference::Models),
     /// Training and encoding, training with the presets nano, tiny and small: what the chapter on speed shows
     All,

@@ -95,7 +95,8 @@ pub fn replace_in_book(machine: &str, rows: &[Row]) -> Result<(), String> {
     let (begin, end) = ("<!-- peers -->\n", "<!-- end of peers -->");
     let (before, rest) = text.split_once(begin).ok_or("book/src/speed.md has no <!-- peers -->")?;
     let (table, after) = rest.split_once(end).ok_or("book/src/speed.md has no <!-- end of peers -->")?;
-    let measured_again = |line: &str| rows.iter().any(|row| line.starts_with(&format!("| {} | ", row.work)));
+    let measured_again =
+        |line: &str| rows.iter().any(|row| line.starts_with(&format!("| {} | {} | ", row.work, row.peer)));
     let old_rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
     let older: Vec<&str> = old_rows.filter(|line| !measured_again(line)).collect();
     let table = markdown(machine, rows, &older);

@@ -52,6 +52,11 @@ impl<const VNNI: bool> Simd<16> for Avx512<VNNI> {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(x).cast::<i8>().wrapping_add(4_096)) }
     }
     #[inline(always)]
+    fn prefetch_to_l2<T>(self, x: &T) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(x).cast::<i8>().wrapping_add(4_096)) }
+    }
+    #[inline(always)]
     fn load_bf16(self, x: &[Bf16; 16]) -> Avx512Lanes {
         // SAFETY: `self` exists, so the processor was checked. `x` has the 32 bytes, and `loadu` takes any alignment.
         unsafe {

@@ -2,7 +2,7 @@
 
 use super::formats::{INT8_NAN, Int8Block, Int8Pair, int8_scale};
 use super::lanes::{Lanes, Simd};
-use super::vector::sum_of_lanes;
+use super::vector::{prefetch_line, sum_of_lanes};
 use crate::mxfp4::SCALES;
 
 // ANCHOR: quantize_int8
@@ -47,7 +47,7 @@ pub fn quantize_int8<const N: usize, S: Simd<N>>(simd: S, x: &[f32], y: &mut [In
 pub fn dot_int8_int8<const N: usize, S: Simd<N>>(simd: S, x: &[Int8Block], w: &[Int8Block]) -> f32 {
     let mut total = simd.splat(0.0);
     for (x, w) in x.iter().zip(w) {
-        simd.prefetch(w);
+        simd.prefetch_to_l2(w);
         total = simd.dot_int8(&w.codes, &x.codes).mul_add(simd.splat(x.scale() * w.scale()), total);
     }
     sum_of_lanes(total)
@@ -56,8 +56,10 @@ pub fn dot_int8_int8<const N: usize, S: Simd<N>>(simd: S, x: &[Int8Block], w: &[
 #[inline(always)]
 pub fn dot_int8_mxfp4<const N: usize, S: Simd<N>>(simd: S, x: &[Int8Pair], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let ((pairs, last), (pairs_of_scales, last_scale)) = (codes.as_chunks::<2>(), scales.as_chunks::<2>());
+    scales.iter().step_by(64).for_each(|line| simd.prefetch_to_l2(line));
     let mut total = simd.splat(0.0);
-    for ((x, codes), &scales) in x.iter().zip(pairs).zip(pairs_of_scales) {
+    for (i, ((x, codes), &scales)) in x.iter().zip(pairs).zip(pairs_of_scales).enumerate() {
+        prefetch_line(simd, pairs, i);
         total = add_pair(simd, x, codes, scales, total);
     }
     if let ([codes], [scale]) = (last, last_scale) {
@@ -75,7 +77,6 @@ fn add_pair<const N: usize, S: Simd<N>>(
     scales: [u8; 2],
     total: S::Lanes,
 ) -> S::Lanes {
-    simd.prefetch(codes);
     let scale = simd.splat_pair(SCALES[usize::from(scales[0])], SCALES[usize::from(scales[1])]);
     simd.dot_e2m1_int8(codes, x).mul_add(scale.mul(simd.load(x.scales())), total)
 }

@@ -2,14 +2,14 @@
 
 use super::formats::Bf16;
 use super::lanes::{Lanes, Simd};
-use super::vector::{accumulate, pad, sum_of_lanes, update};
+use super::vector::{accumulate, pad, prefetch_line, sum_of_lanes, update};
 use crate::mxfp4::SCALES;
 
 #[inline(always)]
 pub fn dot_bf16<const N: usize, S: Simd<N>>(simd: S, x: &[f32], w: &[Bf16]) -> f32 {
     let ((x, x_tail), (w, w_tail)) = (x.as_chunks::<N>(), w.as_chunks::<N>());
     let whole = accumulate(simd, x.len(), |i, acc| {
-        simd.prefetch(&w[i]);
+        prefetch_line(simd, w, i);
         simd.load(&x[i]).mul_add(simd.load_bf16(&w[i]), acc)
     });
     let tail = simd.load(&pad(x_tail, 0.0)).mul(simd.load_bf16(&pad(w_tail, [0; 2])));
@@ -20,7 +20,7 @@ pub fn dot_bf16<const N: usize, S: Simd<N>>(simd: S, x: &[f32], w: &[Bf16]) -> f
 pub fn expand_bf16<const N: usize, S: Simd<N>>(simd: S, w: &[Bf16], y: &mut [f32]) {
     let (w, tail) = w.as_chunks::<N>();
     let whole = |i: usize, _| {
-        simd.prefetch(&w[i]);
+        prefetch_line(simd, w, i);
         simd.load_bf16(&w[i])
     };
     update(simd, y, whole, |_| simd.load_bf16(&pad(tail, [0; 2])));
@@ -42,8 +42,10 @@ pub fn arrange_mxfp4<const N: usize, S: Simd<N>>(_: S, x: &[f32], y: &mut [f32])
 pub fn dot_mxfp4<const N: usize, S: Simd<N>>(simd: S, x: &[f32], codes: &[[u8; 16]], scales: &[u8]) -> f32 {
     let (x, _) = x.as_chunks::<64>();
     let ((pairs, last), (pairs_of_scales, last_scale)) = (codes.as_chunks::<2>(), scales.as_chunks::<2>());
+    scales.iter().step_by(64).for_each(|line| simd.prefetch_to_l2(line));
     let mut total = simd.splat(0.0);
-    for ((x, codes), &scales) in x.iter().zip(pairs).zip(pairs_of_scales) {
+    for (i, ((x, codes), &scales)) in x.iter().zip(pairs).zip(pairs_of_scales).enumerate() {
+        prefetch_line(simd, pairs, i);
         total = add_pair(simd, x, codes, scales, total);
     }
     if let ([codes], [scale]) = (last, last_scale) {
@@ -62,7 +64,6 @@ fn add_pair<const N: usize, S: Simd<N>>(
     scales: [u8; 2],
     total: S::Lanes,
 ) -> S::Lanes {
-    simd.prefetch(codes);
     let ((x, _), w) = (x.as_chunks::<N>(), simd.load_e2m1_pair(codes));
     let mut sums = [simd.splat(0.0); 2];
     for (i, (x, &w)) in x.iter().zip(w.as_ref()).enumerate() {

@@ -55,6 +55,12 @@ impl Simd<8> for Neon {
         unsafe { asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly)) }
     }
     #[inline(always)]
+    fn prefetch_to_l2<T>(self, x: &T) {
+        let address = std::ptr::from_ref(x).cast::<u8>().wrapping_add(4_096);
+        // SAFETY: as above.
+        unsafe { asm!("prfm pldl2keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly)) }
+    }
+    #[inline(always)]
     fn load_bf16(self, x: &[Bf16; 8]) -> NeonLanes {
         // SAFETY: `self` exists, so the processor was checked. `x` has the 16 bytes, and the load takes any alignment.
         self.widen(unsafe { vld1q_u8(x.as_ptr().cast()) })

@@ -40,6 +40,14 @@ pub(super) fn sum_of_lanes<const N: usize, V: Lanes<N>>(x: V) -> f32 {
     lanes[0]
 }
 
+/// Prefetches to the second cache, once for each line (64 bytes) of a slice, if it is called for every i.
+#[inline(always)]
+pub(super) fn prefetch_line<T, const N: usize, S: Simd<N>>(simd: S, x: &[T], i: usize) {
+    if (i * size_of::<T>()).is_multiple_of(64) {
+        simd.prefetch_to_l2(&x[i]);
+    }
+}
+
 // ANCHOR: accumulate
 /// Sums over groups in four accumulators: `step(i, acc)` returns `acc` plus the term of group i.
 #[inline(always)]
@@ -65,7 +73,10 @@ pub(super) fn accumulate<const N: usize, S: Simd<N>>(
 #[inline(always)]
 pub fn dot<const N: usize, S: Simd<N>>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<N>(), b.as_chunks::<N>());
-    let whole = accumulate(simd, a.len(), |i, acc| simd.load(&a[i]).mul_add(simd.load(&b[i]), acc));
+    let whole = accumulate(simd, a.len(), |i, acc| {
+        prefetch_line(simd, b, i);
+        simd.load(&a[i]).mul_add(simd.load(&b[i]), acc)
+    });
     let tail = simd.load(&pad(a_tail, 0.0)).mul(simd.load(&pad(b_tail, 0.0)));
     sum_of_lanes(whole.add(tail))
 }
