@@ -58,7 +58,7 @@
 //! **Text and training**
 //! - [`tokenizer`]: byte-pair encoding, and o200k_harmony
 //! - [`data`]: stories with a known entropy, corpora, windows and batches
-//! - [`train`]: AdamW, the training loop, and run directories
+//! - [`train`]: AdamW and Muon, the training loop, and run directories
 //! - [`config`]: the numbers that define a model, and presets
 //! - [`checkpoint`]: model directories of Hugging Face and OpenAI
 //! - [`files`]: writes that complete or leave the file unchanged
@@ -85,7 +85,7 @@
 //!    [`Transformer::loss`](model::Transformer::loss); every op of the forward pass records a node.
 //! 5. [`Tensor::backward`](tensor::Tensor::backward) visits the nodes in reverse order and returns
 //!    [`Gradients`](tensor::Gradients).
-//! 6. [`AdamW::step`](train::AdamW::step) clips the gradients and updates every trainable [`Parameter`](parameter::Parameter).
+//! 6. [`Optimizer::step`](train::Optimizer::step) clips the gradients and updates every trainable [`Parameter`](parameter::Parameter).
 //! 7. [`Trainer::run`](train::Trainer::run) logs [`Metrics`](train::Metrics). Every `eval_every` steps it calls
 //!    [`evaluate`](train::evaluate()) on text that the model has not seen.
 //! 8. A [`Monitor`](train::Monitor) displays the progress; the [`Recorder`](train::Recorder) writes the metrics and samples.

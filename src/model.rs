@@ -119,7 +119,7 @@ impl Transformer {
         }
         let norm = RmsNorm::new(&mut scope.child("norm"), config.hidden_size, config.rms_norm_eps)?;
         let head =
-            if config.tied { None } else { Some(scope.child("head").take("weight", &table, Role::Matrix, init)?) };
+            if config.tied { None } else { Some(scope.child("head").take("weight", &table, Role::Head, init)?) };
         let rotary = Rotary::new(config);
         Ok(Self { config: config.clone(), checkpoint_activations: false, embedding, blocks, norm, head, rotary })
     }

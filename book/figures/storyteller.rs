@@ -11,7 +11,7 @@ use ossia::ops::{linear::linear, rms_norm::rms_norm, rope::rope};
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::material::windows;
-use ossia::train::{AdamW, RunDirectory, RunSettings, Settings, Trainer};
+use ossia::train::{Optimizer, RunDirectory, RunSettings, Settings, Trainer};
 use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub struct Storyteller {
     /// Visits per expert, of all layers together, in each step of training.
     pub loads: Vec<Vec<usize>>,
     /// The optimizer as it was after the last step.
-    pub optimizer: AdamW,
+    pub optimizer: Optimizer,
     /// The training loss of each step.
     pub losses: Vec<f32>,
 }

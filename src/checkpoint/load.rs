@@ -215,7 +215,7 @@ impl Checkpoint<'_> {
     fn stored(&self, role: Role, tensor: &str, mut weight: StoredWeight) -> Result<Value> {
         if let Use::Run(arithmetic) = self.purpose {
             // A token reads only one row of an embedding that is not also the output projection.
-            let dense = role == Role::Matrix || (role == Role::Embedding && self.config.tied);
+            let dense = matches!(role, Role::Matrix | Role::Head) || (role == Role::Embedding && self.config.tied);
             if arithmetic.dense_int8 && dense {
                 let columns = weight.columns();
                 if !columns.is_multiple_of(BLOCK) {

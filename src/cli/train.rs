@@ -2,7 +2,7 @@
 
 mod settings;
 
-use self::settings::{refuse_changes, run_settings};
+use self::settings::{OptimizerArgument, ScheduleArgument, refuse_changes, run_settings};
 use super::progress::Progress;
 use super::terminal::shown_on;
 use super::{interrupt, print, report, thousands};
@@ -96,10 +96,15 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     warmup: Option<u64>,
-    /// The schedule after the warm-up: cosine (down to a tenth) or constant [default: cosine]
-    #[arg(long, value_name = "NAME", value_parser = ["cosine", "constant"])]
+    /// The schedule after the warm-up: cosine (down to a tenth), linear (down to 0), wsd (stable, then down to 0 in the last fifth
+    /// of the steps) or constant [default: cosine]
+    #[arg(long, value_name = "NAME")]
     #[arg(help_heading = "Optimization")]
-    schedule: Option<String>,
+    schedule: Option<ScheduleArgument>,
+    /// The rule by which matrices are updated: adamw or muon [default: adamw]
+    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = "Optimization")]
+    optimizer: Option<OptimizerArgument>,
     /// AdamW's weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.1]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]

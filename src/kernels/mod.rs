@@ -259,7 +259,7 @@ macro_rules! compiled {
 
 /// The vectorized twin of every primitive.
 mod vectorized {
-    pub use super::{bytes::*, heads::*, int8::*, narrow::*, tile::*, vector::*};
+    pub use super::{adamw::adamw, bytes::*, heads::*, int8::*, narrow::*, tile::*, vector::*};
 }
 
 primitives! {

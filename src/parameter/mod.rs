@@ -31,8 +31,10 @@ pub struct Parameter {
 pub enum Role {
     /// The token embedding. (V, H)
     Embedding,
-    /// The matrix of a linear layer: attention, a dense feed-forward layer, the output projection. (out, in)
+    /// The matrix of a linear layer: attention, a dense feed-forward layer. (out, in)
     Matrix,
+    /// The output projection, if it is not the embedding. (V, H)
+    Head,
     /// The stacked matrices of experts. (E, in, out)
     Expert,
     /// The matrix of a router. (E, H)
@@ -50,7 +52,7 @@ impl Role {
     /// Returns whether the parameter is a matrix or a stack of matrices. A checkpoint may leave these in their file;
     /// norms, biases and sinks are always in memory.
     pub fn is_matrix(self) -> bool {
-        matches!(self, Role::Embedding | Role::Matrix | Role::Expert | Role::Router)
+        matches!(self, Role::Embedding | Role::Matrix | Role::Head | Role::Expert | Role::Router)
     }
 }
 

@@ -7,7 +7,9 @@
 //! Book: [training](../../../book/training.html)
 
 pub mod schedule;
+pub mod optimizer;
 pub mod adamw;
+pub mod muon;
 pub mod settings;
 pub mod trainer;
 pub mod evaluate;
@@ -23,12 +25,12 @@ pub mod recorder;
 pub mod card;
 pub mod session;
 
-pub use adamw::AdamW;
 pub use card::{CARD, Card};
 pub use evaluate::{Deviation, Evaluation, EvaluationSet, deviation, evaluate, evaluate_with};
 pub use material::Material;
 pub use metrics::Metrics;
 pub use note::{Note, Notes};
+pub use optimizer::{Method, Optimizer};
 pub use paths::DataPath;
 pub use recorder::Recorder;
 pub use run::RunDirectory;

@@ -7,7 +7,7 @@
 //!
 //! One process at a time works in a run directory: it holds a lock on the file `lock`.
 
-use super::adamw::{AdamW, Moments};
+use super::optimizer::{Method, Moments, Optimizer};
 use super::settings::RunSettings;
 use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
@@ -61,7 +61,7 @@ pub struct RunState<'t> {
     /// The model.
     pub model: &'t Transformer,
     /// The optimizer, with its moments and step count.
-    pub optimizer: &'t AdamW,
+    pub optimizer: &'t Optimizer,
     /// Where the run stands.
     pub position: Position,
 }
@@ -71,7 +71,7 @@ pub struct SavedRun {
     /// The model.
     pub model: Transformer,
     /// The optimizer, with its moments and step count.
-    pub optimizer: AdamW,
+    pub optimizer: Optimizer,
     /// Where the run stands.
     pub position: Position,
 }
@@ -205,7 +205,9 @@ impl RunDirectory {
             let (name, tensor) = (parameter.name(), parameter.tensor());
             arrays.insert(name.to_string(), (tensor.shape(), tensor.data()));
             arrays.insert(format!("m.{name}"), (tensor.shape(), &moments.m[..]));
-            arrays.insert(format!("v.{name}"), (tensor.shape(), &moments.v[..]));
+            if !moments.v.is_empty() {
+                arrays.insert(format!("v.{name}"), (tensor.shape(), &moments.v[..]));
+            }
         }
         let position = serde_json::to_string(&state.position).expect("plain numbers");
         let bytes = arrays.iter().map(|(name, (_, numbers))| (name.as_str(), little_endian(numbers)));
@@ -232,14 +234,16 @@ impl RunDirectory {
             return Err(Error::file(self.file(checkpoint::CONFIG), "is not what the run was started with"));
         }
         let model = Transformer::new(&config, &mut StateFile { file: &file })?;
-        let mut moments = Vec::new();
+        let (method, mut moments) = (settings.settings.optimizer, Vec::new());
         for parameter in model.parameters() {
             let read =
                 |kind: &str| file.tensor(&format!("{kind}.{}", parameter.name()), Some(parameter.value().shape()));
             let numbers = |array| crate::tensor::slice(&array).to_vec();
-            moments.push(Moments { m: numbers(read("m")?), v: numbers(read("v")?) });
+            let squares = method.of(parameter.role()) == Method::AdamW;
+            let v = if squares { numbers(read("v")?) } else { Vec::new() };
+            moments.push(Moments { m: numbers(read("m")?), v });
         }
-        let optimizer = AdamW::resume(settings.settings.adamw.clone(), position.step, moments);
+        let optimizer = Optimizer::resume(method, settings.settings.adamw.clone(), position.step, moments);
         Ok(SavedRun { model, optimizer, position })
     }
 }

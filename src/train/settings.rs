@@ -3,6 +3,7 @@
 //! Book: [training](../../../../book/training.html)
 
 use super::adamw::Hyperparameters;
+use super::optimizer::Method;
 use super::paths::{BUILTIN, DataPath};
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
@@ -25,6 +26,9 @@ pub struct Settings {
     pub warmup: u64,
     /// The course of the learning rate after that.
     pub schedule: Schedule,
+    /// The rule by which matrices are updated. Older runs, whose `train.json` does not name it, use AdamW.
+    #[serde(default)]
+    pub optimizer: Method,
     /// The hyperparameters of the optimizer.
     pub adamw: Hyperparameters,
     /// The seed of the parameters and of the order of the windows.
@@ -57,6 +61,7 @@ impl Settings {
             learning_rate,
             warmup: (steps / 20).max(1),
             schedule: Schedule::Cosine,
+            optimizer: Method::AdamW,
             adamw: Hyperparameters::default(),
             seed: 0,
             log_every: 10,

@@ -2,9 +2,9 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
-use super::adamw::AdamW;
 use super::evaluate::{Evaluation, EvaluationSet, evaluate_with};
 use super::metrics::Metrics;
+use super::optimizer::Optimizer;
 use super::recorder::Recorder;
 use super::run::{Position, RunState, SavedRun, config_fingerprint};
 use super::settings::Settings;
@@ -67,7 +67,7 @@ pub struct Trainer {
     /// The settings of the run.
     pub settings: Settings,
     /// The optimizer, with its moments and step count.
-    pub optimizer: AdamW,
+    pub optimizer: Optimizer,
     /// The training text.
     pub batches: Batches,
     /// The validation text.
@@ -94,7 +94,7 @@ pub struct StepReport {
 impl Trainer {
     /// Creates a trainer for a model that has not been trained.
     pub fn new(model: Transformer, settings: Settings, batches: Batches, evaluation: Option<EvaluationSet>) -> Self {
-        let optimizer = AdamW::new(settings.adamw.clone(), &model.parameters());
+        let optimizer = Optimizer::new(settings.optimizer, settings.adamw.clone(), &model.parameters());
         Self { model, settings, optimizer, batches, evaluation, best_loss: None }
     }
 

@@ -7,17 +7,18 @@ use ossia::ops::elementwise::{add, mul};
 use ossia::ops::reduce::sum;
 use ossia::parameter::{Parameter, Role};
 use ossia::tensor::{Tensor, array};
-use ossia::train::adamw::{AdamW, Hyperparameters};
+use ossia::train::adamw::Hyperparameters;
+use ossia::train::{Method, Optimizer};
 
 /// The role, value and gradient of a parameter.
 type Weight = (Role, f32, f32);
 
 /// Takes `count` steps with the same gradients. Returns the parameters after each step, and the optimizer.
-fn steps(hyperparameters: Hyperparameters, weights: &[Weight], lr: f64, count: usize) -> (Vec<Vec<f32>>, AdamW) {
+fn steps(hyperparameters: Hyperparameters, weights: &[Weight], lr: f64, count: usize) -> (Vec<Vec<f32>>, Optimizer) {
     let one = |x: f32| array(&[1], vec![x]);
     let parameter = |&(role, value, _): &Weight| Parameter::new("w", role, Tensor::parameter(one(value)));
     let mut all: Vec<Parameter> = weights.iter().map(parameter).collect();
-    let mut optimizer = AdamW::new(hyperparameters, &all.iter().collect::<Vec<_>>());
+    let mut optimizer = Optimizer::new(Method::AdamW, hyperparameters, &all.iter().collect::<Vec<_>>());
     let after = (0..count).map(|_| {
         let parts = all.iter().zip(weights).map(|(w, &(.., g))| sum(&mul(w.tensor(), &Tensor::constant(one(g)))));
         let gradients = parts.reduce(|a, b| add(&a, &b)).unwrap().backward();

@@ -31,6 +31,7 @@ mod tokenizer;
 mod story;
 mod corpus;
 mod adamw;
+mod muon;
 mod training;
 mod generation;
 mod harmony;

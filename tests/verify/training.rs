@@ -16,9 +16,9 @@ use ossia::model::Transformer;
 use ossia::parameter::{Parameter, Role};
 use ossia::tensor::{Gradients, Tensor, array, slice};
 use ossia::train::RunSettings;
-use ossia::train::adamw::{AdamW, Hyperparameters, decays};
+use ossia::train::adamw::{Hyperparameters, decays};
 use ossia::train::run::RunDirectory;
-use ossia::train::{Evaluation, EvaluationSet, Metrics, Schedule, evaluate, metrics};
+use ossia::train::{Evaluation, EvaluationSet, Method, Metrics, Optimizer, Schedule, evaluate, metrics};
 use ossia::train::{Monitor, Outcome, Recorder, Settings, Trainer};
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn training_ten_losses_in_a_row_equal_pytorchs() {
         let mut model = checkpoint::load_trainable(reference_path(&format!("checkpoints/{name}"))).unwrap();
         let reference = Reference::open(&format!("checkpoints/{name}/reference"));
         let batches = Array2::from_shape_vec((20, 13), reference.ids("batches")).unwrap();
-        let mut optimizer = AdamW::new(hyperparameters(), &model.parameters());
+        let mut optimizer = Optimizer::new(Method::AdamW, hyperparameters(), &model.parameters());
         let (mut losses, mut norms) = (Vec::new(), Vec::new());
         for step in 0..10 {
             let batch = batches.slice(ndarray::s![2 * step..2 * step + 2, ..]);
@@ -82,7 +82,7 @@ fn training_refuses_a_gradient_that_is_not_finite_and_moves_nothing() {
     let weight = Tensor::parameter(array(&[2], vec![1.0, 2.0]));
     let bad = ossia::ops::reduce::sum(&ossia::ops::elementwise::scale(&weight, f32::NAN)).backward();
     let mut weight = Parameter::new("layers.0.router.weight", Role::Router, weight);
-    let mut optimizer = AdamW::new(hyperparameters(), &[&weight]);
+    let mut optimizer = Optimizer::new(Method::AdamW, hyperparameters(), &[&weight]);
     let error = optimizer.step(vec![&mut weight], &bad, 0.1).unwrap_err();
     assert!(error.to_string().starts_with("step 1: the gradient of layers.0.router.weight is not finite"), "{error}");
     assert_eq!(weight.tensor().data(), [1.0, 2.0]);
@@ -92,7 +92,7 @@ fn training_refuses_a_gradient_that_is_not_finite_and_moves_nothing() {
 #[test]
 fn training_leaves_a_parameter_without_gradient_alone() {
     let mut weight = Parameter::new("a.weight", Role::Matrix, Tensor::parameter(array(&[2], vec![1.0, 2.0])));
-    let mut optimizer = AdamW::new(hyperparameters(), &[&weight]);
+    let mut optimizer = Optimizer::new(Method::AdamW, hyperparameters(), &[&weight]);
     optimizer.step(vec![&mut weight], &Gradients::default(), 0.1).unwrap();
     assert_eq!(weight.tensor().data(), [1.0, 2.0]);
 }
@@ -122,6 +122,7 @@ fn settings(steps: u64, accumulate: usize, batch_size: usize) -> Settings {
         learning_rate: 1e-2,
         warmup: 3,
         schedule: Schedule::Cosine,
+        optimizer: Method::AdamW,
         adamw: hyperparameters(),
         seed: 5,
         log_every: 1,
@@ -253,7 +254,13 @@ fn go_on(run: &RunDirectory, settings: Settings) -> Trainer {
 
 #[test]
 fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
-    let mut uninterrupted = trainer(settings(20, 2, 4));
+    for optimizer in [Method::AdamW, Method::Muon] {
+        stops_and_resumes(Settings { optimizer, ..settings(20, 2, 4) });
+    }
+}
+
+fn stops_and_resumes(settings: Settings) {
+    let mut uninterrupted = trainer(settings.clone());
     let mut whole = Notes::new(u64::MAX);
     assert_eq!(uninterrupted.run(None, &mut whole).unwrap(), Outcome::Finished);
     assert_eq!(whole.evaluations.iter().map(|e| e.0).collect::<Vec<_>>(), [4, 8, 12, 16, 20]);
@@ -261,15 +268,15 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
 
     let directory = tempfile::tempdir().unwrap();
     let run = RunDirectory::new(directory.path().join("run"));
-    run.create(&run_settings(settings(20, 2, 4)), &small(), None).unwrap();
+    run.create(&run_settings(settings.clone()), &small(), None).unwrap();
     let mut losses = Vec::new();
-    let mut part = trainer(settings(20, 2, 4));
+    let mut part = trainer(settings.clone());
     for stop_after in [7, 6, u64::MAX] {
         let mut notes = Notes::new(stop_after);
         let outcome = part.run(Some(&recorder(&run)), &mut notes).unwrap();
         losses.extend(notes.losses);
         if outcome == Outcome::Interrupted {
-            part = go_on(&run, settings(20, 2, 4));
+            part = go_on(&run, settings.clone());
         }
     }
     assert_eq!(losses, whole.losses);
@@ -280,7 +287,7 @@ fn training_that_stops_and_resumes_is_the_same_run_bit_for_bit() {
     // What the directory holds is a model with the same weights.
     let opened = checkpoint::load_trainable(run.path()).unwrap();
     assert_eq!(opened.parameters()[3].tensor().data(), part.model.parameters()[3].tensor().data());
-    assert_eq!(run.read_settings().unwrap(), run_settings(settings(20, 2, 4)));
+    assert_eq!(run.read_settings().unwrap(), run_settings(settings));
 }
 
 #[test]

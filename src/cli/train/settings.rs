@@ -4,8 +4,45 @@ use super::Arguments;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::train::adamw::Hyperparameters;
-use crate::train::{DataPath, RunSettings, Schedule, Settings};
+use crate::train::{DataPath, Method, RunSettings, Schedule, Settings};
+use clap::ValueEnum;
 use std::path::PathBuf;
+
+/// `--schedule`
+#[derive(ValueEnum, Clone, Copy)]
+pub enum ScheduleArgument {
+    Cosine,
+    Linear,
+    Wsd,
+    Constant,
+}
+
+impl From<ScheduleArgument> for Schedule {
+    fn from(argument: ScheduleArgument) -> Self {
+        match argument {
+            ScheduleArgument::Cosine => Schedule::Cosine,
+            ScheduleArgument::Linear => Schedule::Linear,
+            ScheduleArgument::Wsd => Schedule::Wsd,
+            ScheduleArgument::Constant => Schedule::Constant,
+        }
+    }
+}
+
+/// `--optimizer`
+#[derive(ValueEnum, Clone, Copy)]
+pub enum OptimizerArgument {
+    Adamw,
+    Muon,
+}
+
+impl From<OptimizerArgument> for Method {
+    fn from(argument: OptimizerArgument) -> Self {
+        match argument {
+            OptimizerArgument::Adamw => Method::AdamW,
+            OptimizerArgument::Muon => Method::Muon,
+        }
+    }
+}
 
 /// Refuses arguments that a resumed run would silently ignore, because it keeps its settings.
 ///
@@ -29,6 +66,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--learning-rate", a.learning_rate.is_some()),
         ("--warmup", a.warmup.is_some()),
         ("--schedule", a.schedule.is_some()),
+        ("--optimizer", a.optimizer.is_some()),
         ("--weight-decay", a.weight_decay.is_some()),
         ("--beta1", a.beta1.is_some()),
         ("--beta2", a.beta2.is_some()),
@@ -55,7 +93,8 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> RunSettings {
     let settings = Settings {
         accumulate: a.accumulate.unwrap_or(usual.accumulate),
         warmup: a.warmup.unwrap_or(usual.warmup),
-        schedule: if a.schedule.as_deref() == Some("constant") { Schedule::Constant } else { usual.schedule },
+        schedule: a.schedule.map_or(usual.schedule, Schedule::from),
+        optimizer: a.optimizer.map_or(usual.optimizer, Method::from),
         adamw: Hyperparameters {
             beta1: a.beta1.unwrap_or(usual.adamw.beta1),
             beta2: a.beta2.unwrap_or(usual.adamw.beta2),

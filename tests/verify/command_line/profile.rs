@@ -31,7 +31,7 @@ fn command_line_profiles_a_training_run() {
     // Three steps of a model with two layers, each with two grouped products and two norms, and one norm at the end.
     for (name, expected) in [
         ("cross-entropy + ′", 3),
-        ("adamw", 3),
+        ("adamw", 3 * 36), // a call for each parameter
         ("gradient norm", 3),
         ("attention ′", 6),
         ("experts ′w", 12),
