@@ -1,11 +1,17 @@
 //! How fast the parts are: `cargo bench`, or `cargo bench -- attention` for those whose name contains a word.
 //!
-//! Each line is the median of several runs, with the fastest and the slowest, since machines are noisy.
+//! Each line is the median of several runs, with the fastest and the slowest, since machines are noisy. For daily use,
+//! `cargo bench --bench engine -- --history=FILE` measures everything briefly, in about two minutes, appends a line of JSON to the
+//! file, and names what has changed since the line before.
 
 mod limits;
+mod machine;
+mod history;
 mod process;
 mod masks;
 
+use history::History;
+use machine::Machine;
 use ndarray::Array2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus};
@@ -20,8 +26,15 @@ use ossia::tokenizer;
 use ossia::train::material::windows;
 use ossia::train::{Schedule, Settings, Trainer};
 use std::hint::black_box;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
+
+/// The history, if the command line names one.
+static HISTORY: LazyLock<Mutex<Option<History>>> = LazyLock::new(|| {
+    let path = std::env::args().find_map(|argument| argument.strip_prefix("--history=").map(PathBuf::from));
+    Mutex::new(path.map(History::new))
+});
 
 /// Whether the command line asks for what has this name: it names nothing, or a word of it.
 fn wanted(name: &str) -> bool {
@@ -34,9 +47,11 @@ fn bench<R>(name: &str, amount: f64, unit: &str, mut run: impl FnMut() -> R) {
         return;
     }
     black_box(run());
+    let mut history = HISTORY.lock().expect("one thread");
+    let long = Duration::from_millis(if history.is_some() { 500 } else { 2_000 });
     let start = Instant::now();
     let mut seconds = Vec::new();
-    while seconds.len() < 5 || (start.elapsed() < Duration::from_secs(2) && seconds.len() < 200) {
+    while seconds.len() < 5 || (start.elapsed() < long && seconds.len() < 200) {
         let one = Instant::now();
         black_box(run());
         seconds.push(one.elapsed().as_secs_f64());
@@ -44,6 +59,9 @@ fn bench<R>(name: &str, amount: f64, unit: &str, mut run: impl FnMut() -> R) {
     seconds.sort_by(f64::total_cmp);
     let at = |share: f64| amount / seconds[((seconds.len() - 1) as f64 * share) as usize];
     println!("{name:<44} {:>10.2} {unit:<9} ({:.2} to {:.2}, {} runs)", at(0.5), at(1.0), at(0.0), seconds.len());
+    if let Some(history) = &mut *history {
+        history.add(name, at(0.5));
+    }
 }
 
 fn numbers(n: usize) -> Vec<f32> {
@@ -240,4 +258,10 @@ fn main() {
     attention();
     let tokenizer = tokenizers(&texts);
     train_steps(&texts, &tokenizer);
+    if let Some(history) = HISTORY.lock().expect("one thread").take()
+        && let Err(message) = history.write(&Machine::here())
+    {
+        eprintln!("error: the history cannot be written: {message}");
+        std::process::exit(2);
+    }
 }

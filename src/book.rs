@@ -24,6 +24,7 @@ chapters! {
     model
     loss
     adamw
+    muon
     data
     training
     kv_cache

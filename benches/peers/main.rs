@@ -6,6 +6,8 @@
 
 #[path = "../limits.rs"]
 mod limits;
+#[path = "../machine.rs"]
+mod machine;
 #[path = "../process.rs"]
 mod process;
 mod encoding;

@@ -1,8 +1,7 @@
 //! The table of results, which is printed and written into the chapter on speed.
 
-use ossia::kernels;
+use super::machine::Machine;
 use std::fmt;
-use std::process::Command;
 
 /// A piece of work, done by both.
 pub struct Row {
@@ -64,18 +63,10 @@ pub fn median(mut numbers: Vec<f64>) -> f64 {
 
 /// One line about where and when this runs: processor, instruction set, limits, what else runs, and the commit.
 pub fn machine(threads: usize, gflops: f64, gbytes: f64) -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
-    let model = model.unwrap_or(std::env::consts::ARCH);
-    let isa = kernels::selected().map_or("no instruction set", |isa| isa.name());
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown");
-    let git = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let commit = git.ok().filter(|git| git.status.success()).and_then(|git| String::from_utf8(git.stdout).ok());
-    let commit = commit.as_deref().map_or("unknown", str::trim);
+    let Machine { processor, isa, load, commit } = Machine::here();
     format!(
-        "{model}, {threads} threads, {isa}: at most {gflops:.0} GFLOP/s and {gbytes:.1} GB/s read; load before the runs {load}; \
-         commit {commit}"
+        "{processor}, {threads} threads, {isa}: at most {gflops:.0} GFLOP/s and {gbytes:.1} GB/s read; load before the runs \
+         {load}; commit {commit}"
     )
 }
 

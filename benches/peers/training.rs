@@ -9,7 +9,7 @@ use ossia::model::Transformer;
 use ossia::profile;
 use ossia::train::Schedule;
 use ossia::train::adamw::Hyperparameters;
-use ossia::train::{Settings, Trainer};
+use ossia::train::{Method, Settings, Trainer};
 use serde::{Deserialize, Serialize};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -43,6 +43,7 @@ pub fn once(preset: &str, seconds: f64) -> Result<(), String> {
     let (config, (batch_size, context)) = (config(preset)?, batch(preset));
     let tokens: Vec<u32> = (0..50_000_u64).map(|i| (i * 2_654_435_761 % config.vocab_size as u64) as u32).collect();
     let settings = Settings {
+        optimizer: Method::AdamW,
         steps: 1_000_000,
         batch_size,
         context,

@@ -21,6 +21,7 @@ mod grad_check;
 mod harmony;
 mod kv_cache;
 mod model;
+mod muon;
 mod matmul;
 mod mxfp4;
 mod normalisation;
@@ -76,6 +77,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("loss.svg", loss::by_token, "The first tokens of a story with a bar below each for its loss: high where the story chooses, nearly zero elsewhere"),
     ("loss-blocks.svg", loss::blocks, "A block of rows of h times W transposed gives logits in a buffer; the buffer becomes probabilities and then dz, from which the same rows of dh and a part of dW are computed"),
     ("adamw.svg", adamw::paces, "Dots for each parameter tensor, grouped by kind: on the left the sizes of the gradients, which span four powers of ten, on the right the sizes of the steps, which are nearly equal"),
+    ("muon.svg", muon::polynomial, "Four curves of a singular value after the polynomial over its size before, on a logarithmic scale: the more often it is applied, the further to the left the curve reaches 1"),
     ("data.svg", data::probabilities, "A histogram of how improbable 20,000 stories are, in nats: a few narrow peaks, one per plot, and a vertical line at the entropy"),
     ("windows.svg", data::windows, "Documents in a row, cut into windows of equal length, with the targets that count"),
     ("training.svg", training::curve, "Training and validation loss over the steps of a run, and the entropy floor as a horizontal line"),

@@ -4,7 +4,7 @@
 //! for all: all of attention and of the output projection, and the experts that more than one text visits. So a batch takes
 //! little longer per step than a single text, until the arithmetic is the limit.
 //!
-//! Book: [speed](../../../../book/speed.html)
+//! Book: [kv_cache](../../../../book/kv_cache.html)
 
 use super::generation::{Control, Course, StopReason};
 use super::generator::Generator;

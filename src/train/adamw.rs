@@ -7,7 +7,6 @@
 //!
 //! Book: [adamw](../../../../book/adamw.html)
 
-use super::optimizer::Moments;
 use crate::kernels::{self, AdamWStep, parallel};
 use crate::parameter::Role;
 use crate::profile;
@@ -69,7 +68,7 @@ impl Hyperparameters {
 }
 
 /// Updates one parameter, in pieces on all threads.
-pub fn update(step: &AdamWStep, gradient: &[f32], weight: &mut [f32], Moments { m, v }: &mut Moments) {
+pub fn update(step: &AdamWStep, gradient: &[f32], weight: &mut [f32], m: &mut [f32], v: &mut [f32]) {
     let _timer = UPDATE.start(weight.len());
     let pieces = weight.chunks_mut(PIECE).zip(m.chunks_mut(PIECE)).zip(v.chunks_mut(PIECE)).zip(gradient.chunks(PIECE));
     parallel::for_each(pieces.collect(), |(((weight, m), v), gradient)| {

@@ -1,12 +1,12 @@
 //! Muon: momentum, made orthogonal by a Newton–Schulz iteration.
 //!
 //! A matrix moves against a running mean of its gradient, in which all singular values are replaced by about 1: a gradient is
-//! mostly a sum of a few large directions, and without this step the others would hardly be learned. Five products of matrices
-//! per step do it without a singular value decomposition. An update has the size of one of AdamW with the same learning rate.
+//! mostly a sum of a few large directions, and without this step the others would hardly be learned. Five times three products of
+//! matrices do it without a singular value decomposition. An update has the size of one of AdamW with the same learning rate.
 //! Jordan 2024, <https://kellerjordan.github.io/posts/muon/>; the size: Liu et al. 2025 (Moonlight),
 //! <https://arxiv.org/abs/2502.16982>. The same as `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`, but in f32.
 //!
-//! Book: [adamw](../../../../book/adamw.html)
+//! Book: [muon](../../../../book/muon.html)
 
 use crate::kernels::{self, gemm, parallel};
 use crate::profile;

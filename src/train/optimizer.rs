@@ -99,7 +99,7 @@ impl Optimizer {
         self.steps += 1;
         // The 10⁻⁶ is PyTorch's (`clip_grad_norm_`).
         let scale = (self.hyperparameters.clip / (norm + 1e-6)).min(1.0) as f32;
-        for (parameter, moments) in parameters.into_iter().zip(&mut self.moments) {
+        for (parameter, Moments { m, v }) in parameters.into_iter().zip(&mut self.moments) {
             let Some(gradient) = gradients.get(parameter.tensor()) else { continue };
             let role = parameter.role();
             let decay = if decays(role) { self.hyperparameters.weight_decay } else { 0.0 };
@@ -107,9 +107,9 @@ impl Optimizer {
             match self.method.of(role) {
                 Method::AdamW => {
                     let step = self.hyperparameters.step(self.steps, lr, keep, scale);
-                    adamw::update(&step, slice(gradient), parameter.tensor_mut().data_mut(), moments);
+                    adamw::update(&step, slice(gradient), parameter.tensor_mut().data_mut(), m, v);
                 }
-                Method::Muon => muon::update(lr, keep, scale, slice(gradient), parameter.tensor_mut(), &mut moments.m),
+                Method::Muon => muon::update(lr, keep, scale, slice(gradient), parameter.tensor_mut(), m),
             }
         }
         Ok(norm)

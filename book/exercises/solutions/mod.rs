@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod embedding;
 pub mod kv_cache;
 pub mod matmul;
+pub mod muon;
 pub mod mxfp4;
 pub mod rms_norm;
 pub mod rope;

@@ -9,6 +9,7 @@ mod dispatch;
 mod embedding;
 mod kv_cache;
 mod matmul;
+mod muon;
 mod mxfp4;
 mod rms_norm;
 mod rope;
@@ -27,6 +28,7 @@ pub use dispatch::Dispatch;
 pub use embedding::Embedding;
 pub use kv_cache::KvCache;
 pub use matmul::{Matmul, Product};
+pub use muon::Muon;
 pub use mxfp4::Mxfp4;
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -53,6 +55,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Block>($($argument),*),
             $f::<$crate::proofs::CrossEntropy>($($argument),*),
             $f::<$crate::proofs::AdamW>($($argument),*),
+            $f::<$crate::proofs::Muon>($($argument),*),
             $f::<$crate::proofs::TrainingLoop>($($argument),*),
             $f::<$crate::proofs::KvCache>($($argument),*),
             $f::<$crate::proofs::Sampler>($($argument),*),

@@ -1,7 +1,11 @@
 //! Embedding, routing, loss, optimizer, MXFP4, matrix product.
 
-use crate::proofs::{AdamW, CrossEntropy, EDGES, Embedding, Exercise, FORWARD, GRADIENT, Matmul, Mutant, Mxfp4, TopK};
-use crate::solutions::{adamw as right_adamw, matmul as right_matmul, mxfp4 as right_mxfp4, top_k as right_top_k};
+use crate::proofs::{
+    AdamW, CrossEntropy, EDGES, Embedding, Exercise, FORWARD, GRADIENT, Matmul, Muon, Mutant, Mxfp4, TopK,
+};
+use crate::solutions::{
+    adamw as right_adamw, matmul as right_matmul, muon as right_muon, mxfp4 as right_mxfp4, top_k as right_top_k,
+};
 use ossia::train::adamw::Hyperparameters;
 
 pub fn embedding() -> Vec<Mutant<Embedding>> {
@@ -107,6 +111,47 @@ pub fn adamw() -> Vec<Mutant<AdamW>> {
                 },
             },
             caught_by: "the_first_step_is_right",
+        },
+    ]
+}
+
+pub fn muon() -> Vec<Mutant<Muon>> {
+    vec![
+        Mutant {
+            says: "the matrix is divided by its largest number instead of its norm: a singular value above 1 grows without limit",
+            layer: Muon {
+                orthogonalize: |g, rows, columns| {
+                    let largest = g.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+                    let norm = g.iter().map(|x| x * x).sum::<f32>().sqrt();
+                    right_muon::unnormed(&g.iter().map(|x| x / largest.min(norm)).collect::<Vec<_>>(), rows, columns)
+                },
+                ..Muon::solution()
+            },
+            caught_by: "the_polynomial_acts_on_each_singular_value",
+        },
+        Mutant {
+            says: "the step is scaled by the square root of the rows only: matrices with more columns learn too slowly",
+            layer: Muon {
+                step: |lr, g, (rows, columns), w, m| {
+                    let too_long = (rows.max(columns) as f32 / rows as f32).sqrt();
+                    right_muon::step(lr / too_long, g, (rows, columns), w, m);
+                },
+                ..Muon::solution()
+            },
+            caught_by: "three_steps_equal_those_of_the_engine",
+        },
+        Mutant {
+            says: "the gradient does not count once more beside its running mean, so a step answers one step late",
+            layer: Muon {
+                step: |lr, g, (rows, columns), w, m| {
+                    m.iter_mut().zip(g).for_each(|(m, g)| *m = 0.95 * *m + 0.05 * g);
+                    let length = lr * 0.2 * (rows.max(columns) as f32).sqrt();
+                    let direction = right_muon::orthogonalize(m, rows, columns);
+                    w.iter_mut().zip(direction).for_each(|(w, direction)| *w -= length * direction);
+                },
+                ..Muon::solution()
+            },
+            caught_by: "three_steps_equal_those_of_the_engine",
         },
     ]
 }
