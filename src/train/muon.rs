@@ -44,8 +44,8 @@ pub fn update(lr: f64, keep: f32, scale: f32, gradient: &[f32], parameter: &mut 
 }
 
 // ANCHOR: nesterov
-/// Adds the gradient to its running mean, m ← βm + (1 − β)g, and returns a mean in which it counts once more:
-/// βm + (1 − β)g. Nesterov 1983.
+/// Adds the gradient to its running mean, m ← βm + (1 − β)g, and returns a mean in which it counts once more: βm + (1 − β)g
+/// with the new m. Nesterov 1983.
 fn nesterov(scale: f32, gradient: &[f32], m: &mut [f32]) -> Vec<f32> {
     let mix = |m: f32, g: f32| m + (1.0 - MOMENTUM) * (g - m);
     let pairs = m.iter_mut().zip(gradient);
