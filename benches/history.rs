@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// A rate that differs from the one before by more than this is worth a look. Machines are noisy.
 const NOTABLE: f64 = 0.1;
 
-/// What the run has measured so far, and where it is written.
+/// The rates that this run has measured, and the file that they will be appended to.
 pub struct History {
     path: PathBuf,
     rates: Map<String, Value>,

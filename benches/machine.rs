@@ -1,4 +1,4 @@
-//! Where and when a benchmark runs.
+//! The machine on which a benchmark runs, and the commit that it measures.
 
 use ossia::kernels;
 use std::process::Command;

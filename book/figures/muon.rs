@@ -5,7 +5,7 @@ use super::storyteller::Lazy;
 use ossia::train::muon::COEFFICIENTS;
 use plotters::prelude::*;
 
-/// What the polynomial makes of a singular value, after one application and after more.
+/// Draws a singular value after the polynomial over its value before, for several numbers of applications.
 pub fn polynomial(paper: Paper, _: &Lazy) -> Drawing {
     let [a, b, c] = COEFFICIENTS.map(f64::from);
     let applied = |mut x: f64, times: usize| {

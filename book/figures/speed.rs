@@ -1,5 +1,5 @@
-//! How time and memory grow with the context, and the rate with the number of texts. These numbers are measured and not computed here: `cargo bench --bench
-//! scaling` writes them down.
+//! How time and memory grow with the context, and the rate with the number of texts. These numbers are measured and not
+//! computed here: `cargo bench --bench scaling` writes them down.
 
 use super::paper::{BLUE, Drawing, FAINT, GREEN, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;

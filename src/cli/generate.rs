@@ -134,14 +134,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let guide = arguments.schema.as_ref().map(|path| guide(path, &model, &tokenizer)).transpose()?;
     let mut guides = vec![guide; arguments.samples as usize];
     let most = arguments.max_new_tokens.unwrap_or(usize::MAX);
-    let mut samples: Vec<(Sampling, Box<dyn Control>)> = Vec::new();
-    for (guide, i) in guides.iter_mut().zip(0..) {
-        let control: Box<dyn Control> = match guide {
-            Some(guide) => Box::new(Guided::new(guide, &tokenizer, most, &generator)?),
-            None => Box::new(Plain::new(most, &model.stop_tokens(&tokenizer))),
-        };
-        samples.push((Sampling { seed: sampling.seed.wrapping_add(i), ..sampling.clone() }, control));
-    }
+    let stop = model.stop_tokens(&tokenizer);
+    let samples = samples(&mut guides, &tokenizer, &sampling, (most, &stop), &generator)?;
     let on_terminal = stdout().is_terminal() && io::stderr().is_terminal() && !is_quiet();
     let start = Instant::now();
     let mut batch = Batch::new(generator, samples)?;
@@ -170,6 +164,27 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     say!("{what} at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {}", prompt.len(), texts.ends());
     Ok(())
+}
+
+/// Returns the sampling and the control of each text. Text i draws with the seed that follows that of text i − 1.
+///
+/// # Errors
+/// If no text that the schema allows is short enough.
+fn samples<'g>(
+    guides: &'g mut [Option<Guide>],
+    tokenizer: &'g Tokenizer,
+    sampling: &Sampling,
+    (most, stop): (usize, &[u32]),
+    generator: &Generator,
+) -> Result<Vec<(Sampling, Box<dyn Control + 'g>)>> {
+    let sample = |(guide, i): (&'g mut Option<Guide>, u64)| -> Result<(Sampling, Box<dyn Control + 'g>)> {
+        let control: Box<dyn Control> = match guide {
+            Some(guide) => Box::new(Guided::new(guide, tokenizer, most, generator)?),
+            None => Box::new(Plain::new(most, stop)),
+        };
+        Ok((Sampling { seed: sampling.seed.wrapping_add(i), ..sampling.clone() }, control))
+    };
+    guides.iter_mut().zip(0..).map(sample).collect()
 }
 
 /// Reads a schema from a file.

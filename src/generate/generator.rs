@@ -77,15 +77,11 @@ impl Generator {
         }
         let kept = sequence.cached();
         sequence.replace(prompt);
-        while sequence.waiting() > 0 {
-            let count = sequence.waiting().min(PREFILL);
-            advance(model, &mut [&mut *sequence], count)?;
-            progress(sequence.cached(), prompt.len());
-        }
+        self.catch_up(progress)?;
         if self.marks.len() == MARKS {
             self.marks.remove(1); // the first prompt is what most others begin with
         }
-        self.marks.push(Marked { cache: sequence.mark(), logits: sequence.logits().to_vec() });
+        self.marks.push(Marked { cache: self.sequence.mark(), logits: self.sequence.logits().to_vec() });
         Ok(kept)
     }
     // ANCHOR_END: go_to
@@ -113,11 +109,18 @@ impl Generator {
     /// # Errors
     /// If the logits are not finite, which means that the weights are damaged.
     pub fn logits(&mut self) -> Result<&[f32]> {
+        self.catch_up(&mut |_, _| {})?;
+        Ok(self.sequence.logits())
+    }
+
+    /// Runs all waiting tokens through the model, in pieces.
+    fn catch_up(&mut self, progress: ReadProgress) -> Result<()> {
         while self.sequence.waiting() > 0 {
             let count = self.sequence.waiting().min(PREFILL);
             advance(&self.model, &mut [&mut self.sequence], count)?;
+            progress(self.sequence.cached(), self.sequence.tokens().len());
         }
-        Ok(self.sequence.logits())
+        Ok(())
     }
 
     /// Draws the next token, among the allowed ones if a set is given; `None` if the context is full. The token is not

@@ -54,7 +54,7 @@ impl<const VNNI: bool> Simd<8> for Avx2<VNNI> {
     }
     #[inline(always)]
     fn prefetch_to_l2<T>(self, x: &T) {
-        // SAFETY: as above.
+        // SAFETY: every processor of this architecture has the instruction, and it is a hint that accepts any address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(x).cast::<i8>().wrapping_add(4_096)) }
     }
     #[inline(always)]

@@ -57,7 +57,7 @@ impl Simd<8> for Neon {
     #[inline(always)]
     fn prefetch_to_l2<T>(self, x: &T) {
         let address = std::ptr::from_ref(x).cast::<u8>().wrapping_add(4_096);
-        // SAFETY: as above.
+        // SAFETY: every processor of this architecture has the instruction, and it is a hint that accepts any address.
         unsafe { asm!("prfm pldl2keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly)) }
     }
     #[inline(always)]

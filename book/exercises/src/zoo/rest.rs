@@ -141,7 +141,7 @@ pub fn muon() -> Vec<Mutant<Muon>> {
             caught_by: "three_steps_equal_those_of_the_engine",
         },
         Mutant {
-            says: "the gradient does not count once more beside its running mean, so a step answers one step late",
+            says: "the gradient does not count once more beside its running mean: a new gradient has half of its weight",
             layer: Muon {
                 step: |lr, g, (rows, columns), w, m| {
                     m.iter_mut().zip(g).for_each(|(m, g)| *m = 0.95 * *m + 0.05 * g);
