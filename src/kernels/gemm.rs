@@ -18,10 +18,10 @@ use std::cell::Cell;
 const ROWS: usize = 96;
 
 /// Steps of k in a block: 32 kB of a panel with 32 columns.
-const DEPTH: usize = 256;
+pub(super) const DEPTH: usize = 256;
 
 /// Columns of B in a block: 512 kB.
-const COLUMNS: usize = 512;
+pub(super) const COLUMNS: usize = 512;
 
 /// C ← α·A·B + β·C on the calling thread.  A (m, k), B (k, n), C (m, n). If β = 0, C is not read.
 ///
@@ -47,30 +47,36 @@ pub fn gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c
     if beta != 0.0 && beta != 1.0 {
         c.mapv_inplace(|c| beta * c);
     }
+    let columns = panel_columns();
     for (b, mut c) in b.axis_chunks_iter(Axis(1), COLUMNS).zip(c.axis_chunks_iter_mut(Axis(1), COLUMNS)) {
         let depths = a.axis_chunks_iter(Axis(1), DEPTH).zip(b.axis_chunks_iter(Axis(0), DEPTH));
         for (i, (a, b)) in depths.enumerate() {
-            add_block(alpha, a, b, beta != 0.0 || i > 0, c.view_mut());
+            let panel = b.nrows() * columns;
+            with_scratch(b.ncols().div_ceil(columns) * panel, |packed| {
+                for (b, panel) in b.axis_chunks_iter(Axis(1), columns).zip(packed.chunks_exact_mut(panel)) {
+                    pack_panel(b, panel);
+                }
+                multiply_block(alpha, a, packed.chunks_exact(panel), beta != 0.0 || i > 0, c.view_mut());
+            });
         }
     }
 }
 
-/// C ← α·A·B, or C ← C + α·A·B if `add`, for a block of B and the columns of A that belong to it.
-fn add_block(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, add: bool, mut c: ArrayViewMut2<f32>) {
-    let columns = panel_columns();
-    let panel = b.nrows() * columns;
-    with_scratch(b.ncols().div_ceil(columns) * panel, |packed| {
-        for (b, panel) in b.axis_chunks_iter(Axis(1), columns).zip(packed.chunks_exact_mut(panel)) {
-            pack_panel(b, panel);
+/// C ← α·A·B, or C ← C + α·A·B if `add`, for a block of B in panels, and the columns of A that belong to it.
+pub(super) fn multiply_block<'a>(
+    alpha: f32,
+    a: ArrayView2<f32>,
+    panels: impl Iterator<Item = &'a [f32]> + Clone,
+    add: bool,
+    mut c: ArrayViewMut2<f32>,
+) {
+    for (a, mut c) in a.axis_chunks_iter(Axis(0), ROWS).zip(c.axis_chunks_iter_mut(Axis(0), ROWS)) {
+        let copy = copy_if_far_apart(a);
+        let a = copy.as_ref().map_or(a, |copy| copy.view());
+        for (panel, c) in panels.clone().zip(c.axis_chunks_iter_mut(Axis(1), panel_columns())) {
+            multiply_panel(alpha, a, panel, add, c);
         }
-        for (a, mut c) in a.axis_chunks_iter(Axis(0), ROWS).zip(c.axis_chunks_iter_mut(Axis(0), ROWS)) {
-            let copy = copy_if_far_apart(a);
-            let a = copy.as_ref().map_or(a, |copy| copy.view());
-            for (panel, c) in packed.chunks_exact(panel).zip(c.axis_chunks_iter_mut(Axis(1), columns)) {
-                multiply_panel(alpha, a, panel, add, c);
-            }
-        }
-    });
+    }
 }
 
 /// Copies a block of A if the numbers that a tile reads together lie in lines of the cache that replace one another: those of
@@ -104,16 +110,7 @@ fn with_scratch(numbers: usize, f: impl FnOnce(&mut [f32])) {
     SCRATCH.set(buffer);
 }
 
-/// Computes the same as [`gemm`] on all threads: C is cut into pieces, twice as many as there are threads, and at least
-/// eight.
-///
-/// # Panics
-/// If the shapes do not fit.
-pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, c: ArrayViewMut2<f32>) {
-    gemm_in_pieces(alpha, a, b, beta, c, (2 * parallel::threads()).max(8));
-}
-
-/// Computes the same as [`par_gemm`] in about `pieces` pieces. The number does not change any bit.
+/// Computes the same as [`gemm`] in about `pieces` pieces on all threads. The number does not change any bit.
 ///
 /// # Panics
 /// If the shapes do not fit.

@@ -1,6 +1,7 @@
 //! Raw memory: files mapped into memory, bytes reinterpreted as numbers, and the settings of the allocator.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 #[cfg(feature = "mmap")]
 use std::{fs::File, io};
 
@@ -40,6 +41,25 @@ pub fn little_endian(numbers: &[f32]) -> Cow<'_, [u8]> {
     }
 }
 
+/// Sets numbers that were never written to 0.
+pub(super) fn zeroed(numbers: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    numbers.fill(MaybeUninit::new(0.0));
+    // SAFETY: every number was written, the slice stays borrowed, and a `MaybeUninit<f32>` is laid out as an f32.
+    unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
+}
+
+/// Returns `len` numbers in a vector that nobody has written to. `write` gets all of them, and has to write each.
+///
+/// # Safety
+/// `write` must return only if it has written every number.
+pub(super) unsafe fn written(len: usize, write: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut numbers = Vec::with_capacity(len);
+    write(&mut numbers.spare_capacity_mut()[..len]);
+    // SAFETY: the vector has room for `len` numbers, and the caller promises that they were written.
+    unsafe { numbers.set_len(len) };
+    numbers
+}
+
 /// Tells the allocator of this process to keep freed memory for the next step.
 ///
 /// A training step allocates and frees the same few hundred megabytes again and again. By default the C library returns
@@ -53,6 +73,7 @@ pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt takes two integers and may be called at any time; it ignores unknown options.
     unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1); // all threads share one heap, so that what one frees is used by the next
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30); // blocks up to 1 GiB come from the heap
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX); // the top of the heap is returned beyond 2 GiB only
         libc::mallopt(libc::M_TOP_PAD, 64 << 20); // the heap grows by 64 MiB

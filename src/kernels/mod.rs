@@ -34,10 +34,12 @@ pub mod memory;
 pub mod signals;
 pub mod parallel;
 pub mod gemm;
+mod strips;
 
 pub use adamw::AdamWStep;
 pub use formats::{Bf16, Int8Block, Int8Input, Int8Pair, bf16};
-pub use gemm::{gemm, gemm_in_pieces, par_gemm};
+pub use gemm::{gemm, gemm_in_pieces};
+pub use strips::{par_gemm, par_grouped_product, par_product};
 
 use crate::error::Error;
 use ndarray::{ArrayView2, ArrayViewMut2};

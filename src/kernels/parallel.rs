@@ -4,6 +4,7 @@
 //! finish: 1, 2 or 16 threads give the same bits. Without the feature `parallel`, or if there is only one piece, the
 //! calling thread does everything.
 
+use super::memory;
 #[cfg(feature = "parallel")]
 use rayon::prelude::*;
 
@@ -39,6 +40,15 @@ pub fn set_threads(threads: usize) -> Result<(), ThreadsError> {
     if threads == 1 { Ok(()) } else { Err(ThreadsError::SingleThreaded) }
 }
 
+/// Calls `f` on one of the threads that share the pieces, so that it computes pieces itself. Otherwise a parallel loop begins
+/// with waking up one of them, while its own thread goes to sleep.
+pub fn inside<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "parallel")]
+    return rayon::scope(|_| f());
+    #[cfg(not(feature = "parallel"))]
+    f()
+}
+
 /// Calls `f(i, piece i)` for every piece of `size` elements of `data`. The last piece may be shorter.
 pub fn for_chunks<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     let size = size.max(1);
@@ -72,6 +82,46 @@ pub fn for_chunks2<A: Send, B: Send>(
         return pairs.for_each(|(i, (a, b))| f(i, a, b));
     }
     a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).enumerate().for_each(|(i, (a, b))| f(i, a, b));
+}
+
+// ANCHOR: build
+/// Returns `len` numbers. `f(i, piece i)` fills every piece of `size` numbers, which is 0 before. The last piece may be shorter.
+///
+/// The thread that fills a piece also sets it to 0, right before. So these zeros are written to its cache, and not by one
+/// thread to the memory, from where another one would have to fetch them.
+pub fn build(len: usize, size: usize, f: impl Fn(usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
+    let write = |numbers: &mut [_]| for_chunks(numbers, size, |i, piece| f(i, memory::zeroed(piece)));
+    // SAFETY: the pieces are all of the numbers, and each is set to 0.
+    unsafe { memory::written(len, write) }
+}
+// ANCHOR_END: build
+
+/// Returns as many numbers as `runs` has in all. `f(i, run i)` fills run i, which is 0 before; see [`build`].
+pub fn build_runs(runs: &[usize], f: impl Fn(usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
+    let write = |mut rest: &mut [_]| {
+        let cut = |&length| rest.split_off_mut(..length).expect("the runs have all numbers");
+        let pieces = runs.iter().map(cut).enumerate().collect();
+        for_each(pieces, |(i, piece)| f(i, memory::zeroed(piece)));
+    };
+    // SAFETY: the runs are all of the numbers, and each is set to 0.
+    unsafe { memory::written(runs.iter().sum(), write) }
+}
+
+/// Returns two lists of numbers, of the lengths and in the pieces `(length, size)`, that `f(i, piece i of a, piece i of b)`
+/// fills; see [`build`].
+///
+/// # Panics
+/// If the two do not have the same number of pieces.
+pub fn build2(
+    a: (usize, usize),
+    b: (usize, usize),
+    f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync + Send,
+) -> (Vec<f32>, Vec<f32>) {
+    let mut second = vec![0.0; b.0];
+    let write = |numbers: &mut [_]| for_chunks2(numbers, a.1, &mut second, b.1, |i, a, b| f(i, memory::zeroed(a), b));
+    // SAFETY: the pieces are all of the numbers, and each is set to 0.
+    let first = unsafe { memory::written(a.0, write) };
+    (first, second)
 }
 
 /// Returns f(0), f(1), … f(n − 1), in this order.

@@ -6,7 +6,7 @@
 //! tile. Every number of C is a single chain of fused multiply-adds, so it is the same for every width of registers.
 
 use super::lanes::{Lanes, Simd};
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 // ANCHOR: tile
 /// Σₖ aᵢₖ·bₖⱼ for M rows of `a` from `first` on, and the columns of a panel that are in its first R registers, 1 or 2.
@@ -120,55 +120,63 @@ fn registers<const R: usize, const N: usize, S: Simd<N>>(
 #[inline(always)]
 pub fn pack_panel<const N: usize, S: Simd<N>>(simd: S, b: ArrayView2<f32>, panel: &mut [f32]) {
     let panel = panel.as_chunks_mut::<N>().0.as_chunks_mut::<2>().0;
-    if b.ncols() == 2 * N && b.strides()[0] == 1 {
+    let is_whole = b.ncols() == 2 * N;
+    if is_whole && b.strides()[0] == 1 {
         for half in 0..2 {
-            pack_transposed(simd, std::array::from_fn(|j| column(b, half * N + j)), half, panel);
+            pack_transposed(simd, b, half, panel);
         }
         return;
     }
     for (b, panel) in b.rows().into_iter().zip(panel) {
-        let panel = panel.as_flattened_mut();
         match b.as_slice() {
-            Some(b) => panel[..b.len()].copy_from_slice(b),
-            None => panel.iter_mut().zip(b).for_each(|(panel, b)| *panel = *b),
+            Some(b) if is_whole => {
+                for (b, panel) in b.as_chunks().0.iter().zip(panel) {
+                    simd.load(b).store(panel);
+                }
+            }
+            _ => {
+                let panel = panel.as_flattened_mut();
+                panel.iter_mut().zip(b).for_each(|(panel, b)| *panel = *b);
+                panel[b.len()..].fill(0.0);
+            }
         }
-        panel[b.len()..].fill(0.0);
     }
-}
-
-#[inline(always)]
-fn column(b: ArrayView2<'_, f32>, j: usize) -> &[f32] {
-    b.index_axis_move(ndarray::Axis(1), j).to_slice().expect("pack_panel checked the strides")
 }
 
 /// Packs N columns of B, each contiguous, as one half of the rows of a panel.
 #[inline(always)]
-fn pack_transposed<const N: usize, S: Simd<N>>(
-    simd: S,
-    columns: [&[f32]; N],
-    half: usize,
-    panel: &mut [[[f32; N]; 2]],
-) {
+fn pack_transposed<const N: usize, S: Simd<N>>(simd: S, b: ArrayView2<f32>, half: usize, panel: &mut [[[f32; N]; 2]]) {
+    let mut columns: [&[f32]; N] = [&[]; N];
+    for (j, column) in columns.iter_mut().enumerate() {
+        *column = b.index_axis_move(Axis(1), half * N + j).to_slice().expect("pack_panel checked the strides");
+    }
     let (squares, rest) = panel.as_chunks_mut::<N>();
     let whole = N * squares.len();
     for (square, rows) in squares.iter_mut().enumerate() {
-        let columns = columns.map(|column| simd.load(&column.as_chunks().0[square]));
-        for (row, numbers) in rows.iter_mut().zip(transpose(columns)) {
+        let mut registers = [simd.splat(0.0); N];
+        for (register, column) in registers.iter_mut().zip(&columns) {
+            *register = simd.load(&column.as_chunks().0[square]);
+        }
+        transpose(&mut registers);
+        for (row, numbers) in rows.iter_mut().zip(&registers) {
             numbers.store(&mut row[half]);
         }
     }
     for (k, row) in rest.iter_mut().enumerate() {
-        row[half] = columns.map(|column| column[whole + k]);
+        for (number, column) in row[half].iter_mut().zip(&columns) {
+            *number = column[whole + k];
+        }
     }
 }
 
 /// Transposes N registers of N numbers. A number is found by the bits of its register and of its lane; each round moves one
 /// bit from one to the other, because it interleaves register i with register i + N/2.
 #[inline(always)]
-fn transpose<const N: usize, V: Lanes<N>>(mut rows: [V; N]) -> [V; N] {
+fn transpose<const N: usize, V: Lanes<N>>(rows: &mut [V; N]) {
     for _ in 0..N.ilog2() {
-        let pairs: [(V, V); N] = std::array::from_fn(|i| rows[i / 2].interleave(rows[i / 2 + N / 2]));
-        rows = std::array::from_fn(|i| if i % 2 == 0 { pairs[i].0 } else { pairs[i].1 });
+        let before = *rows;
+        for i in 0..N / 2 {
+            (rows[2 * i], rows[2 * i + 1]) = before[i].interleave(before[i + N / 2]);
+        }
     }
-    rows
 }

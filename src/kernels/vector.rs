@@ -26,13 +26,19 @@ fn to_array<const N: usize, V: Lanes<N>>(x: V) -> [f32; N] {
     lanes
 }
 
-/// Adds up the lanes, pairwise: the upper half is added to the lower half until one number is left.
+/// Adds up the lanes, pairwise.
 #[inline(always)]
 pub(super) fn sum_of_lanes<const N: usize, V: Lanes<N>>(x: V) -> f32 {
+    fold_lanes(x, |a, b| a + b)
+}
+
+/// Combines the lanes pairwise: the upper half with the lower half, until one number is left.
+#[inline(always)]
+fn fold_lanes<const N: usize, V: Lanes<N>>(x: V, combine: impl Fn(f32, f32) -> f32) -> f32 {
     let (mut lanes, mut half) = (to_array(x), N / 2);
     while half > 0 {
         for i in 0..half {
-            lanes[i] += lanes[i + half];
+            lanes[i] = combine(lanes[i], lanes[i + half]);
         }
         half /= 2;
     }
@@ -170,8 +176,10 @@ pub fn max<const N: usize, S: Simd<N>>(simd: S, x: &[f32]) -> f32 {
     for group in x {
         best = simd.load(group).max(best);
     }
-    let best = simd.load(&pad(tail, f32::NEG_INFINITY)).max(best);
-    to_array(best).into_iter().fold(f32::NEG_INFINITY, f32::max)
+    if !tail.is_empty() {
+        best = simd.load(&pad(tail, f32::NEG_INFINITY)).max(best);
+    }
+    fold_lanes(best, |a, b| if a > b { a } else { b })
 }
 
 /// y ← f(y), group by group; `f_tail` does the same for the tail.

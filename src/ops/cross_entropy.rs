@@ -84,7 +84,7 @@ fn for_blocks(h: ArrayView2<f32>, w: &Value, targets: &[u32], mut f: impl FnMut(
         let z = &mut logits[..targets.len() * vocabulary];
         let rows = ndarray::Slice::from(i * block..i * block + targets.len());
         let z_matrix = ArrayViewMut2::from_shape((targets.len(), vocabulary), &mut *z).expect("a row per target");
-        w.multiply(h.slice_axis(Axis(0), rows), false, z_matrix);
+        w.multiply(h.slice_axis(Axis(0), rows), z_matrix);
         f(z, i * block, targets);
     }
 }

@@ -77,28 +77,24 @@ fn add_visits(x: &[f32], hidden: usize, dispatch: &Dispatch, alpha: impl Fn(usiz
     let active = dispatch.active;
     let tokens = dispatch.rows.len() / active;
     let _timer = sum_timer(dispatch.rows.len(), tokens, hidden);
-    let mut y = vec![0.0; tokens * hidden];
-    parallel::for_chunks(&mut y, TOKENS * hidden, |piece, y| {
+    parallel::build(tokens * hidden, TOKENS * hidden, |piece, y| {
         for (t, y) in y.chunks_exact_mut(hidden).enumerate() {
             let visits = (piece * TOKENS + t) * active..(piece * TOKENS + t + 1) * active;
             visits.for_each(|v| axpy(alpha(v), &x[dispatch.rows[v] as usize * hidden..][..hidden], y));
         }
-    });
-    y
+    })
 }
 // ANCHOR_END: add_visits
 
 /// Computes a result (T·A, H): `copy` fills row r from token `tokens[r]`.
 fn copy_tokens(dispatch: &Dispatch, hidden: usize, copy: impl Fn(usize, usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
     let _timer = COPY.start(dispatch.tokens.len() * hidden);
-    let mut rows = vec![0.0; dispatch.tokens.len() * hidden];
-    parallel::for_chunks(&mut rows, TOKENS * hidden, |piece, rows| {
+    parallel::build(dispatch.tokens.len() * hidden, TOKENS * hidden, |piece, rows| {
         for (r, row) in rows.chunks_exact_mut(hidden).enumerate() {
             let r = piece * TOKENS + r;
             copy(r, dispatch.tokens[r] as usize, row);
         }
-    });
-    rows
+    })
 }
 
 /// Copies the rows of `x` (T, H) in the order of the experts: (T·A, H).

@@ -152,8 +152,10 @@ fn sum_to(mut gradient: Array, shape: &[usize]) -> Array {
 /// The residual connection: nothing is repeated, all cores work, and both gradients are dy itself.
 fn add_same_shape(a: &Tensor, b: &Tensor) -> Tensor {
     let _timer = ADD.start(a.data().len());
-    let mut sum = a.data().to_vec();
-    let piece = 1 << 15;
-    parallel::for_chunks(&mut sum, piece, |i, sum| kernels::axpy(1.0, &b.data()[i * piece..][..sum.len()], sum));
+    let piece = 1 << 14;
+    let sum = parallel::build(a.data().len(), piece, |i, sum| {
+        sum.copy_from_slice(&a.data()[i * piece..][..sum.len()]);
+        kernels::axpy(1.0, &b.data()[i * piece..][..sum.len()], sum);
+    });
     Tensor::from_op(array(a.shape(), sum), &[a, b], || Box::new(|dy| vec![Some(dy.clone()), Some(dy)]))
 }

@@ -14,9 +14,6 @@ use crate::profile;
 use crate::tensor::{Tensor, array, matrix};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
-/// Rows that one thread fills with biases at a time.
-const ROWS: usize = 64;
-
 /// Starts the timer of the products of `rows` rows with the matrices of the experts that have any.
 fn timer(
     name: &'static str,
@@ -39,30 +36,14 @@ fn timer_of(name: &'static str, rows: usize, w: &Value, offsets: &[usize]) -> pr
 /// y (R, Out)
 pub fn forward(x: ArrayView2<f32>, w: &Value, b: &[f32], offsets: &[usize]) -> Array2<f32> {
     let _timer = timer_of("experts", x.nrows(), w, offsets);
-    let mut y = bias_rows(b, w.outputs(), offsets);
-    w.multiply_experts(x, y.view_mut(), offsets);
-    y
-}
-
-/// A matrix whose rows are the biases of their experts. (R, Out)
-fn bias_rows(b: &[f32], outputs: usize, offsets: &[usize]) -> Array2<f32> {
-    let mut y = Array2::zeros((offsets[offsets.len() - 1], outputs));
-    parallel::for_chunks(y.as_slice_mut().expect("row-major"), ROWS * outputs, |piece, y| {
-        for (row, y) in (piece * ROWS..).zip(y.chunks_exact_mut(outputs)) {
-            let expert = offsets.partition_point(|&first| first <= row) - 1;
-            y.copy_from_slice(&b[expert * outputs..][..outputs]);
-        }
-    });
-    y
+    w.product_of_experts(x, b, offsets)
 }
 // ANCHOR_END: forward
 
 /// dx (R, In)
 fn input_gradient(dy: ArrayView2<f32>, w: &Value, offsets: &[usize]) -> Array2<f32> {
     let _timer = timer_of("experts ′x", dy.nrows(), w, offsets);
-    let mut dx = Array2::zeros((dy.nrows(), w.inputs()));
-    w.backpropagate_experts(dy, dx.view_mut(), offsets);
-    dx
+    w.gradient_of_experts(dy, offsets)
 }
 
 // ANCHOR: weight_gradient
@@ -70,13 +51,11 @@ fn input_gradient(dy: ArrayView2<f32>, w: &Value, offsets: &[usize]) -> Array2<f
 fn weight_gradient(dy: ArrayView2<f32>, x: ArrayView2<f32>, offsets: &[usize]) -> Vec<f32> {
     let (inputs, outputs, experts) = (x.ncols(), dy.ncols(), offsets.len() - 1);
     let _timer = timer("experts ′w", "", (x.nrows(), inputs, outputs), 4 * inputs * outputs, offsets);
-    let mut dw = vec![0.0; experts * inputs * outputs];
-    parallel::for_chunks(&mut dw, inputs * outputs, |expert, dw| {
+    parallel::build(experts * inputs * outputs, inputs * outputs, |expert, dw| {
         let rows = offsets[expert]..offsets[expert + 1];
         let dw = ArrayViewMut2::from_shape((inputs, outputs), dw).expect("the matrix of one expert");
         gemm(1.0, x.slice(s![rows.clone(), ..]).t(), dy.slice(s![rows, ..]), 0.0, dw);
-    });
-    dw
+    })
 }
 // ANCHOR_END: weight_gradient
 

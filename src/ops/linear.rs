@@ -6,7 +6,7 @@
 //!
 //! Book: [tensor](../../../../book/tensor.html)
 
-use crate::kernels::{axpy, par_gemm, parallel};
+use crate::kernels::{axpy, par_product, parallel};
 use crate::parameter::Value;
 use crate::profile;
 use crate::tensor::{Tensor, array, matrix};
@@ -20,30 +20,20 @@ fn timer(name: &'static str, rows: usize, w: &Value) -> profile::Timer {
 /// y (T, O) = x·Wᵀ + b
 pub fn forward(x: ArrayView2<f32>, w: &Value, b: Option<&[f32]>) -> Array2<f32> {
     let _timer = timer("linear", x.nrows(), w);
-    let mut y = Array2::zeros((x.nrows(), w.outputs()));
-    if let Some(b) = b {
-        assert_eq!(b.len(), w.outputs(), "a bias of {} for {} outputs", b.len(), w.outputs());
-        y.rows_mut().into_iter().for_each(|mut row| row.as_slice_mut().expect("row-major").copy_from_slice(b));
-    }
-    w.multiply(x, b.is_some(), y.view_mut());
-    y
+    w.product(x, b)
 }
 
 /// dx (T, H) = dy·W
 fn input_gradient(dy: ArrayView2<f32>, w: &Value) -> Array2<f32> {
     let _timer = timer("linear ′x", dy.nrows(), w);
-    let mut dx = Array2::zeros((dy.nrows(), w.inputs()));
-    w.backpropagate(dy, dx.view_mut());
-    dx
+    w.gradient(dy)
 }
 
 /// dW (O, H) = dyᵀ·x
 fn weight_gradient(dy: ArrayView2<f32>, x: ArrayView2<f32>) -> Array2<f32> {
     let (inputs, outputs) = (x.ncols(), dy.ncols());
     let _timer = profile::product(("linear ′w", ""), x.nrows(), (inputs, outputs), 4 * inputs * outputs);
-    let mut dw = Array2::zeros((outputs, inputs));
-    par_gemm(1.0, dy.t(), x, 0.0, dw.view_mut());
-    dw
+    par_product(dy.t(), x, None)
 }
 
 /// Σ over the rows. Blocks of rows are summed on all threads, and the sums of the blocks are added in order.

@@ -22,15 +22,13 @@ const BACKWARD: profile::Op = profile::Op::per_number("rms_norm ′", 10, 12);
 pub fn forward(x: &[f32], w: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
     let _timer = FORWARD.start(x.len());
     let hidden = w.len();
-    let (mut y, mut r) = (vec![0.0; x.len()], vec![0.0; x.len() / hidden]);
-    parallel::for_chunks2(&mut y, ROWS * hidden, &mut r, ROWS, |piece, y, r| {
+    parallel::build2((x.len(), ROWS * hidden), (x.len() / hidden, ROWS), |piece, y, r| {
         let x = &x[piece * ROWS * hidden..][..y.len()];
         for ((y, x), r) in y.chunks_exact_mut(hidden).zip(x.chunks_exact(hidden)).zip(r) {
             *r = 1.0 / (dot(x, x) / hidden as f32 + eps).sqrt();
             scaled_product(*r, x, w, y);
         }
-    });
-    (y, r)
+    })
 }
 // ANCHOR_END: forward
 
@@ -39,9 +37,8 @@ pub fn forward(x: &[f32], w: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
 pub fn backward(dy: &[f32], x: &[f32], w: &[f32], r: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let _timer = BACKWARD.start(x.len());
     let hidden = w.len();
-    let mut dx = vec![0.0; x.len()];
-    let mut dw_of_piece = vec![0.0; r.len().div_ceil(ROWS) * hidden];
-    parallel::for_chunks2(&mut dx, ROWS * hidden, &mut dw_of_piece, hidden, |piece, dx, dw| {
+    let pieces = r.len().div_ceil(ROWS);
+    let (dx, dw_of_piece) = parallel::build2((x.len(), ROWS * hidden), (pieces * hidden, hidden), |piece, dx, dw| {
         let rows = dx.chunks_exact_mut(hidden).enumerate().map(|(i, dx)| (piece * ROWS + i, dx));
         let mut xr = vec![0.0; hidden];
         for (t, dx) in rows {

@@ -26,8 +26,8 @@ const ROWS: usize = 32;
 pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, direction: f32) -> Vec<f32> {
     let _timer = if direction > 0.0 { FORWARD } else { BACKWARD }.start(x.len());
     let positions = cos.len() / half;
-    let mut y = x.to_vec();
-    parallel::for_chunks(&mut y, ROWS * width, |piece, rows| {
+    parallel::build(x.len(), ROWS * width, |piece, rows| {
+        rows.copy_from_slice(&x[piece * ROWS * width..][..rows.len()]);
         for (t, row) in (piece * ROWS..).zip(rows.chunks_exact_mut(width)) {
             let at = t % positions * half;
             let (cos, sin) = (&cos[at..at + half], &sin[at..at + half]);
@@ -39,8 +39,7 @@ pub fn forward(x: &[f32], width: usize, cos: &[f32], sin: &[f32], half: usize, d
                 }
             }
         }
-    });
-    y
+    })
 }
 
 /// dx, which is dy rotated by the opposite angles.

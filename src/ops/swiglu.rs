@@ -22,22 +22,18 @@ const BACKWARD: profile::Op = profile::Op::per_number("swiglu ′", 0, 10);
 /// y, from gate_up.
 pub fn forward(gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
     let _timer = FORWARD.start(gate_up.len());
-    let mut y = vec![0.0; gate_up.len() / 2];
-    parallel::for_chunks(&mut y, PIECE, |i, y| {
+    parallel::build(gate_up.len() / 2, PIECE, |i, y| {
         kernels::swiglu(&gate_up[2 * i * PIECE..][..2 * y.len()], alpha, limit, y);
-    });
-    y
+    })
 }
 
 /// dgate_up, from dy.
 pub fn backward(dy: &[f32], gate_up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
     let _timer = BACKWARD.start(gate_up.len());
-    let mut dgate_up = vec![0.0; gate_up.len()];
-    parallel::for_chunks(&mut dgate_up, 2 * PIECE, |i, dgate_up| {
+    parallel::build(gate_up.len(), 2 * PIECE, |i, dgate_up| {
         let (gate_up, dy) = (&gate_up[2 * i * PIECE..][..dgate_up.len()], &dy[i * PIECE..][..dgate_up.len() / 2]);
         kernels::swiglu_backward(gate_up, dy, alpha, limit, dgate_up);
-    });
-    dgate_up
+    })
 }
 
 /// Clamped SwiGLU on tensors: the last dimension halves.

@@ -1,10 +1,10 @@
 //! The value of a parameter, and the products with it.
 
 use super::Parameter;
-use crate::kernels::{gemm, memory, par_gemm, parallel};
+use crate::kernels::{memory, par_gemm, par_grouped_product, par_product};
 use crate::stored::{Bytes, Numbers, Rows, StoredWeight};
 use crate::tensor::{Array, Tensor, slice};
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice, s};
 use std::sync::Arc;
 
 /// The numbers of a parameter. This is the only type that distinguishes where they are.
@@ -163,20 +163,30 @@ impl Value {
         }
     }
 
-    /// Y ← X·Wᵀ, or Y ← Y + X·Wᵀ if `add`: the product of a linear layer.  X (T, in), W (out, in), Y (T, out).
-    pub fn multiply(&self, x: ArrayView2<f32>, add: bool, mut y: ArrayViewMut2<f32>) {
+    /// Y ← X·Wᵀ: the product of a linear layer, in place.  X (T, in), W (out, in), Y (T, out).
+    pub fn multiply(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         match self {
-            Value::Dense(w) => par_gemm(1.0, x, w.matrix().t(), if add { 1.0 } else { 0.0 }, y),
+            Value::Dense(w) => par_gemm(1.0, x, w.matrix().t(), 0.0, y),
             Value::Stored(w) => {
-                if !add {
-                    y.fill(0.0);
-                }
+                y.fill(0.0);
                 w.all().multiply(x, y);
             }
         }
     }
 
-    /// dX ← dY·W: the gradient with respect to the input of a linear layer.  dY (T, out), W (out, in), dX (T, in).
+    /// Returns Y = X·Wᵀ + bias, the product of a linear layer.  X (T, in), W (out, in), bias (out,), Y (T, out).
+    pub fn product(&self, x: ArrayView2<f32>, bias: Option<&[f32]>) -> Array2<f32> {
+        match self {
+            Value::Dense(w) => par_product(x, w.matrix().t(), bias),
+            Value::Stored(w) => {
+                let mut y = biases(bias, self.outputs(), &[0, x.nrows()]);
+                w.all().multiply(x, y.view_mut());
+                y
+            }
+        }
+    }
+
+    /// dX ← dY·W: the gradient with respect to the input of a linear layer, in place.  dY (T, out), W (out, in), dX (T, in).
     pub fn backpropagate(&self, dy: ArrayView2<f32>, mut dx: ArrayViewMut2<f32>) {
         match self {
             Value::Dense(w) => par_gemm(1.0, dy, w.matrix(), 0.0, dx),
@@ -187,41 +197,61 @@ impl Value {
         }
     }
 
-    // ANCHOR: experts
-    /// Y ← Y + X·Wₑ for the rows of each expert e.  X (R, in) sorted by expert, Wₑ (in, out), Y (R, out).
-    /// `offsets` (E + 1,) says where the rows of each expert begin.
-    pub fn multiply_experts(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>, offsets: &[usize]) {
+    /// Returns dX = dY·W; see [`Value::backpropagate`].
+    pub fn gradient(&self, dy: ArrayView2<f32>) -> Array2<f32> {
         match self {
-            Value::Dense(w) => {
-                parallel::for_each(pieces(y, offsets), |piece| {
-                    gemm(1.0, x.slice_axis(Axis(0), piece.rows), matrix(w, piece.expert), 1.0, piece.out);
-                });
-            }
+            Value::Dense(w) => par_product(dy, w.matrix(), None),
             Value::Stored(w) => {
-                for (expert, rows) in experts(offsets) {
-                    w.matrix(expert).multiply(x.slice_axis(Axis(0), rows), y.slice_axis_mut(Axis(0), rows));
-                }
+                let mut dx = Array2::zeros((dy.nrows(), self.inputs()));
+                w.all().backpropagate(dy, dx.view_mut());
+                dx
             }
         }
     }
 
-    // ANCHOR_END: experts
-    /// dX ← dY·Wₑᵀ for the rows of each expert e.  dY (R, out) sorted by expert, Wₑ (in, out), dX (R, in).
-    pub fn backpropagate_experts(&self, dy: ArrayView2<f32>, mut dx: ArrayViewMut2<f32>, offsets: &[usize]) {
+    // ANCHOR: experts
+    /// Returns Y = X·Wₑ + bₑ for the rows of each expert e.  X (R, in) sorted by expert, Wₑ (in, out), b (E·out,), Y (R, out).
+    /// `offsets` (E + 1,) says where the rows of each expert begin.
+    pub fn product_of_experts(&self, x: ArrayView2<f32>, b: &[f32], offsets: &[usize]) -> Array2<f32> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
         match self {
-            Value::Dense(w) => {
-                parallel::for_each(pieces(dx, offsets), |piece| {
-                    gemm(1.0, dy.slice_axis(Axis(0), piece.rows), matrix(w, piece.expert).t(), 0.0, piece.out);
-                });
-            }
+            Value::Dense(w) => par_grouped_product(x, offsets, (inputs, outputs), |e| matrix(w, e), Some(b)),
             Value::Stored(w) => {
-                dx.fill(0.0);
+                let mut y = biases(Some(b), outputs, offsets);
                 for (expert, rows) in experts(offsets) {
-                    w.matrix(expert).backpropagate(dy.slice_axis(Axis(0), rows), dx.slice_axis_mut(Axis(0), rows));
+                    w.matrix(expert).multiply(x.slice_axis(Axis(0), rows), y.slice_axis_mut(Axis(0), rows));
                 }
+                y
             }
         }
     }
+    // ANCHOR_END: experts
+
+    /// Returns dX = dY·Wₑᵀ for the rows of each expert e.  dY (R, out) sorted by expert, Wₑ (in, out), dX (R, in).
+    pub fn gradient_of_experts(&self, dy: ArrayView2<f32>, offsets: &[usize]) -> Array2<f32> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        match self {
+            Value::Dense(w) => {
+                par_grouped_product(dy, offsets, (outputs, inputs), |e| matrix(w, e).reversed_axes(), None)
+            }
+            Value::Stored(w) => {
+                let mut dx = Array2::zeros((dy.nrows(), inputs));
+                for (expert, rows) in experts(offsets) {
+                    w.matrix(expert).backpropagate(dy.slice_axis(Axis(0), rows), dx.slice_axis_mut(Axis(0), rows));
+                }
+                dx
+            }
+        }
+    }
+}
+
+/// A matrix with a row for each row of the groups, which is the bias of its group, or 0.
+fn biases(bias: Option<&[f32]>, outputs: usize, offsets: &[usize]) -> Array2<f32> {
+    let rows = offsets[offsets.len() - 1];
+    let Some(bias) = bias else { return Array2::zeros((rows, outputs)) };
+    let groups = offsets.windows(2).zip(bias.chunks_exact(outputs));
+    let numbers = groups.flat_map(|(range, bias)| bias.repeat(range[1] - range[0])).collect();
+    Array2::from_shape_vec((rows, outputs), numbers).expect("a bias per output and group")
 }
 
 /// The numbers of a tensor, as bytes of a "file" that is in memory.
@@ -243,29 +273,4 @@ fn matrix(stack: &Tensor, i: usize) -> ArrayView2<'_, f32> {
 fn experts(offsets: &[usize]) -> impl Iterator<Item = (usize, Slice)> {
     let rows = offsets.windows(2).map(|range| range[0]..range[1]).enumerate();
     rows.filter(|(_, rows)| !rows.is_empty()).map(|(expert, rows)| (expert, Slice::from(rows)))
-}
-
-/// Rows of one expert that make a piece of work: enough to pay for packing the matrix of the expert again.
-const ROWS: usize = 512;
-
-/// A run of rows that belong to one expert, and the part of the result that they determine.
-struct Piece<'a> {
-    expert: usize,
-    rows: Slice,
-    out: ArrayViewMut2<'a, f32>,
-}
-
-/// Cuts a result into runs of at most [`ROWS`] rows, none of which spans two experts.
-fn pieces<'a>(result: ArrayViewMut2<'a, f32>, offsets: &[usize]) -> Vec<Piece<'a>> {
-    let mut rest = result;
-    let mut pieces = Vec::new();
-    for (expert, range) in offsets.windows(2).enumerate() {
-        for first in (range[0]..range[1]).step_by(ROWS) {
-            let rows = first..range[1].min(first + ROWS);
-            let (out, after) = rest.split_at(Axis(0), rows.len());
-            pieces.push(Piece { expert, rows: Slice::from(rows), out });
-            rest = after;
-        }
-    }
-    pieces
 }

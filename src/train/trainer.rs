@@ -10,6 +10,7 @@ use super::run::{Position, RunState, SavedRun, config_fingerprint};
 use super::settings::Settings;
 use crate::data::{Batch, Batches, Windows};
 use crate::error::{Error, Result};
+use crate::kernels::parallel;
 use crate::layers::Layer;
 use crate::model::{Totals, Transformer};
 use crate::ops::load_balancing::ExpertLoad;
@@ -129,6 +130,10 @@ impl Trainer {
     /// # Errors
     /// [`Error::NotFinite`] if the loss or a gradient is not finite; the model has not changed then.
     pub fn step(&mut self) -> Result<StepReport> {
+        parallel::inside(|| self.accumulate_and_update())
+    }
+
+    fn accumulate_and_update(&mut self) -> Result<StepReport> {
         let step = self.step_count() + 1;
         let batches: Vec<Batch> = (0..self.settings.accumulate).map(|_| self.batches.next_batch()).collect();
         let mut totals = self.totals(&batches);

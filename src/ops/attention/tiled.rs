@@ -8,7 +8,7 @@
 use super::{Keys, Shape, decode};
 use crate::kernels::{self, gemm, parallel};
 use crate::profile;
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
 /// Queries per tile, and keys per tile.
@@ -37,6 +37,18 @@ fn head_mut<'a>(x: &'a mut [f32], width: usize, rows: Range<usize>, head: usize,
     x.slice_move(s![rows, head * dim..(head + 1) * dim])
 }
 
+/// Copies rows of `dim` numbers that begin at the given places.
+fn copy_rows(x: &[f32], places: impl ExactSizeIterator<Item = usize>, dim: usize) -> Array2<f32> {
+    let rows = places.len();
+    let mut numbers = Vec::with_capacity(rows * dim);
+    places.for_each(|place| numbers.extend_from_slice(&x[place..][..dim]));
+    Array2::from_shape_vec((rows, dim), numbers).expect("D numbers per row")
+}
+
+fn numbers(x: &Array2<f32>, row: usize) -> &[f32] {
+    &x.as_slice().expect("row-major")[row * x.ncols()..][..x.ncols()]
+}
+
 // ANCHOR: visible
 /// Returns the keys of `tile` (positions) that are visible to the query at `position`, as indices in the tile.
 fn visible(shape: Shape, position: usize, tile: &Range<usize>) -> Range<usize> {
@@ -53,6 +65,12 @@ fn visible_tiles(shape: Shape, positions: Range<usize>, keys: Range<usize>) -> i
     (keys.start + skipped..end).step_by(TILE).map(move |start| start..(start + TILE).min(keys.end))
 }
 // ANCHOR_END: visible
+
+/// Sets the scores of all keys that are not visible to −∞, whose exponential is 0.
+fn hide(scores: &mut [f32], visible: Range<usize>) {
+    scores[..visible.start].fill(f32::NEG_INFINITY);
+    scores[visible.end..].fill(f32::NEG_INFINITY);
+}
 
 /// Computes the scores of queries `q` and keys `k`: s ← q·kᵀ/√D, in rows of [`TILE`] numbers.
 fn scores(q: ArrayView2<f32>, k: ArrayView2<f32>, scale: f32, s: &mut [f32]) {
@@ -74,13 +92,11 @@ pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: S
     if tokens == 1 {
         return decode::forward(q, q_start, keys, sinks, shape);
     }
-    let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; tokens * shape.heads]);
     let (o_tile, lse_tile) = (TILE * shape.query_width(), TILE * shape.heads);
-    parallel::for_chunks2(&mut o, o_tile, &mut lse, lse_tile, |tile, o, lse| {
+    parallel::build2((q.len(), o_tile), (tokens * shape.heads, lse_tile), |tile, o, lse| {
         let q = &q[tile * o_tile..][..o.len()];
         forward_tile(q, q_start + tile * TILE, keys, sinks, shape, o, lse);
-    });
-    (o, lse)
+    })
 }
 
 /// Computes [`forward`] for several sequences of equal length, each from position 0 with its own keys.
@@ -120,39 +136,46 @@ fn forward_tile(
     o: &mut [f32],
     lse: &mut [f32],
 ) {
-    let (q_width, dim) = (shape.query_width(), shape.head_dim);
-    let rows = q.len() / q_width;
+    let (q_width, dim, group) = (shape.query_width(), shape.head_dim, shape.group());
+    let tokens = q.len() / q_width;
+    let rows = group * tokens; // the queries of a group of heads, one head after the other
     let mut s = vec![0.0; rows * TILE];
-    for h in 0..shape.heads {
-        let q = head(q, q_width, 0..rows, h, dim);
+    for kv in 0..shape.kv_heads {
+        let at = |row: usize| row % tokens * q_width + (kv * group + row / tokens) * dim;
+        let q = copy_rows(q, (0..rows).map(at), dim);
         // ANCHOR: forward_tile
-        let mut m = vec![sinks[h]; rows];
+        let mut m: Vec<f32> = (0..rows).map(|row| sinks[kv * group + row / tokens]).collect();
         let mut l = vec![1.0; rows];
+        let mut values = Array2::zeros((rows, dim));
         for run in keys {
-            for tile in visible_tiles(shape, position..position + rows, run.start..run.end()) {
+            for tile in visible_tiles(shape, position..position + tokens, run.start..run.end()) {
                 let in_run = tile.start - run.start..tile.end - run.start;
-                let k = run.k.slice_move(s![in_run.clone(), h / shape.group(), ..]);
-                let v = run.v.slice_move(s![in_run, h / shape.group(), ..]);
-                scores(q, k, shape.scale(), &mut s);
-                for (t, s) in s.chunks_exact_mut(TILE).enumerate() {
-                    let seen = visible(shape, position + t, &tile);
-                    s[..seen.start].fill(0.0);
-                    s[seen.end..].fill(0.0);
-                    if seen.is_empty() {
+                let k = run.k.slice_move(s![in_run.clone(), kv, ..]);
+                let v = run.v.slice_move(s![in_run, kv, ..]);
+                scores(q.view(), k, shape.scale(), &mut s);
+                for ((row, s), mut values) in s.chunks_exact_mut(TILE).enumerate().zip(values.rows_mut()) {
+                    hide(s, visible(shape, position + row % tokens, &tile));
+                    let m_new = m[row].max(kernels::max(s));
+                    if m_new == f32::NEG_INFINITY {
+                        s.fill(0.0); // no sink, and no key is visible so far
                         continue;
                     }
-                    let m_new = m[t].max(kernels::max(&s[seen.clone()]));
-                    let shrink = (m[t] - m_new).exp();
-                    l[t] = l[t] * shrink + kernels::exp_sum(&mut s[seen], m_new);
-                    m[t] = m_new;
-                    kernels::scale(shrink, &mut o[t * q_width + h * dim..][..dim]);
+                    if m_new > m[row] {
+                        let shrink = (m[row] - m_new).exp();
+                        l[row] *= shrink;
+                        kernels::scale(shrink, values.as_slice_mut().expect("row-major"));
+                        m[row] = m_new;
+                    }
+                    l[row] += kernels::exp_sum(s, m_new);
                 }
-                gemm(1.0, tile_view(&s, rows, tile.len()), v, 1.0, head_mut(o, q_width, 0..rows, h, dim));
+                gemm(1.0, tile_view(&s, rows, tile.len()), v, 1.0, values.view_mut());
             }
         }
-        for t in 0..rows {
-            kernels::scale(1.0 / l[t], &mut o[t * q_width + h * dim..][..dim]);
-            lse[t * shape.heads + h] = m[t] + l[t].ln();
+        for row in 0..rows {
+            let o = &mut o[at(row)..][..dim];
+            o.copy_from_slice(numbers(&values, row));
+            kernels::scale(1.0 / l[row], o);
+            lse[row % tokens * shape.heads + kv * group + row / tokens] = m[row] + l[row].ln();
         }
         // ANCHOR_END: forward_tile
     }
@@ -206,24 +229,23 @@ pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> G
     let parts = parallel::map(sequences * shape.kv_heads, |i| {
         backward_part(d_o, saved, i / shape.kv_heads * tokens, tokens, i % shape.kv_heads, shape)
     });
+    // The heads of a row are contiguous in memory.
+    let gather = |width: usize, part_width: usize, of: &(dyn Fn(&GroupGrads) -> &[f32] + Sync)| {
+        parallel::build(sequences * tokens * width, TILE * width, |piece, rows| {
+            for (row, all) in (piece * TILE..).zip(rows.chunks_exact_mut(width)) {
+                let (sequence, t) = (row / tokens, row % tokens);
+                for (kv, all) in all.chunks_exact_mut(part_width).enumerate() {
+                    all.copy_from_slice(&of(&parts[sequence * shape.kv_heads + kv])[t * part_width..][..part_width]);
+                }
+            }
+        })
+    };
     let mut grads = Grads {
-        dq: vec![0.0; saved.q.len()],
-        dk: vec![0.0; saved.k.len()],
-        dv: vec![0.0; saved.v.len()],
+        dq: gather(q_width, shape.group() * dim, &|part| &part.dq),
+        dk: gather(kv_width, dim, &|part| &part.dk),
+        dv: gather(kv_width, dim, &|part| &part.dv),
         dsinks: vec![0.0; shape.heads],
     };
-    // The heads of a row are contiguous in memory.
-    let scatter = |all: &mut [f32], width: usize, part_width: usize, of: &(dyn Fn(&GroupGrads) -> &[f32] + Sync)| {
-        parallel::for_chunks(all, width, |row, all| {
-            let (sequence, t) = (row / tokens, row % tokens);
-            for (kv, all) in all.chunks_exact_mut(part_width).enumerate() {
-                all.copy_from_slice(&of(&parts[sequence * shape.kv_heads + kv])[t * part_width..][..part_width]);
-            }
-        });
-    };
-    scatter(&mut grads.dq, q_width, shape.group() * dim, &|part| &part.dq);
-    scatter(&mut grads.dk, kv_width, dim, &|part| &part.dk);
-    scatter(&mut grads.dv, kv_width, dim, &|part| &part.dv);
     for (i, part) in parts.iter().enumerate() {
         let first = i % shape.kv_heads * shape.group();
         kernels::axpy(1.0, &part.dsinks, &mut grads.dsinks[first..first + shape.group()]);
@@ -235,42 +257,43 @@ fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: us
     let (q_width, kv_width, dim, group) = (shape.query_width(), shape.kv_width(), shape.head_dim, shape.group());
     let (mut dq, mut dsinks) = (vec![0.0; tokens * group * dim], vec![0.0; group]);
     let (mut dk, mut dv) = (vec![0.0; tokens * dim], vec![0.0; tokens * dim]);
-    let (mut p, mut dp) = (vec![0.0; TILE * TILE], vec![0.0; TILE * TILE]);
-    let in_batch = |range: &Range<usize>| first + range.start..first + range.end;
-    for (g, dsink) in dsinks.iter_mut().enumerate() {
-        let h = kv * group + g;
+    let (mut p, mut dp) = (vec![0.0; group * TILE * TILE], vec![0.0; group * TILE * TILE]);
+    for start in (0..tokens).step_by(TILE) {
+        let positions = start..(start + TILE).min(tokens);
+        // The queries of a group of heads, one head after the other: (head, position).
+        let queries: Vec<_> = (0..group).flat_map(|g| positions.clone().map(move |t| (g, t))).collect();
+        let at = |&(g, t): &(usize, usize)| (first + t) * q_width + (kv * group + g) * dim;
+        let rows_of = |x| copy_rows(x, queries.iter().map(at), dim);
         // ANCHOR: backward_part
-        let number = |x: &[f32], t: usize| x[(first + t) * shape.heads + h];
-        let at = |t: usize| (first + t) * q_width + h * dim;
-        let delta_of = |t| kernels::dot(&d_o[at(t)..][..dim], &saved.o[at(t)..][..dim]);
-        let delta: Vec<f32> = (0..tokens).map(delta_of).collect();
-        *dsink = -(0..tokens).map(|t| (saved.sinks[h] - number(saved.lse, t)).exp() * delta[t]).sum::<f32>();
-        for q_first in (0..tokens).step_by(TILE) {
-            let queries = q_first..(q_first + TILE).min(tokens);
-            let q = head(saved.q, q_width, in_batch(&queries), h, dim);
-            let d_o = head(d_o, q_width, in_batch(&queries), h, dim);
-            for keys in visible_tiles(shape, queries.clone(), 0..tokens) {
-                let k = head(saved.k, kv_width, in_batch(&keys), kv, dim);
-                let v = head(saved.v, kv_width, in_batch(&keys), kv, dim);
-                scores(q, k, shape.scale(), &mut p);
-                scores(d_o, v, 1.0, &mut dp);
-                let rows = p.chunks_exact_mut(TILE).zip(dp.chunks_exact_mut(TILE));
-                for (t, (p, dp)) in queries.clone().zip(rows) {
-                    let seen = visible(shape, t, &keys);
-                    p[..seen.start].fill(0.0);
-                    p[seen.end..].fill(0.0);
-                    kernels::exp_sum(&mut p[seen], number(saved.lse, t));
-                    for (ds, p) in dp.iter_mut().zip(p) {
-                        *ds = *p * (*ds - delta[t]) * shape.scale();
-                    }
+        let (q, d_o, o) = (rows_of(saved.q), rows_of(d_o), rows_of(saved.o));
+        let lse = |&(g, t): &(usize, usize)| saved.lse[(first + t) * shape.heads + kv * group + g];
+        let delta: Vec<f32> = (0..queries.len()).map(|i| kernels::dot(numbers(&d_o, i), numbers(&o, i))).collect();
+        for (query, delta) in queries.iter().zip(&delta) {
+            dsinks[query.0] -= (saved.sinks[kv * group + query.0] - lse(query)).exp() * delta;
+        }
+        let mut dq_tile = Array2::zeros(q.dim());
+        for keys in visible_tiles(shape, positions.clone(), 0..tokens) {
+            let k = head(saved.k, kv_width, first + keys.start..first + keys.end, kv, dim);
+            let v = head(saved.v, kv_width, first + keys.start..first + keys.end, kv, dim);
+            scores(q.view(), k, shape.scale(), &mut p);
+            scores(d_o.view(), v, 1.0, &mut dp);
+            let rows = p.chunks_exact_mut(TILE).zip(dp.chunks_exact_mut(TILE));
+            for ((query, delta), (p, dp)) in queries.iter().zip(&delta).zip(rows) {
+                hide(p, visible(shape, query.1, &keys));
+                kernels::exp_sum(p, lse(query));
+                for (ds, p) in dp.iter_mut().zip(p) {
+                    *ds = *p * (*ds - delta) * shape.scale();
                 }
-                let (p, ds) = (tile_view(&p, q.nrows(), k.nrows()), tile_view(&dp, q.nrows(), k.nrows()));
-                gemm(1.0, p.t(), d_o, 1.0, head_mut(&mut dv, dim, keys.clone(), 0, dim));
-                gemm(1.0, ds.t(), q, 1.0, head_mut(&mut dk, dim, keys, 0, dim));
-                gemm(1.0, ds, k, 1.0, head_mut(&mut dq, group * dim, queries.clone(), g, dim));
             }
+            let (p, ds) = (tile_view(&p, q.nrows(), k.nrows()), tile_view(&dp, q.nrows(), k.nrows()));
+            gemm(1.0, p.t(), d_o.view(), 1.0, head_mut(&mut dv, dim, keys.clone(), 0, dim));
+            gemm(1.0, ds.t(), q.view(), 1.0, head_mut(&mut dk, dim, keys, 0, dim));
+            gemm(1.0, ds, k, 1.0, dq_tile.view_mut());
         }
         // ANCHOR_END: backward_part
+        for (i, (g, t)) in queries.iter().enumerate() {
+            dq[(t * group + g) * dim..][..dim].copy_from_slice(numbers(&dq_tile, i));
+        }
     }
     GroupGrads { dq, dk, dv, dsinks }
 }
