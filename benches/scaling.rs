@@ -19,7 +19,7 @@ use ossia::generate::{Batch, Generator, Plain, Sampling};
 use ossia::kernels::{memory, parallel, selected};
 use ossia::layers::LayerCache;
 use ossia::model::Transformer;
-use ossia::ops::attention::{Shape, tiled};
+use ossia::ops::attention::{Keys, Shape, tiled};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ fn attending(window: Option<usize>) -> Points {
     let mut cache = LayerCache::new(window, 8, 64);
     let mut once = |context: usize| {
         let more = numbers((context - cache.seen()) * width);
-        cache.append(&more, &more);
+        cache.append(Keys::rows(cache.seen(), &more, &more, shape));
         let mut times: Vec<f64> = (0..1_001)
             .map(|_| {
                 let start = Instant::now();

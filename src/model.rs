@@ -8,6 +8,7 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::layers::router::Routing;
 use crate::layers::{Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, children};
+use crate::ops::attention::KvFormat;
 use crate::ops::cross_entropy::{count, cross_entropy};
 use crate::ops::elementwise::{add, scale};
 use crate::ops::embedding::embedding;
@@ -122,6 +123,14 @@ impl Transformer {
             if config.tied { None } else { Some(scope.child("head").take("weight", &table, Role::Head, init)?) };
         let rotary = Rotary::new(config);
         Ok(Self { config: config.clone(), checkpoint_activations: false, embedding, blocks, norm, head, rotary })
+    }
+
+    /// Sets the format of KV caches. Attention rounds keys and values to it, with or without a cache.
+    ///
+    /// # Errors
+    /// If a head does not consist of whole blocks of 32 numbers, and the format is int8.
+    pub fn set_kv_format(&mut self, format: KvFormat) -> Result<()> {
+        self.blocks.iter_mut().try_for_each(|block| block.set_kv_format(format))
     }
 
     /// tokens (B, T) → hidden states (B·T, H). With a cache, B is 1 and the tokens follow those in the cache.

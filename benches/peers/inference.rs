@@ -181,5 +181,6 @@ fn rows_of(model: &str, peer: &str, pairs: &[(Run, Run)]) -> [Row; 2] {
 
 /// The arithmetic that the flags of `infer-once` mean.
 pub fn arithmetic(fast: bool, dense_int8: bool) -> Arithmetic {
-    Arithmetic { precision: if fast { Precision::Fast } else { Precision::Exact }, dense_int8 }
+    let precision = if fast { Precision::Fast } else { Precision::Exact };
+    Arithmetic { precision, dense_int8, ..Default::default() }
 }

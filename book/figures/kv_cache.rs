@@ -5,6 +5,7 @@ use super::storyteller::Lazy;
 use ossia::checkpoint::report::cache_numbers;
 use ossia::config::ModelConfig;
 use ossia::layers::LayerCache;
+use ossia::ops::attention::{Keys, Shape};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -27,7 +28,8 @@ pub fn ring(paper: Paper, _: &Lazy) -> Drawing {
         let mut cache = LayerCache::new(kept, 1, 1);
         for position in 0..tokens {
             let y = top + position as i32 * side;
-            cache.append(&[position as f32], &[0.0]);
+            let shape = Shape { heads: 1, kv_heads: 1, head_dim: 1, window: kept };
+            cache.append(Keys::rows(cache.seen(), &[position as f32], &[0.0], shape));
             if kept.is_none() {
                 let style = text(13).color(&INK).pos(Pos::new(HPos::Right, VPos::Center));
                 root.draw(&Text::new(format!("token {position}"), (left - 8, y + side / 2), style))?;
@@ -36,9 +38,9 @@ pub fn ring(paper: Paper, _: &Lazy) -> Drawing {
                 let x = left + slot as i32 * side;
                 root.draw(&Rectangle::new([(x, y), (x + side - 3, y + side - 3)], FAINT.mix(0.4)))?;
             }
-            for &key in cache.runs().iter().flat_map(|run| run.k.iter()) {
-                let x = left + (key as usize % slots) as i32 * side;
-                let colour = if key as usize == position { ORANGE } else { BLUE };
+            for key in cache.runs().iter().flat_map(|run| run.start..run.end()) {
+                let x = left + (key % slots) as i32 * side;
+                let colour = if key == position { ORANGE } else { BLUE };
                 root.draw(&Rectangle::new([(x, y), (x + side - 3, y + side - 3)], colour.mix(0.45).filled()))?;
                 root.draw(&Text::new(key.to_string(), (x + side / 2 - 1, y + side / 2 - 1), centred(&INK)))?;
             }

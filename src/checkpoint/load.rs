@@ -7,7 +7,7 @@ use super::safetensors::Entry;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files::read_text;
-use crate::layers::Layer;
+use crate::layers::{KvFormat, Layer};
 use crate::model::Transformer;
 use crate::mxfp4::BLOCK;
 use crate::parameter::{Request, Role, Source, Value};
@@ -26,6 +26,8 @@ pub struct Arithmetic {
     /// loaded. The router, norms, biases and sinks keep their format, and so does an embedding that is not also the
     /// output projection, because each token reads a single row of it.
     pub dense_int8: bool,
+    /// The format to which keys and values are rounded.
+    pub kv_format: KvFormat,
 }
 
 /// Opens a model directory to be run. Weights stay in their files, in their format.
@@ -112,7 +114,10 @@ fn open_noting(directory: &Path, purpose: Use, note: &mut dyn FnMut(String)) -> 
     tensors.notes().iter().cloned().for_each(&mut *note);
     let layout = if tensors.get("norm.scale").is_some() { Layout::OpenAi } else { Layout::HuggingFace };
     let mut checkpoint = Checkpoint { tensors, layout, config: &config, purpose, used: HashSet::new() };
-    let model = Transformer::new(&config, &mut checkpoint)?;
+    let mut model = Transformer::new(&config, &mut checkpoint)?;
+    if let Use::Run(arithmetic) = purpose {
+        model.set_kv_format(arithmetic.kv_format)?;
+    }
     checkpoint.check_unused(note)?;
     Ok(model)
 }

@@ -1,7 +1,7 @@
 //! Matrix products on all threads, with B packed once for all of them.
 //!
-//! The rows of the result are cut into strips, and a strip is computed by one thread. If each thread packed B for itself,
-//! packing would take as long as multiplying in a small model. So all threads first pack B together.
+//! The rows of the result are cut into strips, and a strip is computed by one thread. If B were packed for each strip anew,
+//! packing would take a good part of the time of a small model. So all threads first pack B together.
 //!
 //! The strips do not change any bit of the result: see [`super::gemm`].
 
@@ -64,7 +64,7 @@ const STRIP: usize = 288;
 /// instruction set have 6 or 12 rows.
 fn strip(rows: usize) -> usize {
     let of_thread = rows.div_ceil(parallel::threads());
-    of_thread.div_ceil(of_thread.div_ceil(STRIP).max(1)).next_multiple_of(12)
+    of_thread.div_ceil(of_thread.div_ceil(STRIP).max(1)).next_multiple_of(12).max(12)
 }
 
 /// Computes the same as [`gemm`] on all threads.
@@ -115,6 +115,7 @@ pub fn par_grouped_product<'a>(
     let panels = pays_for_packing((rows, k, 1)).then(|| Panels::pack(groups, (k, n), &b));
     let strips = strips(offsets, strip(rows));
     let runs: Vec<usize> = strips.iter().map(|(_, rows)| n * rows.len()).collect();
+    // ANCHOR: strips
     let c = parallel::build_runs(&runs, |i, c| {
         let (group, rows) = strips[i].clone();
         let mut c = ArrayViewMut2::from_shape((rows.len(), n), c).expect("the rows of a strip");
@@ -126,6 +127,7 @@ pub fn par_grouped_product<'a>(
             None => gemm(1.0, a, b(group), if bias.is_some() { 1.0 } else { 0.0 }, c),
         }
     });
+    // ANCHOR_END: strips
     Array2::from_shape_vec((rows, n), c).expect("the strips have all rows")
 }
 

@@ -4,11 +4,11 @@
 
 use super::{Angles, LayerCache, Linear};
 use crate::config::ModelConfig;
-use crate::error::Result;
-use crate::ops::attention::{Shape, attention, attention_after};
+use crate::error::{Error, Result};
+use crate::ops::attention::{Keys, KvFormat, Numbers, Shape, attention, attention_after};
 use crate::ops::rope::rope;
 use crate::parameter::{Init, Parameter, Role, Scope};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, array};
 
 /// The attention of one layer.
 #[derive(Clone)]
@@ -19,6 +19,7 @@ pub struct Attention {
     o: Linear,        // (H, N·D)
     sinks: Parameter, // (N,)
     shape: Shape,
+    kv_format: KvFormat,
 }
 
 children!(Attention: q, k, v, o, sinks);
@@ -44,7 +45,21 @@ impl Attention {
             o: Linear::new(&mut scope.child("o"), (query, hidden), Role::Matrix, config.residual_std(query))?,
             sinks: scope.take("sinks", &[shape.heads], Role::Sink, Init::Normal(0.02))?,
             shape,
+            kv_format: KvFormat::F32,
         })
+    }
+
+    /// Sets the format to which keys and values are rounded.
+    ///
+    /// # Errors
+    /// If a head does not consist of whole units of the format.
+    pub fn set_kv_format(&mut self, format: KvFormat) -> Result<()> {
+        let (dim, unit) = (self.shape.head_dim, format.numbers_per_unit());
+        if !dim.is_multiple_of(unit) {
+            return Err(Error::argument(format!("a KV cache in blocks of {unit} numbers for heads of {dim} numbers")));
+        }
+        self.kv_format = format;
+        Ok(())
     }
 
     // ANCHOR: forward
@@ -55,7 +70,7 @@ impl Attention {
         let k = rope(&self.k.forward(x), &angles.cos, &angles.sin);
         let v = self.v.forward(x);
         let mixed = match caches {
-            [] => attention(&q, &k, &v, self.sinks.tensor(), sequences, self.shape),
+            [] => attention(&q, &self.rounded(k), &self.rounded(v), self.sinks.tensor(), sequences, self.shape),
             caches => self.cached(&q, &k, &v, caches),
         };
         self.o.forward(&mixed)
@@ -67,13 +82,26 @@ impl Attention {
     fn cached(&self, q: &Tensor, k: &Tensor, v: &Tensor, caches: &mut [&mut LayerCache]) -> Tensor {
         let recorded = q.needs_grad() || k.needs_grad() || v.needs_grad();
         assert!(!recorded, "a cached forward pass is not recorded; run it on a detached model");
-        let earlier = caches.iter().map(|cache| (cache.seen(), cache.runs())).collect();
-        let mixed = attention_after(earlier, q, k, v, self.sinks.tensor(), self.shape);
-        let new = k.data().len() / caches.len();
-        for (cache, (k, v)) in caches.iter_mut().zip(k.data().chunks(new).zip(v.data().chunks(new))) {
-            cache.append(k, v);
+        let (k, v) = (Numbers::encode(k.data(), self.kv_format), Numbers::encode(v.data(), self.kv_format));
+        let sequences = caches.len();
+        let keys = caches.iter().enumerate().map(|(i, cache)| {
+            let new = Keys::of_sequence(cache.seen(), (&k, &v), i, sequences, self.shape);
+            [cache.runs(), vec![new]].concat()
+        });
+        let mixed = attention_after(&keys.collect::<Vec<_>>(), q, self.sinks.tensor(), self.shape);
+        for (i, cache) in caches.iter_mut().enumerate() {
+            cache.append(Keys::of_sequence(cache.seen(), (&k, &v), i, sequences, self.shape));
         }
         mixed
     }
     // ANCHOR_END: cached
+
+    /// Rounds keys or values as a cache would.
+    fn rounded(&self, x: Tensor) -> Tensor {
+        if self.kv_format == KvFormat::F32 {
+            return x;
+        }
+        assert!(!x.needs_grad(), "rounding to {:?} is not recorded; run it on a detached model", self.kv_format);
+        Tensor::constant(array(x.shape(), Numbers::encode(x.data(), self.kv_format).decode()))
+    }
 }

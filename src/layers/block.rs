@@ -6,6 +6,7 @@ use super::router::Routing;
 use super::{Angles, Attention, Component, Experts, Layer, LayerCache, Mlp, RmsNorm, Router};
 use crate::config::ModelConfig;
 use crate::error::Result;
+use crate::ops::attention::KvFormat;
 use crate::ops::elementwise::add;
 use crate::parameter::{Parameter, Scope};
 use crate::tensor::{Tensor, recompute};
@@ -97,6 +98,14 @@ impl Block {
                 FeedForward::Moe(Box::new(Moe::new(scope, config)?))
             },
         })
+    }
+
+    /// Sets the format to which attention rounds keys and values.
+    ///
+    /// # Errors
+    /// Those of [`Attention::set_kv_format`].
+    pub fn set_kv_format(&mut self, format: KvFormat) -> Result<()> {
+        self.attention.set_kv_format(format)
     }
 
     // ANCHOR: forward

@@ -7,8 +7,8 @@
 //! Book: [kv_cache](../../../../book/kv_cache.html)
 
 use crate::config::ModelConfig;
-use crate::ops::attention::Keys;
-use ndarray::{ArrayView3, s};
+use crate::ops::attention::{Keys, Numbers};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The cache of a whole model, for one text.
@@ -90,14 +90,15 @@ pub struct LayerCache {
     dim: usize,   // D
     seen: usize,
     slots: usize,
-    k: Vec<f32>, // (K, slots, D), of which min(seen, W) slots are in use
-    v: Vec<f32>,
+    k: Numbers<'static>, // (K, slots, D), of which min(seen, W) slots are in use; in the format of the first new keys
+    v: Numbers<'static>,
 }
 
 impl LayerCache {
     /// Creates an empty cache for `heads` key/value heads of `dim` numbers.
     pub fn new(window: Option<usize>, heads: usize, dim: usize) -> Self {
-        Self { window, heads, dim, seen: 0, slots: 0, k: Vec::new(), v: Vec::new() }
+        let empty = || Numbers::F32(Cow::Borrowed(&[]));
+        Self { window, heads, dim, seen: 0, slots: 0, k: empty(), v: empty() }
     }
 
     /// Returns how many positions are kept.
@@ -112,54 +113,44 @@ impl LayerCache {
         let oldest = self.seen - kept;
         // Slot 0 has the newest multiple of W, or position 0.
         let split = self.window.map_or(0, |window| oldest % window);
-        let view = |x, slots| {
-            let all = ArrayView3::from_shape((self.heads, self.slots, self.dim), x).expect("the sizes of this cache");
-            all.permuted_axes([1, 0, 2]).slice_move(s![slots, .., ..])
-        };
-        let run = |start, slots: Range<usize>| Keys { start, k: view(&self.k, slots.clone()), v: view(&self.v, slots) };
+        let [k, v] = [&self.k, &self.v].map(|x| x.by_heads(self.heads, self.slots, self.dim));
+        let run = |start, slots: Range<usize>| Keys { start, k: k.slice(slots.clone()), v: v.slice(slots) };
         let runs = [run(oldest, split..kept), run(oldest + kept - split, 0..split)];
         runs.into_iter().filter(|run| !run.k.is_empty()).collect()
     }
 
-    /// Appends the keys and values of the next tokens, (T, K·D) each.
-    pub fn append(&mut self, k: &[f32], v: &[f32]) {
-        let width = self.heads * self.dim;
-        self.make_room(self.seen + k.len() / width);
-        for (k, v) in k.chunks_exact(width).zip(v.chunks_exact(width)) {
-            let slot = self.window.map_or(self.seen, |window| self.seen % window);
-            for h in 0..self.heads {
-                let (there, here) = ((h * self.slots + slot) * self.dim, h * self.dim);
-                self.k[there..][..self.dim].copy_from_slice(&k[here..][..self.dim]);
-                self.v[there..][..self.dim].copy_from_slice(&v[here..][..self.dim]);
+    /// Appends the keys and values of the next tokens.
+    ///
+    /// # Panics
+    /// If they have another format than those before them.
+    pub fn append(&mut self, new: Keys) {
+        let slots = self.slots_for(self.seen + new.k.len());
+        let (seen, window) = (self.seen, self.window);
+        for (kept, new) in [(&mut self.k, new.k), (&mut self.v, new.v)] {
+            if self.slots == 0 {
+                *kept = new.none();
             }
-            self.seen += 1;
+            kept.insert(new, slots, |t| window.map_or(seen + t, |window| (seen + t) % window));
         }
+        self.slots = slots;
+        self.seen += new.k.len();
     }
     // ANCHOR_END: ring
 
-    /// Makes room for `positions` positions, or for the window. The room doubles, so that a long text moves each number
-    /// only once or twice.
-    fn make_room(&mut self, positions: usize) {
+    /// Returns how many slots `positions` positions, or the window, need. The room doubles, so that a long text moves each
+    /// number only once or twice.
+    fn slots_for(&self, positions: usize) -> usize {
         let needed = self.window.map_or(positions, |window| positions.min(window));
         if needed <= self.slots {
-            return;
+            return self.slots;
         }
         let slots = needed.max(2 * self.slots);
-        let slots = self.window.map_or(slots, |window| slots.min(window));
-        for x in [&mut self.k, &mut self.v] {
-            let mut larger = vec![0.0; self.heads * slots * self.dim];
-            if self.slots > 0 {
-                let heads = x.chunks_exact(self.slots * self.dim).zip(larger.chunks_exact_mut(slots * self.dim));
-                heads.for_each(|(old, new)| new[..old.len()].copy_from_slice(old));
-            }
-            *x = larger;
-        }
-        self.slots = slots;
+        self.window.map_or(slots, |window| slots.min(window))
     }
 
     /// Returns how many bytes the kept positions take.
     fn bytes(&self) -> usize {
-        2 * 4 * self.kept() * self.heads * self.dim
+        self.runs().iter().map(|run| run.k.bytes() + run.v.bytes()).sum()
     }
 
     /// Returns the position of the next token.

@@ -41,6 +41,8 @@ pub use rms_norm::RmsNorm;
 pub use rotary::{Angles, Rotary};
 pub use router::Router;
 
+pub use crate::ops::attention::KvFormat;
+
 use crate::parameter::Parameter;
 
 // ANCHOR: layer

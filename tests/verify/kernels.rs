@@ -6,6 +6,8 @@
 mod heads;
 #[path = "kernels/int8.rs"]
 mod int8;
+#[path = "kernels/strips.rs"]
+mod strips;
 
 use crate::common::{assert_close, random};
 use ndarray::{Array2, ArrayView2, s};

@@ -5,8 +5,9 @@
 use crate::common::assert_close;
 use ndarray::Array2;
 use ossia::config::ModelConfig;
-use ossia::layers::{KvCache, Layer, LayerCache};
+use ossia::layers::{KvCache, KvFormat, Layer, LayerCache};
 use ossia::model::Transformer;
+use ossia::ops::attention::{Keys, Numbers, Shape};
 
 fn small(window: usize) -> ModelConfig {
     let windows = vec![Some(window), None, Some(window)];
@@ -56,6 +57,53 @@ fn kv_cache_prefill_in_pieces_and_one_by_one_give_the_logits_of_no_cache() {
     }
 }
 
+/// Keys and values are rounded before anything attends to them, so the pieces do not matter.
+#[test]
+fn kv_cache_in_a_narrow_format_gives_the_logits_of_no_cache() {
+    let tokens: Vec<u32> = (0..150).map(|i| (i * 37 + i * i) % 50).collect();
+    let whole = Array2::from_shape_vec((1, tokens.len()), tokens.clone()).unwrap();
+    for (format, bytes, bound) in [(KvFormat::Bf16, 64, 0.02), (KvFormat::Int8, 34, 0.05)] {
+        let mut model = Transformer::random(&ModelConfig { head_dim: 32, ..small(64) }, 7);
+        let logits_of = |model: &Transformer| {
+            let model = model.detached();
+            model.logits(&model.forward(whole.view(), None).hidden).data().to_vec()
+        };
+        let exact = logits_of(&model);
+        model.set_kv_format(format).unwrap();
+        let expected = logits_of(&model);
+        let largest = exact.iter().zip(&expected).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+        assert!((1e-5..bound).contains(&largest), "{format:?} changes a logit by {largest}");
+        for pieces in [&[150][..], &[100, 50], &[7, 64, 3, 76], &[1; 150]] {
+            let actual = logits(&model, &tokens, pieces);
+            assert_close(&format!("{format:?}, pieces {pieces:?}"), &actual, &expected, 1e-5);
+        }
+        let mut cache = KvCache::new(&model.config);
+        model.detached().forward(whole.view(), Some(&mut cache));
+        assert_eq!(cache.bytes(), 2 * 2 * bytes * (2 * 64 + 150), "keys and values of two heads, two layers of 64");
+    }
+}
+
+/// A number that is rounded once stays as it is: a cache that is read and written again has the same bits.
+#[test]
+fn kv_cache_formats_round_to_the_nearest_number() {
+    let x: Vec<f32> = (0..96).map(|i| ((i * 37 % 64) as f32 - 31.5) / 7.0).collect();
+    let of = |format| Numbers::encode(&x, format).decode();
+    assert_eq!(of(KvFormat::F32), x);
+    assert_close("bf16", &of(KvFormat::Bf16), &x, 1.0 / 256.0);
+    let largest = x.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+    for (rounded, x) in of(KvFormat::Int8).iter().zip(&x) {
+        assert!((rounded - x).abs() <= largest / 127.0, "{x} became {rounded}"); // half a step, and the scale is rounded
+    }
+}
+
+#[test]
+fn kv_cache_in_blocks_needs_heads_of_whole_blocks() {
+    let mut model = Transformer::random(&small(4), 1);
+    let error = model.set_kv_format(KvFormat::Int8).unwrap_err().to_string();
+    assert!(error.contains("blocks of 32 numbers for heads of 6"), "{error}");
+    model.set_kv_format(KvFormat::Bf16).unwrap();
+}
+
 /// Sequences at different positions, each with its cache, run through the model together.
 #[test]
 fn kv_cache_of_several_sequences_gives_the_logits_of_each() {
@@ -83,19 +131,24 @@ fn kv_cache_of_several_sequences_gives_the_logits_of_each() {
     }
 }
 
+fn heads(kv_heads: usize, head_dim: usize) -> Shape {
+    Shape { heads: kv_heads, kv_heads, head_dim, window: None }
+}
+
 #[test]
 fn kv_cache_of_a_sliding_layer_is_a_ring_of_w() {
     let mut cache = LayerCache::new(Some(3), 1, 1);
     assert!(cache.runs().is_empty());
     let mut kept = Vec::new();
     for position in 0..8 {
-        cache.append(&[position as f32], &[10.0 * position as f32]);
+        let (k, v) = ([position as f32], [10.0 * position as f32]);
+        cache.append(Keys::rows(cache.seen(), &k, &v, heads(1, 1)));
         let runs = cache.runs();
-        let positions: Vec<f32> = runs.iter().flat_map(|run| run.k.iter().copied()).collect();
+        let positions: Vec<f32> = runs.iter().flat_map(|run| run.k.head(0).to_owned()).collect();
         let starts: Vec<usize> = runs.iter().map(|run| run.start).collect();
         let first = (position + 1_usize).saturating_sub(3);
         assert_eq!(positions, (first..=position).map(|p| p as f32).collect::<Vec<_>>(), "oldest first");
-        runs.iter().for_each(|run| assert_eq!(run.k[[0, 0, 0]], run.start as f32));
+        runs.iter().for_each(|run| assert_eq!(run.k.head(0)[[0, 0]], run.start as f32));
         assert_eq!(starts[0], first);
         kept.push(positions.len());
     }
@@ -114,14 +167,16 @@ fn kv_cache_keeps_every_head_of_every_position() {
         for positions in [0..1, 1..4, 4..5, 5..17, 17..18] {
             let k = rows(positions.clone());
             let v: Vec<f32> = k.iter().map(|x| -x).collect();
-            cache.append(&k, &v);
+            cache.append(Keys::rows(cache.seen(), &k, &v, heads(3, 2)));
             let first = window.map_or(0, |window| positions.end.saturating_sub(window));
             let mut expected = first;
             for run in cache.runs() {
                 assert_eq!(run.start, expected);
-                for ((t, head, i), &x) in run.k.indexed_iter() {
-                    assert_eq!(x, number(run.start + t, head, i));
-                    assert_eq!(run.v[[t, head, i]], -x);
+                for head in 0..3 {
+                    for ((t, i), &x) in run.k.head(head).indexed_iter() {
+                        assert_eq!(x, number(run.start + t, head, i));
+                        assert_eq!(run.v.head(head)[[t, i]], -x);
+                    }
                 }
                 expected = run.end();
             }

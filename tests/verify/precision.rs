@@ -7,14 +7,14 @@ use ndarray::Array2;
 use ossia::checkpoint::{Arithmetic, Form, Layout, SaveOptions, load, load_with, save_as, save_weights};
 use ossia::config::ModelConfig;
 use ossia::data::Windows;
-use ossia::layers::{KvCache, Layer};
+use ossia::layers::{KvCache, KvFormat, Layer};
 use ossia::model::Transformer;
 use ossia::stored::Precision;
 use ossia::train::{EvaluationSet, deviation, evaluate};
 use std::path::Path;
 use tempfile::TempDir;
 
-const FAST: Arithmetic = Arithmetic { precision: Precision::Fast, dense_int8: true };
+const FAST: Arithmetic = Arithmetic { precision: Precision::Fast, dense_int8: true, kv_format: KvFormat::F32 };
 
 /// A model that was never trained, with experts in MXFP4.
 fn quantized(config: &ModelConfig) -> TempDir {
@@ -63,7 +63,7 @@ fn precision_fast_is_near_exact_and_not_exact() {
     let tokens: Vec<u32> = (0..40).map(|i| i * 37 % 2_048).collect();
     let exact = logits(&load(directory.path()).unwrap(), &tokens, None);
     for (precision, dense_int8) in [(Precision::Fast, false), (Precision::Exact, true), (Precision::Fast, true)] {
-        let model = load_with(directory.path(), Arithmetic { precision, dense_int8 }).unwrap();
+        let model = load_with(directory.path(), Arithmetic { precision, dense_int8, ..Default::default() }).unwrap();
         let other = logits(&model, &tokens, None);
         let scale = exact.iter().fold(0.0_f32, |scale, x| scale.max(x.abs()));
         let error = exact.iter().zip(&other).fold(0.0_f32, |error, (a, b)| error.max((a - b).abs())) / scale;
@@ -127,5 +127,5 @@ fn precision_refuses_rows_that_are_not_whole_blocks() {
     let fast = |path: &Path| load_with(path, FAST).map(|_| ()).unwrap_err().to_string();
     let message = fast(directory.path());
     assert!(message.contains("rows of 48 are not whole blocks of 32"), "{message}");
-    load_with(directory.path(), Arithmetic { precision: Precision::Fast, dense_int8: false }).unwrap();
+    load_with(directory.path(), Arithmetic { precision: Precision::Fast, ..Default::default() }).unwrap();
 }

@@ -6,7 +6,6 @@
 
 use super::{Keys, Shape};
 use crate::kernels::{self, parallel};
-use ndarray::{Axis, s};
 
 /// Keys per block: enough to pay for handing it to a thread.
 const BLOCK: usize = 1024;
@@ -51,27 +50,28 @@ pub fn forward(q: &[f32], position: usize, keys: &[Keys], sinks: &[f32], shape: 
 fn visible_blocks<'a>(run: Keys<'a>, position: usize, shape: Shape) -> impl Iterator<Item = Keys<'a>> {
     let end = (position + 1).min(run.end());
     let first = shape.first_visible(position).max(run.start);
-    (first..end).step_by(BLOCK).map(move |start| {
-        let rows = start - run.start..end.min(start + BLOCK) - run.start;
-        Keys { start, k: run.k.slice_move(s![rows.clone(), .., ..]), v: run.v.slice_move(s![rows, .., ..]) }
-    })
+    (first..end).step_by(BLOCK).map(move |start| run.slice(start..end.min(start + BLOCK)))
 }
 
-/// Computes one group, q (G·D,), on the keys and values of its head.
+/// Computes one group, q (G·D,), on the keys and values of its head: a chunk of T keys at a time, whose scores are a matrix
+/// (G, T).
 fn partial(q: &[f32], block: Keys, kv: usize, shape: Shape) -> Partial {
-    let dim = shape.head_dim;
-    let (k, v) = (block.k.index_axis_move(Axis(1), kv), block.v.index_axis_move(Axis(1), kv));
-    let (k, v) = (k.as_standard_layout(), v.as_standard_layout()); // from a cache, they already are
-    let (k, v) = (k.as_slice().expect("standard"), v.as_slice().expect("standard"));
-    let mut p = vec![0.0; shape.group() * (k.len() / dim)];
-    kernels::head_scores(q, k, dim, &mut p);
-    let softmax = |p: &mut [f32]| {
-        kernels::scale(shape.scale(), p);
-        let m = kernels::max(p);
-        (m, kernels::exp_sum(p, m))
-    };
-    let (m, l) = p.chunks_exact_mut(k.len() / dim).map(softmax).unzip();
-    let mut o = vec![0.0; q.len()];
-    kernels::head_values(&p, v, dim, &mut o);
-    Partial { m, l, o }
+    let (dim, group, chunk) = (shape.head_dim, shape.group(), block.k.chunk());
+    let positions = |i: usize, numbers: usize| i * chunk..i * chunk + numbers / group;
+    let (mut p, mut widened) = (vec![0.0; group * block.k.len()], Vec::new());
+    let mut part = Partial { m: vec![f32::NEG_INFINITY; group], l: vec![0.0; group], o: vec![0.0; q.len()] };
+    for (i, s) in p.chunks_mut(group * chunk).enumerate() {
+        let positions = positions(i, s.len());
+        let keys = positions.len();
+        kernels::head_scores(q, block.k.rows_of_head(kv, positions, &mut widened), dim, s);
+        kernels::scale(shape.scale(), s);
+        part.m.iter_mut().zip(s.chunks_exact(keys)).for_each(|(m, s)| *m = m.max(kernels::max(s)));
+    }
+    for (i, p) in p.chunks_mut(group * chunk).enumerate() {
+        let positions = positions(i, p.len());
+        let rows = p.chunks_exact_mut(positions.len());
+        part.l.iter_mut().zip(&part.m).zip(rows).for_each(|((l, m), p)| *l += kernels::exp_sum(p, *m));
+        kernels::head_values(p, block.v.rows_of_head(kv, positions, &mut widened), dim, &mut part.o);
+    }
+    part
 }

@@ -18,12 +18,14 @@
 //! Book: [attention](../../../../book/attention.html)
 
 pub mod decode;
+mod keys;
 pub mod naive;
 pub mod tiled;
 
+pub use keys::{Keys, KvFormat, Numbers, View};
+
 use crate::kernels::parallel;
 use crate::tensor::{Tensor, array, slice};
-use ndarray::ArrayView3;
 use std::ops::Range;
 
 /// The sizes of an attention layer, and its window.
@@ -73,56 +75,17 @@ impl Shape {
     }
 }
 
-/// A run of keys and values: positions `start ..`. The D numbers of a head are contiguous; the strides of the other
-/// dimensions are free.
-#[derive(Debug, Clone, Copy)]
-pub struct Keys<'a> {
-    /// The position of the first key.
-    pub start: usize,
-    /// (S, K, D)
-    pub k: ArrayView3<'a, f32>,
-    /// (S, K, D)
-    pub v: ArrayView3<'a, f32>,
-}
-
-impl<'a> Keys<'a> {
-    /// Creates a run from keys and values in rows of K·D, as a projection writes them.
-    pub fn rows(start: usize, k: &'a [f32], v: &'a [f32], shape: Shape) -> Self {
-        let view = |x: &'a [f32]| {
-            let rows = x.len() / shape.kv_width();
-            ArrayView3::from_shape((rows, shape.kv_heads, shape.head_dim), x).expect("whole rows")
-        };
-        Self { start, k: view(k), v: view(v) }
-    }
-
-    /// Returns the position after the last key.
-    pub fn end(&self) -> usize {
-        self.start + self.k.dim().0
-    }
-}
-
-/// Attention of the next T tokens of B sequences, to themselves and to what came before them: q (B·T, N·D), k and v
-/// (B·T, K·D), sinks (N,) → (B·T, N·D). `earlier` has, for each sequence, the position of its first new token, and the keys and
-/// values of all visible positions before it, in ascending order. It is not recorded.
-pub fn attention_after<'a>(
-    earlier: Vec<(usize, Vec<Keys<'a>>)>,
-    q: &Tensor,
-    k: &'a Tensor,
-    v: &'a Tensor,
-    sinks: &Tensor,
-    shape: Shape,
-) -> Tensor {
-    let sequences = earlier.len();
-    let part = |x: &Tensor, i: usize| -> Range<usize> {
-        let numbers = x.data().len() / sequences;
-        i * numbers..(i + 1) * numbers
-    };
-    let new = q.matrix().nrows() / sequences;
-    let work = earlier.iter().map(|(start, _)| shape.flops(*start..start + new)).sum();
+/// Attention of the next T tokens of B sequences, to themselves and to what came before them: q (B·T, N·D), sinks (N,) →
+/// (B·T, N·D). `keys` has, for each sequence, the keys and values of all visible positions in ascending order, of which the
+/// last T are those of the new tokens. It is not recorded.
+pub fn attention_after(keys: &[Vec<Keys>], q: &Tensor, sinks: &Tensor, shape: Shape) -> Tensor {
+    let (sequences, numbers) = (keys.len(), q.data().len() / keys.len());
+    let new = numbers / shape.query_width();
+    let first = |keys: &[Keys]| keys.last().map_or(0, Keys::end) - new;
+    let work = keys.iter().map(|keys| shape.flops(first(keys)..first(keys) + new)).sum();
     let o = parallel::map_work(sequences, work, |i| {
-        let (start, mut keys) = earlier[i].clone();
-        keys.push(Keys::rows(start, &k.data()[part(k, i)], &v.data()[part(v, i)], shape));
-        tiled::forward(&q.data()[part(q, i)], start, &keys, sinks.data(), shape).0
+        let q = &q.data()[i * numbers..(i + 1) * numbers];
+        tiled::forward(q, first(&keys[i]), &keys[i], sinks.data(), shape).0
     });
     Tensor::constant(array(q.shape(), o.concat()))
 }

@@ -87,8 +87,8 @@ fn tile_view(s: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
 /// together contain every position that is visible to a query.
 pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
     let tokens = q.len() / shape.query_width();
-    let seen: usize = keys.iter().map(|run| run.k.len() + run.v.len()).sum();
-    let _timer = timer("attention", 2, (1, q_start..q_start + tokens), 2 * q.len() + seen, shape);
+    let seen: usize = keys.iter().map(|run| run.k.bytes() + run.v.bytes()).sum();
+    let _timer = timer("attention", 2, (1, q_start..q_start + tokens), 2 * q.len() + seen / 4, shape);
     if tokens == 1 {
         return decode::forward(q, q_start, keys, sinks, shape);
     }
@@ -149,10 +149,9 @@ fn forward_tile(
         let mut values = Array2::zeros((rows, dim));
         for run in keys {
             for tile in visible_tiles(shape, position..position + tokens, run.start..run.end()) {
-                let in_run = tile.start - run.start..tile.end - run.start;
-                let k = run.k.slice_move(s![in_run.clone(), kv, ..]);
-                let v = run.v.slice_move(s![in_run, kv, ..]);
-                scores(q.view(), k, shape.scale(), &mut s);
+                let of_tile = run.slice(tile.clone());
+                let (k, v) = (of_tile.k.head(kv), of_tile.v.head(kv));
+                scores(q.view(), k.view(), shape.scale(), &mut s);
                 for ((row, s), mut values) in s.chunks_exact_mut(TILE).enumerate().zip(values.rows_mut()) {
                     hide(s, visible(shape, position + row % tokens, &tile));
                     let m_new = m[row].max(kernels::max(s));
@@ -168,7 +167,7 @@ fn forward_tile(
                     }
                     l[row] += kernels::exp_sum(s, m_new);
                 }
-                gemm(1.0, tile_view(&s, rows, tile.len()), v, 1.0, values.view_mut());
+                gemm(1.0, tile_view(&s, rows, tile.len()), v.view(), 1.0, values.view_mut());
             }
         }
         for row in 0..rows {
