@@ -79,7 +79,13 @@ pub fn markdown(machine: &str, rows: &[Row], older: &[&str]) -> String {
     format!("{machine}. Medians of alternating runs, and the spread of the ratios.\n\n{head}{older}{rows}")
 }
 
-/// Puts the rows between the marks of the chapter. They replace rows of the same work; other rows stay.
+/// A peer's name before the comma; its mode follows.
+fn without_mode(peer: &str) -> &str {
+    peer.split(',').next().unwrap_or(peer)
+}
+
+/// Puts the rows between the marks of the chapter. They replace rows of the same work beside the same peer, in whatever mode;
+/// other rows stay.
 pub fn replace_in_book(machine: &str, rows: &[Row]) -> Result<(), String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/book/src/speed.md");
     let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
@@ -87,7 +93,7 @@ pub fn replace_in_book(machine: &str, rows: &[Row]) -> Result<(), String> {
     let (before, rest) = text.split_once(begin).ok_or("book/src/speed.md has no <!-- peers -->")?;
     let (table, after) = rest.split_once(end).ok_or("book/src/speed.md has no <!-- end of peers -->")?;
     let measured_again =
-        |line: &str| rows.iter().any(|row| line.starts_with(&format!("| {} | {} | ", row.work, row.peer)));
+        |line: &str| rows.iter().any(|row| line.starts_with(&format!("| {} | {}", row.work, without_mode(&row.peer))));
     let old_rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
     let older: Vec<&str> = old_rows.filter(|line| !measured_again(line)).collect();
     let table = markdown(machine, rows, &older);

@@ -170,6 +170,9 @@ fn command_line_computes_fast_and_says_what_it_costs() {
     refuse(&[&eval[..], &["--dense", "int8"]].concat(), at, blocks);
     refuse(&["generate", "run", "--dense", "int8"], at, blocks);
     refuse(&["generate", "run", "--precision", "faster"], at, "possible values: exact, fast");
+    let output = text(&succeed(&[&eval[..], &["--kv-cache", "bf16"]].concat(), at).stdout);
+    assert!(output.contains("nats/token when computed exactly") && !output.contains("0.00e0"), "{output}");
+    refuse(&["generate", "run", "--kv-cache", "int8"], at, "blocks of 32 numbers, and a head has 8; use bf16");
     let trace = ["trace", "run", "--tokens", "1,2", "--out", "t.safetensors", "--gradients", "--precision", "fast"];
     refuse(&trace, at, "--gradients: is computed exactly");
     assert!(!at.join("t.safetensors").exists());

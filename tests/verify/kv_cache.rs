@@ -100,7 +100,7 @@ fn kv_cache_formats_round_to_the_nearest_number() {
 fn kv_cache_in_blocks_needs_heads_of_whole_blocks() {
     let mut model = Transformer::random(&small(4), 1);
     let error = model.set_kv_format(KvFormat::Int8).unwrap_err().to_string();
-    assert!(error.contains("blocks of 32 numbers for heads of 6"), "{error}");
+    assert!(error.contains("blocks of 32 numbers, and a head has 6"), "{error}");
     model.set_kv_format(KvFormat::Bf16).unwrap();
 }
 
