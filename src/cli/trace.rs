@@ -59,7 +59,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         false => checkpoint::load_with(directory, arithmetic)?,
         true if arithmetic == Arithmetic::default() => checkpoint::load_trainable(directory)?,
         true => {
-            return Err(Error::argument("--gradients: is computed exactly; without --precision fast, --dense int8 and --kv-cache"));
+            return Err(Error::argument(
+                "--gradients: is computed exactly; without --precision fast, --dense int8 and --kv-cache",
+            ));
         }
     };
     report_model(directory)?;

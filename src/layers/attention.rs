@@ -56,7 +56,8 @@ impl Attention {
     pub fn set_kv_format(&mut self, format: KvFormat) -> Result<()> {
         let (dim, unit) = (self.shape.head_dim, format.numbers_per_unit());
         if !dim.is_multiple_of(unit) {
-            let message = format!("keys and values in int8 are blocks of {unit} numbers, and a head has {dim}; use bf16");
+            let message =
+                format!("keys and values in int8 are blocks of {unit} numbers, and a head has {dim}; use bf16");
             return Err(Error::argument(message));
         }
         self.kv_format = format;
