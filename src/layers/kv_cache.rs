@@ -111,7 +111,7 @@ impl LayerCache {
     pub fn runs(&self) -> Vec<Keys<'_>> {
         let kept = self.kept();
         let oldest = self.seen - kept;
-        // Slot 0 has the newest multiple of W, or position 0.
+        // The oldest position is in slot `split`. After the last slot, the ring continues at slot 0.
         let split = self.window.map_or(0, |window| oldest % window);
         let [k, v] = [&self.k, &self.v].map(|x| x.by_heads(self.heads, self.slots, self.dim));
         let run = |start, slots: Range<usize>| Keys { start, k: k.slice(slots.clone()), v: v.slice(slots) };
