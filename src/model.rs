@@ -125,7 +125,8 @@ impl Transformer {
         Ok(Self { config: config.clone(), checkpoint_activations: false, embedding, blocks, norm, head, rotary })
     }
 
-    /// Sets the format of KV caches. Attention rounds keys and values to it, with or without a cache.
+    /// Sets the format of KV caches. Attention rounds keys and values to it, with or without a cache. A model whose format is
+    /// not f32 panics in a forward pass that would be recorded.
     ///
     /// # Errors
     /// If a head does not consist of whole blocks of 32 numbers, and the format is int8.

@@ -58,8 +58,8 @@ impl Generator {
 
     // ANCHOR: go_to
     /// Makes the text equal to `prompt`, and runs only the new part through the model. If the prompt begins with the cached
-    /// text, the new part is what follows it. Otherwise it starts at the end of the last earlier prompt that both have in
-    /// common. Returns how many tokens were kept. `progress` is called after every piece that was run.
+    /// text, the new part is what follows it. Otherwise it is what follows the longest earlier prompt with which the new one
+    /// begins. Returns how many tokens were kept. `progress` is called after every piece that was run.
     ///
     /// # Errors
     /// Those of [`new`](Self::new). A prompt that is refused does not change the text.

@@ -3,7 +3,7 @@
 //! The rows of the result are cut into strips, and a strip is computed by one thread. If B were packed for each strip anew,
 //! packing would take a good part of the time of a small model. So all threads first pack B together.
 //!
-//! The strips do not change any bit of the result: see [`super::gemm`].
+//! The strips do not change any bit of the result: see [`mod@super::gemm`].
 
 use super::gemm::{COLUMNS, DEPTH, gemm, multiply_block};
 use super::{Isa, gemm_in_pieces, isa, pack_panel, panel_columns, parallel};
@@ -20,13 +20,19 @@ struct Panels {
 }
 
 impl Panels {
-    /// Packs `count` matrices of the dimensions (k, n) on all threads.
-    fn pack<'a>(count: usize, (k, n): (usize, usize), b: impl Fn(usize) -> ArrayView2<'a, f32> + Sync + Send) -> Self {
+    /// Packs `count` matrices of the dimensions (k, n) on all threads. A matrix that is not used may be `None`.
+    fn pack<'a>(
+        count: usize,
+        (k, n): (usize, usize),
+        b: impl Fn(usize) -> Option<ArrayView2<'a, f32>> + Sync + Send,
+    ) -> Self {
         let columns = panel_columns();
         let per_matrix = n.div_ceil(columns);
         let numbers = parallel::build(count * per_matrix * k * columns, k * columns, |i, panel| {
             let first = i % per_matrix * columns;
-            pack_panel(b(i / per_matrix).slice_axis_move(Axis(1), Slice::from(first..n.min(first + columns))), panel);
+            if let Some(b) = b(i / per_matrix) {
+                pack_panel(b.slice_axis_move(Axis(1), Slice::from(first..n.min(first + columns))), panel);
+            }
         });
         Self { numbers, depth: k, per_matrix }
     }
@@ -49,8 +55,14 @@ impl Panels {
 /// The fewest rows of C that pay for packing B as a whole.
 const LEAST: usize = 96;
 
-/// The most numbers of B that are packed as a whole: 4 MB.
+/// The most numbers of a single B that are packed as a whole: 4 MB. The matrices of a grouped product may be larger: each is
+/// used by a part of the rows only, so there is no other way to share the packing.
 const MOST: usize = 1 << 20;
+
+/// The number of pieces of a product that is not computed in strips: twice as many as there are threads, and at least eight.
+fn pieces() -> usize {
+    (2 * parallel::threads()).max(8)
+}
 
 /// Returns whether the product of A (m, k) and B (k, n) is computed in strips with a packed B.
 fn pays_for_packing((m, k, n): (usize, usize, usize)) -> bool {
@@ -73,11 +85,12 @@ fn strip(rows: usize) -> usize {
 /// If the shapes do not fit, or if neither the rows nor the columns of C are contiguous.
 pub fn par_gemm(alpha: f32, a: ArrayView2<f32>, b: ArrayView2<f32>, beta: f32, mut c: ArrayViewMut2<f32>) {
     let (m, n) = c.dim();
-    assert_eq!((a.nrows(), b.ncols()), (m, n), "gemm: A {:?} · B {:?} does not make C {:?}", a.dim(), b.dim(), c.dim());
+    let fits = a.dim() == (m, b.nrows()) && b.ncols() == n;
+    assert!(fits, "gemm: A {:?} · B {:?} does not make C {:?}", a.dim(), b.dim(), c.dim());
     if !pays_for_packing((m, a.ncols(), n)) || c.strides()[1] != 1 || beta != 0.0 && beta != 1.0 {
-        return gemm_in_pieces(alpha, a, b, beta, c, (2 * parallel::threads()).max(8));
+        return gemm_in_pieces(alpha, a, b, beta, c, pieces());
     }
-    let panels = Panels::pack(1, b.dim(), |_| b);
+    let panels = Panels::pack(1, b.dim(), |_| Some(b));
     let rows = strip(m);
     let strips = a.axis_chunks_iter(Axis(0), rows).zip(c.axis_chunks_iter_mut(Axis(0), rows)).collect();
     parallel::for_each(strips, |(a, c)| panels.multiply(0, alpha, a, beta != 0.0, c));
@@ -94,7 +107,7 @@ pub fn par_product(a: ArrayView2<f32>, b: ArrayView2<f32>, bias: Option<&[f32]>)
     }
     let mut c = Array2::zeros((m, n));
     fill_rows(bias, c.view_mut());
-    gemm_in_pieces(1.0, a, b, if bias.is_some() { 1.0 } else { 0.0 }, c.view_mut(), (2 * parallel::threads()).max(8));
+    gemm_in_pieces(1.0, a, b, if bias.is_some() { 1.0 } else { 0.0 }, c.view_mut(), pieces());
     c
 }
 
@@ -112,7 +125,9 @@ pub fn par_grouped_product<'a>(
 ) -> Array2<f32> {
     let (rows, groups) = (a.nrows(), offsets.len() - 1);
     assert_eq!((a.ncols(), offsets[groups]), (k, rows), "a grouped product: A {:?} · B {k} × {n}", a.dim());
-    let panels = pays_for_packing((rows, k, 1)).then(|| Panels::pack(groups, (k, n), &b));
+    assert!(bias.is_none_or(|bias| bias.len() == groups * n), "a grouped product: biases for {groups} × {n} outputs");
+    let used = |group: usize| (offsets[group] < offsets[group + 1]).then(|| b(group));
+    let panels = pays_for_packing((rows, k, 1)).then(|| Panels::pack(groups, (k, n), used));
     let strips = strips(offsets, strip(rows));
     let runs: Vec<usize> = strips.iter().map(|(_, rows)| n * rows.len()).collect();
     // ANCHOR: strips

@@ -5,7 +5,7 @@
 use super::{Angles, LayerCache, Linear};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::ops::attention::{Keys, KvFormat, Numbers, Shape, attention, attention_after};
+use crate::ops::attention::{Keys, KvFormat, KvNumbers, Shape, attention, attention_after};
 use crate::ops::rope::rope;
 use crate::parameter::{Init, Parameter, Role, Scope};
 use crate::tensor::{Tensor, array};
@@ -84,7 +84,7 @@ impl Attention {
     fn cached(&self, q: &Tensor, k: &Tensor, v: &Tensor, caches: &mut [&mut LayerCache]) -> Tensor {
         let recorded = q.needs_grad() || k.needs_grad() || v.needs_grad();
         assert!(!recorded, "a cached forward pass is not recorded; run it on a detached model");
-        let (k, v) = (Numbers::encode(k.data(), self.kv_format), Numbers::encode(v.data(), self.kv_format));
+        let (k, v) = (KvNumbers::encode(k.data(), self.kv_format), KvNumbers::encode(v.data(), self.kv_format));
         let sequences = caches.len();
         let keys = caches.iter().enumerate().map(|(i, cache)| {
             let new = Keys::of_sequence(cache.seen(), (&k, &v), i, sequences, self.shape);
@@ -104,6 +104,6 @@ impl Attention {
             return x;
         }
         assert!(!x.needs_grad(), "rounding to {:?} is not recorded; run it on a detached model", self.kv_format);
-        Tensor::constant(array(x.shape(), Numbers::encode(x.data(), self.kv_format).decode()))
+        Tensor::constant(array(x.shape(), KvNumbers::encode(x.data(), self.kv_format).decode()))
     }
 }

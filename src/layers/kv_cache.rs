@@ -7,7 +7,7 @@
 //! Book: [kv_cache](../../../../book/kv_cache.html)
 
 use crate::config::ModelConfig;
-use crate::ops::attention::{Keys, Numbers};
+use crate::ops::attention::{Keys, KvNumbers};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -90,14 +90,14 @@ pub struct LayerCache {
     dim: usize,   // D
     seen: usize,
     slots: usize,
-    k: Numbers<'static>, // (K, slots, D), of which min(seen, W) slots are in use; in the format of the first new keys
-    v: Numbers<'static>,
+    k: KvNumbers<'static>, // (K, slots, D), of which min(seen, W) slots are in use; in the format of the first new keys
+    v: KvNumbers<'static>,
 }
 
 impl LayerCache {
     /// Creates an empty cache for `heads` key/value heads of `dim` numbers.
     pub fn new(window: Option<usize>, heads: usize, dim: usize) -> Self {
-        let empty = || Numbers::F32(Cow::Borrowed(&[]));
+        let empty = || KvNumbers::F32(Cow::Borrowed(&[]));
         Self { window, heads, dim, seen: 0, slots: 0, k: empty(), v: empty() }
     }
 
@@ -124,6 +124,7 @@ impl LayerCache {
     /// # Panics
     /// If they have another format than those before them.
     pub fn append(&mut self, new: Keys) {
+        debug_assert_eq!(new.start, self.seen, "new keys follow the others");
         let slots = self.slots_for(self.seen + new.k.len());
         let (seen, window) = (self.seen, self.window);
         for (kept, new) in [(&mut self.k, new.k), (&mut self.v, new.v)] {

@@ -43,7 +43,7 @@ pub fn forward(x: ArrayView2<f32>, w: &Value, b: &[f32], offsets: &[usize]) -> A
 /// dx (R, In)
 fn input_gradient(dy: ArrayView2<f32>, w: &Value, offsets: &[usize]) -> Array2<f32> {
     let _timer = timer_of("experts ′x", dy.nrows(), w, offsets);
-    w.gradient_of_experts(dy, offsets)
+    w.input_gradient_of_experts(dy, offsets)
 }
 
 // ANCHOR: weight_gradient

@@ -26,7 +26,7 @@ pub fn forward(x: ArrayView2<f32>, w: &Value, b: Option<&[f32]>) -> Array2<f32> 
 /// dx (T, H) = dy·W
 fn input_gradient(dy: ArrayView2<f32>, w: &Value) -> Array2<f32> {
     let _timer = timer("linear ′x", dy.nrows(), w);
-    w.gradient(dy)
+    w.input_gradient(dy)
 }
 
 /// dW (O, H) = dyᵀ·x

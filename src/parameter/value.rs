@@ -1,7 +1,7 @@
 //! The value of a parameter, and the products with it.
 
 use super::Parameter;
-use crate::kernels::{memory, par_gemm, par_grouped_product, par_product};
+use crate::kernels::{memory, par_gemm, par_grouped_product, par_product, parallel};
 use crate::stored::{Bytes, Numbers, Rows, StoredWeight};
 use crate::tensor::{Array, Tensor, slice};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice, s};
@@ -163,7 +163,7 @@ impl Value {
         }
     }
 
-    /// Y ← X·Wᵀ: the product of a linear layer, in place.  X (T, in), W (out, in), Y (T, out).
+    /// Y ← X·Wᵀ: the product of a linear layer, written to a given matrix.  X (T, in), W (out, in), Y (T, out).
     pub fn multiply(&self, x: ArrayView2<f32>, mut y: ArrayViewMut2<f32>) {
         match self {
             Value::Dense(w) => par_gemm(1.0, x, w.matrix().t(), 0.0, y),
@@ -186,7 +186,7 @@ impl Value {
         }
     }
 
-    /// dX ← dY·W: the gradient with respect to the input of a linear layer, in place.  dY (T, out), W (out, in), dX (T, in).
+    /// dX ← dY·W: the gradient with respect to the input of a linear layer, written to a given matrix.  dY (T, out), W (out, in), dX (T, in).
     pub fn backpropagate(&self, dy: ArrayView2<f32>, mut dx: ArrayViewMut2<f32>) {
         match self {
             Value::Dense(w) => par_gemm(1.0, dy, w.matrix(), 0.0, dx),
@@ -198,7 +198,7 @@ impl Value {
     }
 
     /// Returns dX = dY·W; see [`Value::backpropagate`].
-    pub fn gradient(&self, dy: ArrayView2<f32>) -> Array2<f32> {
+    pub fn input_gradient(&self, dy: ArrayView2<f32>) -> Array2<f32> {
         match self {
             Value::Dense(w) => par_product(dy, w.matrix(), None),
             Value::Stored(w) => {
@@ -228,7 +228,7 @@ impl Value {
     // ANCHOR_END: experts
 
     /// Returns dX = dY·Wₑᵀ for the rows of each expert e.  dY (R, out) sorted by expert, Wₑ (in, out), dX (R, in).
-    pub fn gradient_of_experts(&self, dy: ArrayView2<f32>, offsets: &[usize]) -> Array2<f32> {
+    pub fn input_gradient_of_experts(&self, dy: ArrayView2<f32>, offsets: &[usize]) -> Array2<f32> {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         match self {
             Value::Dense(w) => {
@@ -245,12 +245,20 @@ impl Value {
     }
 }
 
+/// Rows that one thread fills with biases at a time.
+const ROWS: usize = 64;
+
 /// A matrix with a row for each row of the groups, which is the bias of its group, or 0.
 fn biases(bias: Option<&[f32]>, outputs: usize, offsets: &[usize]) -> Array2<f32> {
     let rows = offsets[offsets.len() - 1];
     let Some(bias) = bias else { return Array2::zeros((rows, outputs)) };
-    let groups = offsets.windows(2).zip(bias.chunks_exact(outputs));
-    let numbers = groups.flat_map(|(range, bias)| bias.repeat(range[1] - range[0])).collect();
+    assert_eq!(bias.len(), (offsets.len() - 1) * outputs, "biases for {outputs} outputs");
+    let numbers = parallel::build(rows * outputs, ROWS * outputs, |piece, y| {
+        for (row, y) in (piece * ROWS..).zip(y.chunks_exact_mut(outputs)) {
+            let group = offsets.partition_point(|&first| first <= row) - 1;
+            y.copy_from_slice(&bias[group * outputs..][..outputs]);
+        }
+    });
     Array2::from_shape_vec((rows, outputs), numbers).expect("a bias per output and group")
 }
 

@@ -3,11 +3,11 @@
 //! Book: [kv_cache](../../book/src/kv_cache.md)
 
 use crate::common::assert_close;
-use ndarray::Array2;
+use ndarray::{Array2, s};
 use ossia::config::ModelConfig;
 use ossia::layers::{KvCache, KvFormat, Layer, LayerCache};
 use ossia::model::Transformer;
-use ossia::ops::attention::{Keys, Numbers, Shape};
+use ossia::ops::attention::{Keys, KvNumbers, Shape};
 
 fn small(window: usize) -> ModelConfig {
     let windows = vec![Some(window), None, Some(window)];
@@ -78,16 +78,26 @@ fn kv_cache_in_a_narrow_format_gives_the_logits_of_no_cache() {
             assert_close(&format!("{format:?}, pieces {pieces:?}"), &actual, &expected, 1e-5);
         }
         let mut cache = KvCache::new(&model.config);
-        model.detached().forward(whole.view(), Some(&mut cache));
+        let (start, model) = (cache.mark(), model.detached());
+        let go = |cache: &mut KvCache| {
+            let hidden = model.forward(whole.slice(s![.., cache.len()..]), Some(cache)).hidden;
+            model.logits(&hidden).data()[hidden.matrix().nrows() * 50 - 50..].to_vec()
+        };
+        model.forward(whole.slice(s![.., ..90]), Some(&mut cache));
+        let middle = cache.mark();
+        let last = go(&mut cache);
+        for mark in [&middle, &start] {
+            cache.rewind(mark);
+            assert_close(&format!("{format:?}, again from {}", mark.len()), &go(&mut cache), &last, 1e-5);
+        }
         assert_eq!(cache.bytes(), 2 * 2 * bytes * (2 * 64 + 150), "keys and values of two heads, two layers of 64");
     }
 }
 
-/// A number that is rounded once stays as it is: a cache that is read and written again has the same bits.
 #[test]
 fn kv_cache_formats_round_to_the_nearest_number() {
     let x: Vec<f32> = (0..96).map(|i| ((i * 37 % 64) as f32 - 31.5) / 7.0).collect();
-    let of = |format| Numbers::encode(&x, format).decode();
+    let of = |format| KvNumbers::encode(&x, format).decode();
     assert_eq!(of(KvFormat::F32), x);
     assert_close("bf16", &of(KvFormat::Bf16), &x, 1.0 / 256.0);
     let largest = x.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));

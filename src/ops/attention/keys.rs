@@ -30,7 +30,7 @@ impl KvFormat {
 
 /// Keys or values in their format, in units: numbers, or blocks of 32.
 #[derive(Debug, Clone)]
-pub enum Numbers<'a> {
+pub enum KvNumbers<'a> {
     /// See [`KvFormat::F32`].
     F32(Cow<'a, [f32]>),
     /// See [`KvFormat::Bf16`].
@@ -39,17 +39,17 @@ pub enum Numbers<'a> {
     Int8(Cow<'a, [Int8Block]>),
 }
 
-impl<'a> Numbers<'a> {
+impl<'a> KvNumbers<'a> {
     // ANCHOR: encode
     /// Rounds numbers to a format.
     pub fn encode(x: &'a [f32], format: KvFormat) -> Self {
         match format {
-            KvFormat::F32 => Numbers::F32(x.into()),
-            KvFormat::Bf16 => Numbers::Bf16(x.iter().map(|&x| half::bf16::from_f32(x).to_le_bytes()).collect()),
+            KvFormat::F32 => KvNumbers::F32(x.into()),
+            KvFormat::Bf16 => KvNumbers::Bf16(x.iter().map(|&x| half::bf16::from_f32(x).to_le_bytes()).collect()),
             KvFormat::Int8 => {
                 let mut blocks = vec![Int8Block::ZERO; x.len() / 32];
                 kernels::quantize_int8(x, &mut blocks);
-                Numbers::Int8(blocks.into())
+                KvNumbers::Int8(blocks.into())
             }
         }
     }
@@ -59,13 +59,13 @@ impl<'a> Numbers<'a> {
     pub fn decode(&self) -> Vec<f32> {
         let widened = |units: usize, size: usize| vec![0.0; units * size];
         match self {
-            Numbers::F32(x) => x.to_vec(),
-            Numbers::Bf16(x) => {
+            KvNumbers::F32(x) => x.to_vec(),
+            KvNumbers::Bf16(x) => {
                 let mut y = widened(x.len(), 1);
                 kernels::expand_bf16(x, &mut y);
                 y
             }
-            Numbers::Int8(x) => {
+            KvNumbers::Int8(x) => {
                 let mut y = widened(x.len(), 32);
                 kernels::expand_int8(x, &mut y);
                 y
@@ -74,26 +74,26 @@ impl<'a> Numbers<'a> {
     }
 
     /// Returns sequence `i` of `sequences` of equal length, whose rows have K·D numbers.
-    pub fn sequence(&self, i: usize, sequences: usize, shape: Shape) -> View<'_> {
+    pub fn sequence(&self, i: usize, sequences: usize, shape: Shape) -> KvView<'_> {
         match self {
-            Numbers::F32(x) => View::F32(rows(x, i, sequences, shape, 1)),
-            Numbers::Bf16(x) => View::Bf16(rows(x, i, sequences, shape, 1)),
-            Numbers::Int8(x) => View::Int8(rows(x, i, sequences, shape, 32)),
+            KvNumbers::F32(x) => KvView::F32(rows(x, i, sequences, shape, 1)),
+            KvNumbers::Bf16(x) => KvView::Bf16(rows(x, i, sequences, shape, 1)),
+            KvNumbers::Int8(x) => KvView::Int8(rows(x, i, sequences, shape, 32)),
         }
     }
 }
 
 /// What a cache does with its numbers, which are laid out as (K, slots, D).
-impl Numbers<'_> {
+impl KvNumbers<'_> {
     /// Returns the numbers of `slots` slots, the slots first.
-    pub fn by_heads(&self, heads: usize, slots: usize, dim: usize) -> View<'_> {
+    pub fn by_heads(&self, heads: usize, slots: usize, dim: usize) -> KvView<'_> {
         fn slots_first<T>(x: &[T], dim: (usize, usize, usize)) -> ArrayView3<'_, T> {
             view(x, dim).permuted_axes([1, 0, 2])
         }
         match self {
-            Numbers::F32(x) => View::F32(slots_first(x, (heads, slots, dim))),
-            Numbers::Bf16(x) => View::Bf16(slots_first(x, (heads, slots, dim))),
-            Numbers::Int8(x) => View::Int8(slots_first(x, (heads, slots, dim / 32))),
+            KvNumbers::F32(x) => KvView::F32(slots_first(x, (heads, slots, dim))),
+            KvNumbers::Bf16(x) => KvView::Bf16(slots_first(x, (heads, slots, dim))),
+            KvNumbers::Int8(x) => KvView::Int8(slots_first(x, (heads, slots, dim / 32))),
         }
     }
 
@@ -101,11 +101,11 @@ impl Numbers<'_> {
     ///
     /// # Panics
     /// If the new numbers have another format.
-    pub fn insert(&mut self, new: View, slots: usize, place: impl Fn(usize) -> usize) {
+    pub fn insert(&mut self, new: KvView, slots: usize, place: impl Fn(usize) -> usize) {
         match (self, new) {
-            (Numbers::F32(x), View::F32(new)) => insert(x.to_mut(), 0.0, new, slots, place),
-            (Numbers::Bf16(x), View::Bf16(new)) => insert(x.to_mut(), [0; 2], new, slots, place),
-            (Numbers::Int8(x), View::Int8(new)) => insert(x.to_mut(), Int8Block::ZERO, new, slots, place),
+            (KvNumbers::F32(x), KvView::F32(new)) => insert(x.to_mut(), 0.0, new, slots, place),
+            (KvNumbers::Bf16(x), KvView::Bf16(new)) => insert(x.to_mut(), [0; 2], new, slots, place),
+            (KvNumbers::Int8(x), KvView::Int8(new)) => insert(x.to_mut(), Int8Block::ZERO, new, slots, place),
             _ => panic!("a KV cache has one format"),
         }
     }
@@ -136,27 +136,28 @@ fn rows<T>(x: &[T], i: usize, sequences: usize, shape: Shape, unit: usize) -> Ar
 }
 
 fn view<T>(x: &[T], dim: (usize, usize, usize)) -> ArrayView3<'_, T> {
-    ArrayView3::from_shape(dim, x).expect("whole rows")
+    assert_eq!(x.len(), dim.0 * dim.1 * dim.2, "keys and values of {} heads in whole rows", dim.1);
+    ArrayView3::from_shape(dim, x).expect("the length was checked")
 }
 
 /// A view of keys or values, (S, K, D/unit). The units of a head are contiguous; the strides of the other dimensions are free.
 #[derive(Debug, Clone, Copy)]
-pub enum View<'a> {
-    /// Numbers.
+pub enum KvView<'a> {
+    /// KvNumbers.
     F32(ArrayView3<'a, f32>),
-    /// Numbers in bf16.
+    /// KvNumbers in bf16.
     Bf16(ArrayView3<'a, Bf16>),
     /// Blocks of 32 numbers.
     Int8(ArrayView3<'a, Int8Block>),
 }
 
-impl<'a> View<'a> {
+impl<'a> KvView<'a> {
     /// Returns S, the number of positions.
     pub fn len(&self) -> usize {
         match self {
-            View::F32(x) => x.dim().0,
-            View::Bf16(x) => x.dim().0,
-            View::Int8(x) => x.dim().0,
+            KvView::F32(x) => x.dim().0,
+            KvView::Bf16(x) => x.dim().0,
+            KvView::Int8(x) => x.dim().0,
         }
     }
 
@@ -168,18 +169,18 @@ impl<'a> View<'a> {
     /// Returns the bytes of all positions.
     pub fn bytes(&self) -> usize {
         match self {
-            View::F32(x) => 4 * x.len(),
-            View::Bf16(x) => 2 * x.len(),
-            View::Int8(x) => size_of::<Int8Block>() * x.len(),
+            KvView::F32(x) => 4 * x.len(),
+            KvView::Bf16(x) => 2 * x.len(),
+            KvView::Int8(x) => size_of::<Int8Block>() * x.len(),
         }
     }
 
     /// Returns no numbers, in this format.
-    pub fn none(&self) -> Numbers<'static> {
+    pub fn none(&self) -> KvNumbers<'static> {
         match self {
-            View::F32(_) => Numbers::F32(Cow::Borrowed(&[])),
-            View::Bf16(_) => Numbers::Bf16(Cow::Borrowed(&[])),
-            View::Int8(_) => Numbers::Int8(Cow::Borrowed(&[])),
+            KvView::F32(_) => KvNumbers::F32(Cow::Borrowed(&[])),
+            KvView::Bf16(_) => KvNumbers::Bf16(Cow::Borrowed(&[])),
+            KvView::Int8(_) => KvNumbers::Int8(Cow::Borrowed(&[])),
         }
     }
 
@@ -188,36 +189,36 @@ impl<'a> View<'a> {
     pub fn slice(self, rows: Range<usize>) -> Self {
         let rows = Slice::from(rows);
         match self {
-            View::F32(x) => View::F32(x.slice_axis_move(Axis(0), rows)),
-            View::Bf16(x) => View::Bf16(x.slice_axis_move(Axis(0), rows)),
-            View::Int8(x) => View::Int8(x.slice_axis_move(Axis(0), rows)),
+            KvView::F32(x) => KvView::F32(x.slice_axis_move(Axis(0), rows)),
+            KvView::Bf16(x) => KvView::Bf16(x.slice_axis_move(Axis(0), rows)),
+            KvView::Int8(x) => KvView::Int8(x.slice_axis_move(Axis(0), rows)),
         }
     }
 
     /// Returns how many positions are worth widening to f32 at a time, so that they stay in a cache of the processor.
     pub fn chunk(&self) -> usize {
-        if let View::F32(_) = self { self.len().max(1) } else { 128 }
+        if let KvView::F32(_) = self { self.len().max(1) } else { 128 }
     }
 
-    /// Returns the numbers of one head at the positions `rows` as f32, (T·D,). Numbers in another format, or with gaps between
+    /// Returns the numbers of one head at the positions `rows` as f32, (T·D,). KvNumbers in another format, or with gaps between
     /// the rows, are written to `buffer`.
     pub fn rows_of_head<'b>(self, kv: usize, rows: Range<usize>, buffer: &'b mut Vec<f32>) -> &'b [f32]
     where
         'a: 'b,
     {
         match self.slice(rows) {
-            View::F32(x) => match x.index_axis_move(Axis(1), kv) {
+            KvView::F32(x) => match x.index_axis_move(Axis(1), kv) {
                 x if x.is_standard_layout() => x.to_slice().expect("standard"),
                 x => widen(x, 1, |row, y| y.copy_from_slice(row), buffer),
             },
-            View::Bf16(x) => widen(x.index_axis(Axis(1), kv), 1, kernels::expand_bf16, buffer),
-            View::Int8(x) => widen(x.index_axis(Axis(1), kv), 32, kernels::expand_int8, buffer),
+            KvView::Bf16(x) => widen(x.index_axis(Axis(1), kv), 1, kernels::expand_bf16, buffer),
+            KvView::Int8(x) => widen(x.index_axis(Axis(1), kv), 32, kernels::expand_int8, buffer),
         }
     }
 
     /// Returns the numbers of one head as f32, (S, D). Only numbers in another format are copied.
     pub fn head(self, kv: usize) -> CowArray<'a, f32, Ix2> {
-        if let View::F32(x) = self {
+        if let KvView::F32(x) = self {
             return x.index_axis_move(Axis(1), kv).into();
         }
         let mut numbers = Vec::new();
@@ -253,22 +254,22 @@ pub struct Keys<'a> {
     /// The position of the first key.
     pub start: usize,
     /// (S, K, D)
-    pub k: View<'a>,
+    pub k: KvView<'a>,
     /// (S, K, D)
-    pub v: View<'a>,
+    pub v: KvView<'a>,
 }
 
 impl<'a> Keys<'a> {
     /// Creates a run from keys and values in rows of K·D, as a projection writes them.
     pub fn rows(start: usize, k: &'a [f32], v: &'a [f32], shape: Shape) -> Self {
         let dim = |x: &[f32]| (x.len() / shape.kv_width(), shape.kv_heads, shape.head_dim);
-        Self { start, k: View::F32(view(k, dim(k))), v: View::F32(view(v, dim(v))) }
+        Self { start, k: KvView::F32(view(k, dim(k))), v: KvView::F32(view(v, dim(v))) }
     }
 
     /// Creates the run of sequence `i` of `sequences` from the keys and values of all of them, one after the other.
     pub fn of_sequence(
         start: usize,
-        (k, v): (&'a Numbers, &'a Numbers),
+        (k, v): (&'a KvNumbers, &'a KvNumbers),
         i: usize,
         sequences: usize,
         shape: Shape,

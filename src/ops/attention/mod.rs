@@ -22,7 +22,7 @@ mod keys;
 pub mod naive;
 pub mod tiled;
 
-pub use keys::{Keys, KvFormat, Numbers, View};
+pub use keys::{Keys, KvFormat, KvNumbers, KvView};
 
 use crate::kernels::parallel;
 use crate::tensor::{Tensor, array, slice};

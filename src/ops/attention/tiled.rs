@@ -1,4 +1,5 @@
-//! Tiled attention (FlashAttention): tiles of 64 queries by 64 keys, with an online softmax.
+//! Tiled attention (FlashAttention): tiles of 64 positions by 64 keys, with an online softmax. The heads of a group share their
+//! keys, so a tile has a row of scores for each position and head.
 //!
 //! A tile of scores is computed, used and dropped. While the tiles of keys pass, a query keeps the largest score so far m,
 //! the sum ℓ of e^(s − m), and the weighted sum of values; when m grows, ℓ and the values are scaled down. The sink is
@@ -11,7 +12,7 @@ use crate::profile;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 use std::ops::Range;
 
-/// Queries per tile, and keys per tile.
+/// Positions per tile, and keys per tile.
 const TILE: usize = 64;
 
 /// Starts the timer of `products` products of D numbers per visible pair of a query and a key, of `sequences` sequences;
@@ -32,9 +33,10 @@ fn head<'a>(x: &'a [f32], width: usize, rows: Range<usize>, head: usize, dim: us
     x.slice_move(s![rows, head * dim..(head + 1) * dim])
 }
 
-fn head_mut<'a>(x: &'a mut [f32], width: usize, rows: Range<usize>, head: usize, dim: usize) -> ArrayViewMut2<'a, f32> {
-    let x = ArrayViewMut2::from_shape((x.len() / width, width), x).expect("whole rows");
-    x.slice_move(s![rows, head * dim..(head + 1) * dim])
+/// Returns the rows `rows` of a matrix with `width` columns.
+fn rows_mut(x: &mut [f32], width: usize, rows: Range<usize>) -> ArrayViewMut2<'_, f32> {
+    let numbers = &mut x[rows.start * width..rows.end * width];
+    ArrayViewMut2::from_shape((rows.len(), width), numbers).expect("whole rows")
 }
 
 /// Copies rows of `dim` numbers that begin at the given places.
@@ -126,7 +128,7 @@ pub fn forward_batch(
     (o, lse)
 }
 
-/// Computes all heads of at most [`TILE`] queries, the first of which is at `position`. `o` is 0 at the start.
+/// Computes all heads of at most [`TILE`] positions, the first of which is `position`.
 fn forward_tile(
     q: &[f32],
     position: usize,
@@ -153,12 +155,13 @@ fn forward_tile(
                 let (k, v) = (of_tile.k.head(kv), of_tile.v.head(kv));
                 scores(q.view(), k.view(), shape.scale(), &mut s);
                 for ((row, s), mut values) in s.chunks_exact_mut(TILE).enumerate().zip(values.rows_mut()) {
-                    hide(s, visible(shape, position + row % tokens, &tile));
-                    let m_new = m[row].max(kernels::max(s));
-                    if m_new == f32::NEG_INFINITY {
-                        s.fill(0.0); // no sink, and no key is visible so far
+                    let seen = visible(shape, position + row % tokens, &tile);
+                    if seen.is_empty() {
+                        s.fill(0.0);
                         continue;
                     }
+                    hide(s, seen);
+                    let m_new = m[row].max(kernels::max(s));
                     if m_new > m[row] {
                         let shrink = (m[row] - m_new).exp();
                         l[row] *= shrink;
@@ -285,8 +288,8 @@ fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: us
                 }
             }
             let (p, ds) = (tile_view(&p, q.nrows(), k.nrows()), tile_view(&dp, q.nrows(), k.nrows()));
-            gemm(1.0, p.t(), d_o.view(), 1.0, head_mut(&mut dv, dim, keys.clone(), 0, dim));
-            gemm(1.0, ds.t(), q.view(), 1.0, head_mut(&mut dk, dim, keys, 0, dim));
+            gemm(1.0, p.t(), d_o.view(), 1.0, rows_mut(&mut dv, dim, keys.clone()));
+            gemm(1.0, ds.t(), q.view(), 1.0, rows_mut(&mut dk, dim, keys));
             gemm(1.0, ds, k, 1.0, dq_tile.view_mut());
         }
         // ANCHOR_END: backward_part

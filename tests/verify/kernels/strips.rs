@@ -27,7 +27,27 @@ fn kernels_products_in_strips_have_the_bits_of_one_thread() {
         let mut in_place = Array2::from_elem((m, n), f32::NAN);
         par_gemm(1.0, a.view(), b[0].t(), 0.0, in_place.view_mut());
         assert_eq!(in_place, of_first, "in place, {m} × {k} × {n}");
+        // A transposed A, another factor, and a result that is added to.
+        let a_t = a.t().as_standard_layout().to_owned();
+        let (mut added, mut expected) = (of_first.clone(), of_first);
+        gemm(0.5, a_t.t(), b[1].t(), 1.0, expected.view_mut());
+        par_gemm(0.5, a_t.t(), b[1].t(), 1.0, added.view_mut());
+        assert_eq!(added, expected, "added, {m} × {k} × {n}");
     }
+}
+
+#[test]
+#[should_panic(expected = "does not make C")]
+fn kernels_products_in_strips_need_matrices_that_fit() {
+    let (a, b) = (matrix(100, 7, 1), matrix(8, 5, 2));
+    par_gemm(1.0, a.view(), b.view(), 0.0, Array2::zeros((100, 5)).view_mut());
+}
+
+#[test]
+#[should_panic(expected = "biases for 1 × 5 outputs")]
+fn kernels_products_in_strips_need_a_bias_that_fits() {
+    let (a, b) = (matrix(100, 7, 1), matrix(7, 5, 2));
+    par_product(a.view(), b.view(), Some(&[0.0; 6]));
 }
 
 #[test]
