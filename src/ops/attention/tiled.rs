@@ -33,10 +33,9 @@ fn head<'a>(x: &'a [f32], width: usize, rows: Range<usize>, head: usize, dim: us
     x.slice_move(s![rows, head * dim..(head + 1) * dim])
 }
 
-/// Returns the rows `rows` of a matrix with `width` columns.
-fn rows_mut(x: &mut [f32], width: usize, rows: Range<usize>) -> ArrayViewMut2<'_, f32> {
-    let numbers = &mut x[rows.start * width..rows.end * width];
-    ArrayViewMut2::from_shape((rows.len(), width), numbers).expect("whole rows")
+fn head_mut<'a>(x: &'a mut [f32], width: usize, rows: Range<usize>, head: usize, dim: usize) -> ArrayViewMut2<'a, f32> {
+    let x = ArrayViewMut2::from_shape((x.len() / width, width), x).expect("whole rows");
+    x.slice_move(s![rows, head * dim..(head + 1) * dim])
 }
 
 /// Copies rows of `dim` numbers that begin at the given places.
@@ -67,12 +66,6 @@ fn visible_tiles(shape: Shape, positions: Range<usize>, keys: Range<usize>) -> i
     (keys.start + skipped..end).step_by(TILE).map(move |start| start..(start + TILE).min(keys.end))
 }
 // ANCHOR_END: visible
-
-/// Sets the scores of all keys that are not visible to −∞, whose exponential is 0.
-fn hide(scores: &mut [f32], visible: Range<usize>) {
-    scores[..visible.start].fill(f32::NEG_INFINITY);
-    scores[visible.end..].fill(f32::NEG_INFINITY);
-}
 
 /// Computes the scores of queries `q` and keys `k`: s ← q·kᵀ/√D, in rows of [`TILE`] numbers.
 fn scores(q: ArrayView2<f32>, k: ArrayView2<f32>, scale: f32, s: &mut [f32]) {
@@ -156,19 +149,19 @@ fn forward_tile(
                 scores(q.view(), k.view(), shape.scale(), &mut s);
                 for ((row, s), mut values) in s.chunks_exact_mut(TILE).enumerate().zip(values.rows_mut()) {
                     let seen = visible(shape, position + row % tokens, &tile);
+                    s[..seen.start].fill(0.0);
+                    s[seen.end..].fill(0.0);
                     if seen.is_empty() {
-                        s.fill(0.0);
                         continue;
                     }
-                    hide(s, seen);
-                    let m_new = m[row].max(kernels::max(s));
+                    let m_new = m[row].max(kernels::max(&s[seen.clone()]));
                     if m_new > m[row] {
                         let shrink = (m[row] - m_new).exp();
                         l[row] *= shrink;
                         kernels::scale(shrink, values.as_slice_mut().expect("row-major"));
                         m[row] = m_new;
                     }
-                    l[row] += kernels::exp_sum(s, m_new);
+                    l[row] += kernels::exp_sum(&mut s[seen], m_new);
                 }
                 gemm(1.0, tile_view(&s, rows, tile.len()), v.view(), 1.0, values.view_mut());
             }
@@ -259,43 +252,42 @@ fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: us
     let (q_width, kv_width, dim, group) = (shape.query_width(), shape.kv_width(), shape.head_dim, shape.group());
     let (mut dq, mut dsinks) = (vec![0.0; tokens * group * dim], vec![0.0; group]);
     let (mut dk, mut dv) = (vec![0.0; tokens * dim], vec![0.0; tokens * dim]);
-    let (mut p, mut dp) = (vec![0.0; group * TILE * TILE], vec![0.0; group * TILE * TILE]);
-    for start in (0..tokens).step_by(TILE) {
-        let positions = start..(start + TILE).min(tokens);
-        // The queries of a group of heads, one head after the other: (head, position).
-        let queries: Vec<_> = (0..group).flat_map(|g| positions.clone().map(move |t| (g, t))).collect();
-        let at = |&(g, t): &(usize, usize)| (first + t) * q_width + (kv * group + g) * dim;
-        let rows_of = |x| copy_rows(x, queries.iter().map(at), dim);
+    let (mut p, mut dp) = (vec![0.0; TILE * TILE], vec![0.0; TILE * TILE]);
+    let in_batch = |range: &Range<usize>| first + range.start..first + range.end;
+    for (g, dsink) in dsinks.iter_mut().enumerate() {
+        let h = kv * group + g;
         // ANCHOR: backward_part
-        let (q, d_o, o) = (rows_of(saved.q), rows_of(d_o), rows_of(saved.o));
-        let lse = |&(g, t): &(usize, usize)| saved.lse[(first + t) * shape.heads + kv * group + g];
-        let delta: Vec<f32> = (0..queries.len()).map(|i| kernels::dot(numbers(&d_o, i), numbers(&o, i))).collect();
-        for (query, delta) in queries.iter().zip(&delta) {
-            dsinks[query.0] -= (saved.sinks[kv * group + query.0] - lse(query)).exp() * delta;
-        }
-        let mut dq_tile = Array2::zeros(q.dim());
-        for keys in visible_tiles(shape, positions.clone(), 0..tokens) {
-            let k = head(saved.k, kv_width, first + keys.start..first + keys.end, kv, dim);
-            let v = head(saved.v, kv_width, first + keys.start..first + keys.end, kv, dim);
-            scores(q.view(), k, shape.scale(), &mut p);
-            scores(d_o.view(), v, 1.0, &mut dp);
-            let rows = p.chunks_exact_mut(TILE).zip(dp.chunks_exact_mut(TILE));
-            for ((query, delta), (p, dp)) in queries.iter().zip(&delta).zip(rows) {
-                hide(p, visible(shape, query.1, &keys));
-                kernels::exp_sum(p, lse(query));
-                for (ds, p) in dp.iter_mut().zip(p) {
-                    *ds = *p * (*ds - delta) * shape.scale();
+        let number = |x: &[f32], t: usize| x[(first + t) * shape.heads + h];
+        let at = |t: usize| (first + t) * q_width + h * dim;
+        let delta_of = |t| kernels::dot(&d_o[at(t)..][..dim], &saved.o[at(t)..][..dim]);
+        let delta: Vec<f32> = (0..tokens).map(delta_of).collect();
+        *dsink = -(0..tokens).map(|t| (saved.sinks[h] - number(saved.lse, t)).exp() * delta[t]).sum::<f32>();
+        for q_first in (0..tokens).step_by(TILE) {
+            let queries = q_first..(q_first + TILE).min(tokens);
+            let q = head(saved.q, q_width, in_batch(&queries), h, dim);
+            let d_o = head(d_o, q_width, in_batch(&queries), h, dim);
+            for keys in visible_tiles(shape, queries.clone(), 0..tokens) {
+                let k = head(saved.k, kv_width, in_batch(&keys), kv, dim);
+                let v = head(saved.v, kv_width, in_batch(&keys), kv, dim);
+                scores(q, k, shape.scale(), &mut p);
+                scores(d_o, v, 1.0, &mut dp);
+                let rows = p.chunks_exact_mut(TILE).zip(dp.chunks_exact_mut(TILE));
+                for (t, (p, dp)) in queries.clone().zip(rows) {
+                    let seen = visible(shape, t, &keys);
+                    p[..seen.start].fill(0.0);
+                    p[seen.end..].fill(0.0);
+                    kernels::exp_sum(&mut p[seen], number(saved.lse, t));
+                    for (ds, p) in dp.iter_mut().zip(p) {
+                        *ds = *p * (*ds - delta[t]) * shape.scale();
+                    }
                 }
+                let (p, ds) = (tile_view(&p, q.nrows(), k.nrows()), tile_view(&dp, q.nrows(), k.nrows()));
+                gemm(1.0, p.t(), d_o, 1.0, head_mut(&mut dv, dim, keys.clone(), 0, dim));
+                gemm(1.0, ds.t(), q, 1.0, head_mut(&mut dk, dim, keys, 0, dim));
+                gemm(1.0, ds, k, 1.0, head_mut(&mut dq, group * dim, queries.clone(), g, dim));
             }
-            let (p, ds) = (tile_view(&p, q.nrows(), k.nrows()), tile_view(&dp, q.nrows(), k.nrows()));
-            gemm(1.0, p.t(), d_o.view(), 1.0, rows_mut(&mut dv, dim, keys.clone()));
-            gemm(1.0, ds.t(), q.view(), 1.0, rows_mut(&mut dk, dim, keys));
-            gemm(1.0, ds, k, 1.0, dq_tile.view_mut());
         }
         // ANCHOR_END: backward_part
-        for (i, (g, t)) in queries.iter().enumerate() {
-            dq[(t * group + g) * dim..][..dim].copy_from_slice(numbers(&dq_tile, i));
-        }
     }
     GroupGrads { dq, dk, dv, dsinks }
 }
