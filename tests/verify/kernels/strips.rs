@@ -44,7 +44,7 @@ fn kernels_products_in_strips_need_matrices_that_fit() {
 }
 
 #[test]
-#[should_panic(expected = "biases for 1 × 5 outputs")]
+#[should_panic(expected = "bias")]
 fn kernels_products_in_strips_need_a_bias_that_fits() {
     let (a, b) = (matrix(100, 7, 1), matrix(7, 5, 2));
     par_product(a.view(), b.view(), Some(&[0.0; 6]));
