@@ -74,8 +74,10 @@ fn kv_cache_in_a_narrow_format_gives_the_logits_of_no_cache() {
         let largest = exact.iter().zip(&expected).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
         assert!((1e-5..bound).contains(&largest), "{format:?} changes a logit by {largest}");
         for pieces in [&[150][..], &[100, 50], &[7, 64, 3, 76], &[1; 150]] {
+            // In other pieces, some sums are rounded differently, and a number between two others may be rounded to either.
+            let tolerance = if pieces.len() == 1 { 1e-5 } else { bound };
             let actual = logits(&model, &tokens, pieces);
-            assert_close(&format!("{format:?}, pieces {pieces:?}"), &actual, &expected, 1e-5);
+            assert_close(&format!("{format:?}, pieces {pieces:?}"), &actual, &expected, tolerance);
         }
         let mut cache = KvCache::new(&model.config);
         let (start, model) = (cache.mark(), model.detached());
@@ -86,9 +88,9 @@ fn kv_cache_in_a_narrow_format_gives_the_logits_of_no_cache() {
         model.forward(whole.slice(s![.., ..90]), Some(&mut cache));
         let middle = cache.mark();
         let last = go(&mut cache);
-        for mark in [&middle, &start] {
+        for (mark, tolerance) in [(&middle, 1e-5), (&start, bound)] {
             cache.rewind(mark);
-            assert_close(&format!("{format:?}, again from {}", mark.len()), &go(&mut cache), &last, 1e-5);
+            assert_close(&format!("{format:?}, again from {}", mark.len()), &go(&mut cache), &last, tolerance);
         }
         assert_eq!(cache.bytes(), 2 * 2 * bytes * (2 * 64 + 150), "keys and values of two heads, two layers of 64");
     }
