@@ -1,4 +1,4 @@
-//! How time and memory grow with the context, and the rate with the number of texts. These numbers are measured and not
+//! How time and memory grow with the context, and how the rate grows with the number of texts. These numbers are measured and not
 //! computed here: `cargo bench --bench scaling` writes them down.
 
 use super::paper::{BLUE, Drawing, FAINT, GREEN, ORANGE, Paper, quiet, text};

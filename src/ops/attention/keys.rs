@@ -1,7 +1,7 @@
 //! The keys and values that a query attends to: as f32, or in a narrower format of a KV cache.
 //!
 //! Keys and values are rounded to the format once, before any query attends to them, and widened to f32 where they are used:
-//! a tile or a block at a time. So it does not matter in which pieces a text runs through the model.
+//! a tile or a block at a time. So the pieces in which a text runs through the model change its results only by rounding.
 
 use super::Shape;
 use crate::kernels::{self, Bf16, Int8Block};
@@ -57,19 +57,10 @@ impl<'a> KvNumbers<'a> {
 
     /// Returns all numbers as f32.
     pub fn decode(&self) -> Vec<f32> {
-        let widened = |units: usize, size: usize| vec![0.0; units * size];
         match self {
             KvNumbers::F32(x) => x.to_vec(),
-            KvNumbers::Bf16(x) => {
-                let mut y = widened(x.len(), 1);
-                kernels::expand_bf16(x, &mut y);
-                y
-            }
-            KvNumbers::Int8(x) => {
-                let mut y = widened(x.len(), 32);
-                kernels::expand_int8(x, &mut y);
-                y
-            }
+            KvNumbers::Bf16(x) => expanded(x, 1, kernels::expand_bf16),
+            KvNumbers::Int8(x) => expanded(x, 32, kernels::expand_int8),
         }
     }
 
@@ -81,6 +72,13 @@ impl<'a> KvNumbers<'a> {
             KvNumbers::Int8(x) => KvView::Int8(rows(x, i, sequences, shape, 32)),
         }
     }
+}
+
+/// Returns the numbers of units, each of which has `size` numbers.
+fn expanded<T>(units: &[T], size: usize, expand: impl Fn(&[T], &mut [f32])) -> Vec<f32> {
+    let mut numbers = vec![0.0; size * units.len()];
+    expand(units, &mut numbers);
+    numbers
 }
 
 /// What a cache does with its numbers, which are laid out as (K, slots, D).

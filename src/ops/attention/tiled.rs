@@ -46,6 +46,7 @@ fn copy_rows(x: &[f32], places: impl ExactSizeIterator<Item = usize>, dim: usize
     Array2::from_shape_vec((rows, dim), numbers).expect("D numbers per row")
 }
 
+/// Returns the numbers of a row.
 fn numbers(x: &Array2<f32>, row: usize) -> &[f32] {
     &x.as_slice().expect("row-major")[row * x.ncols()..][..x.ncols()]
 }
@@ -151,9 +152,6 @@ fn forward_tile(
                     let seen = visible(shape, position + row % tokens, &tile);
                     s[..seen.start].fill(0.0);
                     s[seen.end..].fill(0.0);
-                    if seen.is_empty() {
-                        continue;
-                    }
                     let m_new = m[row].max(kernels::max(&s[seen.clone()]));
                     if m_new > m[row] {
                         let shrink = (m[row] - m_new).exp();
