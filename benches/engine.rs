@@ -17,7 +17,7 @@ use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus};
 use ossia::kernels::{self, gemm, memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
-use ossia::ops::attention::{Shape, tiled};
+use ossia::ops::attention::{Shape, backward, tiled};
 use ossia::ops::cross_entropy;
 use ossia::parameter::Value;
 use ossia::stored::{Bytes, Numbers, Precision, Rows, StoredWeight};
@@ -166,9 +166,9 @@ fn attention() {
             tiled::forward_batch(&q, &kv, &kv, &sinks, sequences, shape)
         });
         let (o, lse) = tiled::forward_batch(&q, &kv, &kv, &sinks, sequences, shape);
-        let saved = tiled::Saved { q: &q, k: &kv, v: &kv, sinks: &sinks, o: &o, lse: &lse };
+        let saved = backward::Saved { q: &q, k: &kv, v: &kv, sinks: &sinks, o: &o, lse: &lse };
         bench(&format!("attention backward, {name}, 4×1024"), 2.5 * flops / 1e9, "GFLOP/s", || {
-            tiled::backward(&q, &saved, sequences, shape)
+            backward::backward(&q, &saved, sequences, shape)
         });
     }
 }

@@ -8,11 +8,11 @@
 //! Each element of the result is summed over k in one fixed order, so the cut into pieces does not change any bit. A transposed
 //! matrix is a view with its strides swapped. On the scalar instruction set, the crate `matrixmultiply` computes the product.
 
+use super::memory::with_scratch;
 use super::parallel;
 use super::{Isa, isa, multiply_panel, pack_panel, panel_columns};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
-use std::cell::Cell;
 
 /// Rows of A in a block, a multiple of the rows of every tile: 96 kB.
 const ROWS: usize = 96;
@@ -97,17 +97,6 @@ fn copy_if_far_apart(a: ArrayView2<f32>) -> Option<Array2<f32>> {
     }
     let copy = Array2::from_shape_vec(a.dim(), numbers).expect("all rows were copied");
     Some(if transposed { copy.reversed_axes() } else { copy })
-}
-
-/// Calls `f` with a buffer of numbers, which the thread keeps for the next call.
-fn with_scratch(numbers: usize, f: impl FnOnce(&mut [f32])) {
-    thread_local! { static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) } }
-    let mut buffer = SCRATCH.take();
-    if buffer.len() < numbers {
-        buffer.resize(numbers, 0.0);
-    }
-    f(&mut buffer[..numbers]);
-    SCRATCH.set(buffer);
 }
 
 /// Computes the same as [`gemm`] in about `pieces` pieces on all threads. The number does not change any bit.

@@ -1,6 +1,7 @@
 //! Raw memory: files mapped into memory, bytes reinterpreted as numbers, and the settings of the allocator.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 #[cfg(feature = "mmap")]
 use std::{fs::File, io};
@@ -58,6 +59,27 @@ pub(super) unsafe fn written(len: usize, write: impl FnOnce(&mut [MaybeUninit<f3
     // SAFETY: the vector has room for `len` numbers, and the caller promises that they were written.
     unsafe { numbers.set_len(len) };
     numbers
+}
+
+/// Calls `f` with a buffer of numbers, which the thread keeps for the next call. The numbers are those that were left there.
+///
+/// In a loop that runs on all threads, memory from the allocator would cost much more: threads wait for each other there.
+pub fn with_scratch(numbers: usize, f: impl FnOnce(&mut [f32])) {
+    thread_local! { static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) } }
+    let mut buffer = SCRATCH.take();
+    if buffer.len() < numbers {
+        buffer.resize(numbers, 0.0);
+    }
+    f(&mut buffer[..numbers]);
+    SCRATCH.set(buffer);
+}
+
+/// Cuts the first numbers off a buffer.
+///
+/// # Panics
+/// If it has fewer.
+pub fn take<'a>(buffer: &mut &'a mut [f32], numbers: usize) -> &'a mut [f32] {
+    buffer.split_off_mut(..numbers).expect("the buffer is large enough")
 }
 
 /// Tells the allocator of this process to keep freed memory for the next step.

@@ -1,8 +1,8 @@
 //! Slices in, slices out: every hot loop of the engine, and all of its SIMD and `unsafe` code.
 //!
 //! Each primitive exists twice. [`scalar`] computes it in the plainest way and stays for good as the reference. The
-//! vectorized twin (`vector`, `heads`, `narrow`, `int8`, `tile`, `bytes`) computes it eight or sixteen numbers at a time, in terms of the
-//! operations that each instruction set (`avx2`, `avx512`, `neon`) provides. The functions of this module call one of the
+//! vectorized twin (`vector`, `heads`, `softmax`, `narrow`, `int8`, `tile`, `bytes`) computes it eight or sixteen numbers at a time, in
+//! terms of the operations that each instruction set (`avx2`, `avx512`, `neon`) provides. The functions of this module call one of the
 //! two; the ops call these functions.
 //!
 //! The choice is made once, from the features of the processor, and can be forced with the environment variable `OSSIA_ISA`
@@ -20,6 +20,7 @@ pub mod scalar;
 mod lanes;
 mod vector;
 mod heads;
+mod softmax;
 mod narrow;
 mod int8;
 mod tile;
@@ -261,7 +262,7 @@ macro_rules! compiled {
 
 /// The vectorized twin of every primitive.
 mod vectorized {
-    pub use super::{adamw::adamw, bytes::*, heads::*, int8::*, narrow::*, tile::*, vector::*};
+    pub use super::{adamw::adamw, bytes::*, heads::*, int8::*, narrow::*, softmax::*, tile::*, vector::*};
 }
 
 primitives! {
@@ -290,6 +291,15 @@ primitives! {
     /// xᵢ ← exp(xᵢ − shift); returns the new Σ xᵢ. It is the core of a softmax. The error is at most 2 ulp; results below
     /// e⁻⁸⁷ are 0.
     fn exp_sum(x: &mut [f32], shift: f32) -> f32 where true;
+    /// One step of a softmax for as many queries as a panel has columns C, which takes in new keys: s (keys, C) holds their
+    /// scores. The largest score m (C,) grows, and s ← exp(s − m) by column. l (C,), the sum of all exponentials so far, and o
+    /// (D, C), the sum of the values so far, are scaled to the new m, and Σ s is added to l. A score of −∞ belongs to a hidden
+    /// key.
+    fn online_softmax(s: &mut [f32], m: &mut [f32], l: &mut [f32], o: &mut [f32])
+        where m.len() == panel_columns() && l.len() == m.len() && s.len().is_multiple_of(m.len()) && o.len().is_multiple_of(m.len());
+    /// The backward pass of a softmax for C queries: p (keys, C) ← exp(p − lse), and dp (keys, C) ← p·(dp − Δ)·scale.
+    fn online_softmax_backward(p: &mut [f32], dp: &mut [f32], lse: &[f32], delta: &[f32], scale: f32)
+        where lse.len() == panel_columns() && delta.len() == lse.len() && p.len() == dp.len() && p.len().is_multiple_of(lse.len());
     /// yᵢ ← r·xᵢ·wᵢ. The last step of RMSNorm.
     fn scaled_product(r: f32, x: &[f32], w: &[f32], y: &mut [f32]) where x.len() == w.len() && w.len() == y.len();
     /// Σ aᵢ·bᵢ·cᵢ

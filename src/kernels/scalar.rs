@@ -97,6 +97,31 @@ pub fn exp_sum(x: &mut [f32], shift: f32) -> f32 {
     sum(x)
 }
 
+/// Takes in new keys: the maximum m of each column grows, s ← exp(s − m), and l and o are scaled to the new m.
+pub fn online_softmax(s: &mut [f32], m: &mut [f32], l: &mut [f32], o: &mut [f32]) {
+    let columns = m.len();
+    for (column, (m, l)) in m.iter_mut().zip(l).enumerate() {
+        let new = s.iter().skip(column).step_by(columns).copied().fold(*m, f32::max);
+        let shift = new.max(f32::MIN); // not −∞, because −∞ − (−∞) is NaN
+        let shrink = (*m - shift).exp();
+        *m = new;
+        *l *= shrink;
+        o.iter_mut().skip(column).step_by(columns).for_each(|o| *o *= shrink);
+        for s in s.iter_mut().skip(column).step_by(columns) {
+            *s = (*s - shift).exp();
+            *l += *s;
+        }
+    }
+}
+
+/// p ← exp(p − lse), and dp ← p·(dp − Δ)·scale
+pub fn online_softmax_backward(p: &mut [f32], dp: &mut [f32], lse: &[f32], delta: &[f32], scale: f32) {
+    for (i, (p, dp)) in p.iter_mut().zip(dp).enumerate() {
+        *p = (*p - lse[i % lse.len()]).exp();
+        *dp = *p * (*dp - delta[i % lse.len()]) * scale;
+    }
+}
+
 /// yᵢ ← r·xᵢ·wᵢ
 pub fn scaled_product(r: f32, x: &[f32], w: &[f32], y: &mut [f32]) {
     for ((y, x), w) in y.iter_mut().zip(x).zip(w) {

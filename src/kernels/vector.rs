@@ -231,7 +231,7 @@ pub fn scaled_product<const N: usize, S: Simd<N>>(simd: S, r: f32, x: &[f32], w:
 /// would inherit the rounding error of n·ln 2. The first part has nine bits, so its product with n is exact.
 /// Below −87 the result is 0, where a scalar exp returns numbers below 10⁻³⁷. Above 88.38, n = 128 makes it infinite.
 #[inline(always)]
-fn exp<const N: usize, S: Simd<N>>(simd: S, x: S::Lanes) -> S::Lanes {
+pub(super) fn exp<const N: usize, S: Simd<N>>(simd: S, x: S::Lanes) -> S::Lanes {
     const LN_2_HIGH: f32 = 0.693_359_4; // 355/512
     const LN_2_LOW: f32 = -2.121_944_4e-4; // ln 2 − 355/512
     const TAYLOR: [f32; 6] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];

@@ -6,6 +6,8 @@
 mod heads;
 #[path = "kernels/int8.rs"]
 mod int8;
+#[path = "kernels/softmax.rs"]
+mod softmax;
 #[path = "kernels/strips.rs"]
 mod strips;
 

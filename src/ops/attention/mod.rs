@@ -10,16 +10,18 @@
 //!   dvⱼ = Σ pⱼ·doₜ,   dsⱼ = pⱼ·(⟨doₜ, vⱼ⟩ − Δₜ),   dqₜ = Σ dsⱼ·kⱼ/√D,   dkⱼ = Σ dsⱼ·qₜ/√D,
 //!   dsink = −Σₜ p_sink·Δₜ,   p_sink = e^(sink − lse)
 //!
-//! [`tiled`] computes this in tiles, in O(T) memory, and [`decode`] for one query at a time; [`naive`] is their plain
-//! counterpart, with the whole (T, S) matrix.
+//! [`tiled`] and [`mod@backward`] compute this in tiles, in O(T) memory, and [`decode`] for one query at a time; [`naive`] is
+//! their plain counterpart, with the whole (T, S) matrix.
 //! Dao 2023 (FlashAttention-2), <https://arxiv.org/abs/2307.08691>; sinks and windows as in
 //! <https://github.com/openai/gpt-oss> `gpt_oss/torch/model.py`, `sdpa`.
 //!
 //! Book: [attention](../../../../book/attention.html)
 
+pub mod backward;
 pub mod decode;
 mod keys;
 pub mod naive;
+mod queries;
 pub mod tiled;
 
 pub use keys::{Keys, KvFormat, KvNumbers, KvView};
@@ -105,7 +107,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sinks: &Tensor, sequences: 
     Tensor::from_op(o, &[q, k, v, sinks], || {
         let (q, k, v, sinks) = (q.value().clone(), k.value().clone(), v.value().clone(), sinks.value().clone());
         Box::new(move |dy| {
-            let forward = tiled::Saved {
+            let forward = backward::Saved {
                 q: slice(&q),
                 k: slice(&k),
                 v: slice(&v),
@@ -113,7 +115,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sinks: &Tensor, sequences: 
                 o: slice(&saved),
                 lse: &lse,
             };
-            let grads = tiled::backward(slice(&dy), &forward, sequences, shape);
+            let grads = backward::backward(slice(&dy), &forward, sequences, shape);
             vec![
                 Some(array(q.shape(), grads.dq)),
                 Some(array(k.shape(), grads.dk)),

@@ -6,18 +6,20 @@
 //! included from the start: m = sink, ℓ = 1. Tiles that are not visible to any query are skipped.
 //! The backward pass recomputes each tile of probabilities from lse = m + ln ℓ.
 
+use super::queries::{Queries, columns, matrix_mut, transpose};
 use super::{Keys, Shape, decode};
-use crate::kernels::{self, gemm, parallel};
+use crate::kernels::memory::{take, with_scratch};
+use crate::kernels::{self, parallel};
 use crate::profile;
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, s};
 use std::ops::Range;
 
 /// Positions per tile, and keys per tile.
-const TILE: usize = 64;
+pub(super) const TILE: usize = 64;
 
 /// Starts the timer of `products` products of D numbers per visible pair of a query and a key, of `sequences` sequences;
 /// `numbers` are read or written.
-fn timer(
+pub(super) fn timer(
     name: &'static str,
     products: usize,
     (sequences, positions): (usize, Range<usize>),
@@ -27,57 +29,19 @@ fn timer(
     profile::op(name, products * sequences * shape.flops(positions), 4 * numbers)
 }
 
-/// Returns the rows `rows` and the columns of one head, of a matrix with `width` columns.
-fn head<'a>(x: &'a [f32], width: usize, rows: Range<usize>, head: usize, dim: usize) -> ArrayView2<'a, f32> {
-    let x = ArrayView2::from_shape((x.len() / width, width), x).expect("whole rows");
-    x.slice_move(s![rows, head * dim..(head + 1) * dim])
-}
-
-fn head_mut<'a>(x: &'a mut [f32], width: usize, rows: Range<usize>, head: usize, dim: usize) -> ArrayViewMut2<'a, f32> {
-    let x = ArrayViewMut2::from_shape((x.len() / width, width), x).expect("whole rows");
-    x.slice_move(s![rows, head * dim..(head + 1) * dim])
-}
-
-/// Copies rows of `dim` numbers that begin at the given places.
-fn copy_rows(x: &[f32], places: impl ExactSizeIterator<Item = usize>, dim: usize) -> Array2<f32> {
-    let rows = places.len();
-    let mut numbers = Vec::with_capacity(rows * dim);
-    places.for_each(|place| numbers.extend_from_slice(&x[place..][..dim]));
-    Array2::from_shape_vec((rows, dim), numbers).expect("D numbers per row")
-}
-
-/// Returns the numbers of a row.
-fn numbers(x: &Array2<f32>, row: usize) -> &[f32] {
-    &x.as_slice().expect("row-major")[row * x.ncols()..][..x.ncols()]
-}
-
-// ANCHOR: visible
-/// Returns the keys of `tile` (positions) that are visible to the query at `position`, as indices in the tile.
-fn visible(shape: Shape, position: usize, tile: &Range<usize>) -> Range<usize> {
-    let first = shape.first_visible(position).clamp(tile.start, tile.end);
-    let end = (position + 1).clamp(first, tile.end);
-    first - tile.start..end - tile.start
-}
-
+// ANCHOR: visible_tiles
 /// Returns the tiles (positions) of `keys` that are visible to any query at `positions`.
-fn visible_tiles(shape: Shape, positions: Range<usize>, keys: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn visible_tiles(
+    shape: Shape,
+    positions: Range<usize>,
+    keys: Range<usize>,
+) -> impl Iterator<Item = Range<usize>> {
     let first = shape.first_visible(positions.start).max(keys.start);
     let end = positions.end.min(keys.end);
     let skipped = first.saturating_sub(keys.start) / TILE * TILE;
     (keys.start + skipped..end).step_by(TILE).map(move |start| start..(start + TILE).min(keys.end))
 }
-// ANCHOR_END: visible
-
-/// Computes the scores of queries `q` and keys `k`: s ← q·kᵀ/√D, in rows of [`TILE`] numbers.
-fn scores(q: ArrayView2<f32>, k: ArrayView2<f32>, scale: f32, s: &mut [f32]) {
-    let mut s = ArrayViewMut2::from_shape((s.len() / TILE, TILE), s).expect("whole rows");
-    gemm(scale, q, k.t(), 0.0, s.slice_mut(s![..q.nrows(), ..k.nrows()]));
-}
-
-fn tile_view(s: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
-    let s = ArrayView2::from_shape((s.len() / TILE, TILE), s).expect("whole rows");
-    s.slice_move(s![..rows, ..columns])
-}
+// ANCHOR_END: visible_tiles
 
 /// Returns o and lse of one sequence whose first query is at position `q_start`. `keys` are runs in ascending order that
 /// together contain every position that is visible to a query.
@@ -132,160 +96,73 @@ fn forward_tile(
     o: &mut [f32],
     lse: &mut [f32],
 ) {
-    let (q_width, dim, group) = (shape.query_width(), shape.head_dim, shape.group());
-    let tokens = q.len() / q_width;
-    let rows = group * tokens; // the queries of a group of heads, one head after the other
-    let mut s = vec![0.0; rows * TILE];
-    for kv in 0..shape.kv_heads {
-        let at = |row: usize| row % tokens * q_width + (kv * group + row / tokens) * dim;
-        let q = copy_rows(q, (0..rows).map(at), dim);
-        // ANCHOR: forward_tile
-        let mut m: Vec<f32> = (0..rows).map(|row| sinks[kv * group + row / tokens]).collect();
-        let mut l = vec![1.0; rows];
-        let mut values = Array2::zeros((rows, dim));
-        for run in keys {
-            for tile in visible_tiles(shape, position..position + tokens, run.start..run.end()) {
-                let of_tile = run.slice(tile.clone());
-                let (k, v) = (of_tile.k.head(kv), of_tile.v.head(kv));
-                scores(q.view(), k.view(), shape.scale(), &mut s);
-                for ((row, s), mut values) in s.chunks_exact_mut(TILE).enumerate().zip(values.rows_mut()) {
-                    let seen = visible(shape, position + row % tokens, &tile);
-                    s[..seen.start].fill(0.0);
-                    s[seen.end..].fill(0.0);
-                    let m_new = m[row].max(kernels::max(&s[seen.clone()]));
-                    if m_new > m[row] {
-                        let shrink = (m[row] - m_new).exp();
-                        l[row] *= shrink;
-                        kernels::scale(shrink, values.as_slice_mut().expect("row-major"));
-                        m[row] = m_new;
-                    }
-                    l[row] += kernels::exp_sum(&mut s[seen], m_new);
+    let positions = position..position + q.len() / shape.query_width();
+    let panels = (positions.len() * shape.group()).div_ceil(columns());
+    let numbers = (2 * panels + 1) * shape.head_dim * columns() + TILE * columns();
+    with_scratch(numbers, |mut scratch| {
+        let (rows, scores) = (take(&mut scratch, shape.head_dim * columns()), take(&mut scratch, TILE * columns()));
+        for kv in 0..shape.kv_heads {
+            let mut scratch = &mut *scratch;
+            let panel = |queries: Queries| Forward::new(queries.copy(q, position, rows), queries, sinks, &mut scratch);
+            let mut panels: Vec<_> = Queries::panels(positions.clone(), kv, shape).map(panel).collect();
+            for run in keys {
+                for tile in visible_tiles(shape, positions.clone(), run.start..run.end()) {
+                    let of_tile = run.slice(tile.clone());
+                    let (k, v) = (of_tile.k.head(kv), of_tile.v.head(kv));
+                    panels.iter_mut().for_each(|panel| panel.attend(&tile, k.view(), v.view(), scores));
                 }
-                gemm(1.0, tile_view(&s, rows, tile.len()), v.view(), 1.0, values.view_mut());
             }
+            panels.into_iter().for_each(|panel| panel.finish(position, o, lse, scores));
         }
-        for row in 0..rows {
-            let o = &mut o[at(row)..][..dim];
-            o.copy_from_slice(numbers(&values, row));
-            kernels::scale(1.0 / l[row], o);
-            lse[row % tokens * shape.heads + kv * group + row / tokens] = m[row] + l[row].ln();
-        }
-        // ANCHOR_END: forward_tile
-    }
-}
-
-/// The inputs and results of the forward pass that the backward pass needs. Rows are B·T.
-pub struct Saved<'a> {
-    /// (B·T, N·D)
-    pub q: &'a [f32],
-    /// (B·T, K·D)
-    pub k: &'a [f32],
-    /// (B·T, K·D)
-    pub v: &'a [f32],
-    /// (N,)
-    pub sinks: &'a [f32],
-    /// (B·T, N·D)
-    pub o: &'a [f32],
-    /// (B·T, N)
-    pub lse: &'a [f32],
-}
-
-/// The gradients of everything that went in, in its shape.
-pub struct Grads {
-    /// (B·T, N·D)
-    pub dq: Vec<f32>,
-    /// (B·T, K·D)
-    pub dk: Vec<f32>,
-    /// (B·T, K·D)
-    pub dv: Vec<f32>,
-    /// (N,)
-    pub dsinks: Vec<f32>,
-}
-
-/// One sequence and one key/value head with its group of query heads: what one thread does by itself.
-struct GroupGrads {
-    /// (T, G·D)
-    dq: Vec<f32>,
-    /// (T, D)
-    dk: Vec<f32>,
-    /// (T, D)
-    dv: Vec<f32>,
-    /// (G,)
-    dsinks: Vec<f32>,
-}
-
-/// Computes all gradients, from do (B·T, N·D).
-pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> Grads {
-    let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
-    let tokens = d_o.len() / q_width / sequences;
-    let _timer = timer("attention ′", 5, (sequences, 0..tokens), 4 * saved.q.len() + 4 * saved.k.len(), shape);
-    let parts = parallel::map(sequences * shape.kv_heads, |i| {
-        backward_part(d_o, saved, i / shape.kv_heads * tokens, tokens, i % shape.kv_heads, shape)
     });
-    // The heads of a row are contiguous in memory.
-    let gather = |width: usize, part_width: usize, of: &(dyn Fn(&GroupGrads) -> &[f32] + Sync)| {
-        parallel::build(sequences * tokens * width, TILE * width, |piece, rows| {
-            for (row, all) in (piece * TILE..).zip(rows.chunks_exact_mut(width)) {
-                let (sequence, t) = (row / tokens, row % tokens);
-                for (kv, all) in all.chunks_exact_mut(part_width).enumerate() {
-                    all.copy_from_slice(&of(&parts[sequence * shape.kv_heads + kv])[t * part_width..][..part_width]);
-                }
-            }
-        })
-    };
-    let mut grads = Grads {
-        dq: gather(q_width, shape.group() * dim, &|part| &part.dq),
-        dk: gather(kv_width, dim, &|part| &part.dk),
-        dv: gather(kv_width, dim, &|part| &part.dv),
-        dsinks: vec![0.0; shape.heads],
-    };
-    for (i, part) in parts.iter().enumerate() {
-        let first = i % shape.kv_heads * shape.group();
-        kernels::axpy(1.0, &part.dsinks, &mut grads.dsinks[first..first + shape.group()]);
-    }
-    grads
 }
 
-fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: usize, shape: Shape) -> GroupGrads {
-    let (q_width, kv_width, dim, group) = (shape.query_width(), shape.kv_width(), shape.head_dim, shape.group());
-    let (mut dq, mut dsinks) = (vec![0.0; tokens * group * dim], vec![0.0; group]);
-    let (mut dk, mut dv) = (vec![0.0; tokens * dim], vec![0.0; tokens * dim]);
-    let (mut p, mut dp) = (vec![0.0; TILE * TILE], vec![0.0; TILE * TILE]);
-    let in_batch = |range: &Range<usize>| first + range.start..first + range.end;
-    for (g, dsink) in dsinks.iter_mut().enumerate() {
-        let h = kv * group + g;
-        // ANCHOR: backward_part
-        let number = |x: &[f32], t: usize| x[(first + t) * shape.heads + h];
-        let at = |t: usize| (first + t) * q_width + h * dim;
-        let delta_of = |t| kernels::dot(&d_o[at(t)..][..dim], &saved.o[at(t)..][..dim]);
-        let delta: Vec<f32> = (0..tokens).map(delta_of).collect();
-        *dsink = -(0..tokens).map(|t| (saved.sinks[h] - number(saved.lse, t)).exp() * delta[t]).sum::<f32>();
-        for q_first in (0..tokens).step_by(TILE) {
-            let queries = q_first..(q_first + TILE).min(tokens);
-            let q = head(saved.q, q_width, in_batch(&queries), h, dim);
-            let d_o = head(d_o, q_width, in_batch(&queries), h, dim);
-            for keys in visible_tiles(shape, queries.clone(), 0..tokens) {
-                let k = head(saved.k, kv_width, in_batch(&keys), kv, dim);
-                let v = head(saved.v, kv_width, in_batch(&keys), kv, dim);
-                scores(q, k, shape.scale(), &mut p);
-                scores(d_o, v, 1.0, &mut dp);
-                let rows = p.chunks_exact_mut(TILE).zip(dp.chunks_exact_mut(TILE));
-                for (t, (p, dp)) in queries.clone().zip(rows) {
-                    let seen = visible(shape, t, &keys);
-                    p[..seen.start].fill(0.0);
-                    p[seen.end..].fill(0.0);
-                    kernels::exp_sum(&mut p[seen], number(saved.lse, t));
-                    for (ds, p) in dp.iter_mut().zip(p) {
-                        *ds = *p * (*ds - delta[t]) * shape.scale();
-                    }
-                }
-                let (p, ds) = (tile_view(&p, q.nrows(), k.nrows()), tile_view(&dp, q.nrows(), k.nrows()));
-                gemm(1.0, p.t(), d_o, 1.0, head_mut(&mut dv, dim, keys.clone(), 0, dim));
-                gemm(1.0, ds.t(), q, 1.0, head_mut(&mut dk, dim, keys, 0, dim));
-                gemm(1.0, ds, k, 1.0, head_mut(&mut dq, group * dim, queries.clone(), g, dim));
-            }
-        }
-        // ANCHOR_END: backward_part
+/// The forward pass of a panel of C queries, as far as it has come.
+struct Forward<'a> {
+    queries: Queries,
+    /// (D, C)
+    q: &'a [f32],
+    /// The largest score so far, (C,).
+    m: Vec<f32>,
+    /// Σ e^(s − m), (C,)
+    l: Vec<f32>,
+    /// Σ e^(s − m)·v, (D, C)
+    o: &'a mut [f32],
+}
+
+impl<'a> Forward<'a> {
+    /// Starts with the sinks: q (C, D). Takes its memory from `scratch`.
+    fn new(q: ArrayView2<f32>, queries: Queries, sinks: &[f32], scratch: &mut &'a mut [f32]) -> Self {
+        let (columns_of_q, o) = (take(scratch, q.len()), take(scratch, q.len()));
+        transpose(q, columns_of_q);
+        o.fill(0.0);
+        let m = queries.numbers(|(_, head)| sinks[head]);
+        Self { queries, q: columns_of_q, m, l: vec![1.0; columns()], o }
     }
-    GroupGrads { dq, dk, dv, dsinks }
+
+    // ANCHOR: attend
+    /// Attends to a tile of keys (positions): k and v (keys, D). `s` has room for the scores.
+    fn attend(&mut self, tile: &Range<usize>, k: ArrayView2<f32>, v: ArrayView2<f32>, s: &mut [f32]) {
+        let seen = self.queries.visible(tile);
+        let rows = s![seen.start - tile.start..seen.end - tile.start, ..];
+        let (k, v) = (k.slice(rows), v.slice(rows));
+        let s = &mut s[..seen.len() * columns()];
+        kernels::multiply_panel(self.queries.shape.scale(), k, self.q, false, matrix_mut(s));
+        self.queries.hide(seen, s);
+        kernels::online_softmax(s, &mut self.m, &mut self.l, self.o);
+        kernels::multiply_panel(1.0, v.t(), s, true, matrix_mut(self.o));
+    }
+
+    /// Writes the results of the queries to the rows of o and lse, the first of which belong to the position `start`.
+    fn finish(self, start: usize, o: &mut [f32], lse: &mut [f32], scratch: &mut [f32]) {
+        for row in self.o.chunks_exact_mut(columns()) {
+            row.iter_mut().zip(&self.l).for_each(|(o, l)| *o /= l);
+        }
+        let heads = self.queries.shape.heads;
+        self.queries.write(self.o, o, start, 0..heads, &mut scratch[..columns() * columns()]);
+        for ((position, head), (m, l)) in self.queries.places().zip(self.m.iter().zip(&self.l)) {
+            lse[(position - start) * heads + head] = m + l.ln();
+        }
+    }
+    // ANCHOR_END: attend
 }
