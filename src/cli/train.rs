@@ -97,7 +97,7 @@ pub struct Arguments {
     #[arg(help_heading = "Optimization")]
     warmup: Option<u64>,
     /// The schedule after the warm-up: cosine (down to a tenth), linear (down to 0), wsd (stable, then down to 0 in the last fifth
-    /// of the steps) or constant [default: cosine]
+    /// of the steps) or constant [default: linear]
     #[arg(long, value_name = "NAME")]
     #[arg(help_heading = "Optimization")]
     schedule: Option<ScheduleArgument>,

@@ -5,7 +5,8 @@ use super::adamw::AdamWStep;
 use super::formats::{Bf16, INT8_NAN, Int8Block, Int8Input, Int8Pair, bf16, int8_scale};
 use super::panel_columns;
 use crate::mxfp4::{VALUES, scale as mxfp4_scale};
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 
 // ANCHOR: dot
 /// Σ aᵢ·bᵢ
@@ -19,17 +20,10 @@ pub fn dots(x: [&[f32]; 4], w: [&[f32]; 3]) -> [[f32; 3]; 4] {
     x.map(|x| w.map(|w| dot(x, w)))
 }
 
-/// C ← α·A·B, or C ← C + α·A·B.
+/// C ← α·A·B, or C ← C + α·A·B. As all products on this instruction set, it is computed by the crate `matrixmultiply`.
 pub fn multiply_panel(alpha: f32, a: ArrayView2<f32>, panel: &[f32], add: bool, mut c: ArrayViewMut2<f32>) {
-    for (a, mut c) in a.rows().into_iter().zip(c.rows_mut()) {
-        let mut sums = vec![0.0; panel_columns()];
-        for (a, b) in a.iter().zip(panel.chunks_exact(panel_columns())) {
-            sums.iter_mut().zip(b).for_each(|(sum, b)| *sum += a * b);
-        }
-        for (c, sum) in c.iter_mut().zip(sums) {
-            *c = if add { *c + alpha * sum } else { alpha * sum };
-        }
-    }
+    let b = ArrayView2::from_shape((a.ncols(), panel_columns()), panel).expect("whole rows");
+    general_mat_mul(alpha, &a, &b.slice(s![.., ..c.ncols()]), if add { 1.0 } else { 0.0 }, &mut c);
 }
 
 /// The numbers of B row by row, each row filled up with zeros.
@@ -97,6 +91,7 @@ pub fn exp_sum(x: &mut [f32], shift: f32) -> f32 {
     sum(x)
 }
 
+// ANCHOR: online_softmax
 /// Takes in new keys: the maximum m of each column grows, s ← exp(s − m), and l and o are scaled to the new m.
 pub fn online_softmax(s: &mut [f32], m: &mut [f32], l: &mut [f32], o: &mut [f32]) {
     let columns = m.len();
@@ -113,6 +108,7 @@ pub fn online_softmax(s: &mut [f32], m: &mut [f32], l: &mut [f32], o: &mut [f32]
         }
     }
 }
+// ANCHOR_END: online_softmax
 
 /// p ← exp(p − lse), and dp ← p·(dp − Δ)·scale
 pub fn online_softmax_backward(p: &mut [f32], dp: &mut [f32], lse: &[f32], delta: &[f32], scale: f32) {

@@ -1,4 +1,4 @@
-//! Learning-rate schedules: a linear warm-up, then a cosine, a straight line, or a constant with or without an end.
+//! Learning-rate schedules: a linear warm-up, then a straight line, a cosine, or a constant with or without an end.
 //!
 //! Book: [adamw](../../../../book/adamw.html)
 

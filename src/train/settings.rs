@@ -60,7 +60,7 @@ impl Settings {
             accumulate: 1,
             learning_rate,
             warmup: (steps / 20).max(1),
-            schedule: Schedule::Cosine,
+            schedule: Schedule::Linear,
             optimizer: Method::AdamW,
             adamw: Hyperparameters::default(),
             seed: 0,

@@ -1,10 +1,10 @@
 //! Tiled attention (FlashAttention): tiles of 64 positions by 64 keys, with an online softmax. The heads of a group share their
-//! keys, so a tile has a row of scores for each position and head.
+//! keys, so a query of each head at each position attends to a tile of keys. The queries are cut into panels of C queries.
 //!
-//! A tile of scores is computed, used and dropped. While the tiles of keys pass, a query keeps the largest score so far m,
-//! the sum ℓ of e^(s − m), and the weighted sum of values; when m grows, ℓ and the values are scaled down. The sink is
-//! included from the start: m = sink, ℓ = 1. Tiles that are not visible to any query are skipped.
-//! The backward pass recomputes each tile of probabilities from lse = m + ln ℓ.
+//! The scores of a panel and a tile are computed, used and dropped. While the tiles of keys pass, a query keeps the largest score
+//! so far m, the sum ℓ of e^(s − m), and the weighted sum of values; when m grows, ℓ and the values are scaled down. The sink is
+//! included from the start: m = sink, ℓ = 1. Keys that are not visible to any query of a panel are left out.
+//! [`mod@super::backward`] recomputes the probabilities from lse = m + ln ℓ.
 
 use super::queries::{Queries, columns, matrix_mut, transpose};
 use super::{Keys, Shape, decode};
@@ -152,6 +152,7 @@ impl<'a> Forward<'a> {
         kernels::online_softmax(s, &mut self.m, &mut self.l, self.o);
         kernels::multiply_panel(1.0, v.t(), s, true, matrix_mut(self.o));
     }
+    // ANCHOR_END: attend
 
     /// Writes the results of the queries to the rows of o and lse, the first of which belong to the position `start`.
     fn finish(self, start: usize, o: &mut [f32], lse: &mut [f32], scratch: &mut [f32]) {
@@ -164,5 +165,4 @@ impl<'a> Forward<'a> {
             lse[(position - start) * heads + head] = m + l.ln();
         }
     }
-    // ANCHOR_END: attend
 }
