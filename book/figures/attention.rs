@@ -13,9 +13,18 @@ pub fn subject(paper: Paper, storyteller: &Lazy) -> Drawing {
     map(paper, storyteller, 2, 0)
 }
 
-/// A head that looks at the token before.
+/// The head that looks at the token before more than the others do.
 pub fn previous(paper: Paper, storyteller: &Lazy) -> Drawing {
-    map(paper, storyteller, 1, 2)
+    let tokens = storyteller.spelled(FOX).len();
+    let (layers, heads) = (storyteller.model.config.layers, storyteller.model.config.heads);
+    let share = |(layer, head): (usize, usize)| -> f32 {
+        let p = storyteller.attention(FOX, layer);
+        let rows = p.chunks_exact(tokens + 1).skip(head * tokens + 1).take(tokens - 1);
+        rows.enumerate().map(|(before, row)| row[before]).sum()
+    };
+    let places = (0..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head)));
+    let (layer, head) = places.max_by(|&a, &b| share(a).total_cmp(&share(b))).ok_or("a model without heads")?;
+    map(paper, storyteller, layer, head)
 }
 
 /// A head on a short text: a row per token, and how much of its attention each earlier one gets, and the sink.

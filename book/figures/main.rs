@@ -66,7 +66,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("rms-norm.svg", normalisation::residual_stream, "Dots of the root mean square of each token after the embedding, after each layer and after the last norm: it grows from layer to layer, and the norm makes it equal"),
     ("rotary.svg", rotary::turns, "Turns within 4,096 positions over the pair of the head, on a logarithmic scale: RoPE and YaRN agree for the first pairs, and the last pairs of YaRN are 32 times slower"),
     ("attention.svg", attention::subject, "A triangular table of an attention head: rows are tokens that look, columns are tokens that are looked at, and the first column is the sink; tidy looks at fox"),
-    ("attention-previous.svg", attention::previous, "The same table for another head, whose tokens mostly look at the token before, or at the sink"),
+    ("attention-previous.svg", attention::previous, "The same table for another head: some tokens look at the token before, and the first one at the sink"),
     ("attention-window.svg", attention::window, "A square table of 256 by 256 tokens: only a band of 128 tokens along the diagonal is used"),
     ("attention-full.svg", attention::full, "The same table for a layer with full attention: the whole triangle below the diagonal is used"),
     ("tiles.svg", tiles::touched, "The table of queries and keys in tiles: those that are computed, and those that are skipped because of the mask or the window"),
