@@ -1,5 +1,5 @@
-//! How time and memory grow with the context, and how the rate grows with the number of texts. These numbers are measured and not
-//! computed here: `cargo bench --bench scaling` writes them down.
+//! Plots of time and memory against the context, and of the rate against the number of texts. The numbers are read from a file
+//! that `cargo bench --bench scaling` writes.
 
 use super::paper::{BLUE, Drawing, FAINT, GREEN, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;

@@ -1,5 +1,5 @@
-//! The softmax of attention in tiles. A column belongs to a query and a row to a key, so that the queries are lanes: neither a
-//! maximum nor a sum has to be taken over the lanes of a register.
+//! The softmax of attention in tiles. Each column is a query and each row is a key. A lane of a register holds a number of one
+//! query, so the maximum and the sum of a query are computed in its lane. No maximum or sum over the lanes is needed.
 
 use super::lanes::{Lanes, Simd};
 use super::vector::exp;

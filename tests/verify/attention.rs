@@ -83,20 +83,35 @@ fn attention_backward_is_derived_right() {
     }
 }
 
+/// Compares the result and all gradients with those of [`composed`].
+fn assert_equals_autograd(tokens: usize, shape: Shape) {
+    let parameters: Vec<Tensor> = inputs(tokens, shape).into_iter().map(Tensor::parameter).collect();
+    let dy = random(&[tokens, shape.query_width()], 9);
+    let y = attention(&parameters[0], &parameters[1], &parameters[2], &parameters[3], 1, shape);
+    let slow = composed(&parameters, shape);
+    assert_close(&format!("{shape:?}, y"), y.data(), slow.data(), 2e-5);
+    let (derived, expected) =
+        (crate::common::weighted_sum(&y, &dy).backward(), crate::common::weighted_sum(&slow, &dy).backward());
+    for (i, parameter) in parameters.iter().enumerate() {
+        let (a, b) = (derived.get(parameter).unwrap(), expected.get(parameter).unwrap());
+        assert_close(&format!("{shape:?}, gradient {i}"), slice(a), slice(b), 5e-5);
+    }
+}
+
 #[test]
 fn attention_backward_over_several_tiles_equals_autograd() {
     for window in [None, Some(1), Some(63), Some(64), Some(65), Some(130), Some(500)] {
-        let shape = Shape { heads: 2, kv_heads: 1, head_dim: 4, window };
-        let parameters: Vec<Tensor> = inputs(200, shape).into_iter().map(Tensor::parameter).collect();
-        let dy = random(&[200, 8], 9);
-        let y = attention(&parameters[0], &parameters[1], &parameters[2], &parameters[3], 1, shape);
-        let slow = composed(&parameters, shape);
-        assert_close("y", y.data(), slow.data(), 2e-5);
-        let (derived, expected) =
-            (crate::common::weighted_sum(&y, &dy).backward(), crate::common::weighted_sum(&slow, &dy).backward());
-        for (i, parameter) in parameters.iter().enumerate() {
-            let (a, b) = (derived.get(parameter).unwrap(), expected.get(parameter).unwrap());
-            assert_close(&format!("window {window:?}, gradient {i}"), slice(a), slice(b), 5e-5);
+        assert_equals_autograd(200, Shape { heads: 2, kv_heads: 1, head_dim: 4, window });
+    }
+}
+
+/// Groups of heads that do not divide the columns of a panel, or have more queries at one position than a panel has columns;
+/// and heads that fill more than one panel.
+#[test]
+fn attention_of_any_group_and_head_equals_autograd() {
+    for (heads, kv_heads, head_dim) in [(6, 2, 5), (5, 1, 40), (3, 3, 33), (40, 1, 3), (2, 2, 80)] {
+        for window in [None, Some(7), Some(66)] {
+            assert_equals_autograd(90, Shape { heads, kv_heads, head_dim, window });
         }
     }
 }

@@ -56,7 +56,7 @@ pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> G
     let parts = parallel::map(sequences * shape.kv_heads, |i| {
         backward_part(d_o, saved, i / shape.kv_heads * tokens, tokens, i % shape.kv_heads, shape)
     });
-    // The heads of a row are contiguous in memory.
+    // A row of the result has the numbers of all heads, one head after the other.
     let gather = |width: usize, part_width: usize, of: &(dyn Fn(&GroupGrads) -> &[f32] + Sync)| {
         parallel::build(sequences * tokens * width, TILE * width, |piece, rows| {
             for (row, all) in (piece * TILE..).zip(rows.chunks_exact_mut(width)) {

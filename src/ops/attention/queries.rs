@@ -32,9 +32,9 @@ pub fn matrix_mut(x: &mut [f32]) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape((x.len() / columns(), columns()), x).expect("whole rows")
 }
 
-/// Packs the rows of x (C, D) as columns: (D, C).
-pub fn transpose(x: ArrayView2<f32>, columns: &mut [f32]) {
-    kernels::pack_panel(x.reversed_axes(), columns);
+/// Packs the rows of x (C, D) as the columns of a panel (D, C).
+pub fn transpose(x: ArrayView2<f32>, panel: &mut [f32]) {
+    kernels::pack_panel(x.reversed_axes(), panel);
 }
 
 impl Queries {
