@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// Train a model
 ///
-/// Without arguments it trains the preset nano on built-in stories, which takes about four minutes on two cores. The
+/// Without arguments it trains the preset nano on built-in stories, which takes a few minutes on two cores. The
 /// run directory is itself a MODEL. It also has metrics.jsonl, loss.svg, samples.txt, best/ (the model with the lowest
 /// validation loss), and everything that --resume needs to continue with bit-identical results. Ctrl-C saves and exits.
 ///

@@ -116,7 +116,7 @@ impl ModelConfig {
     }
 
     // ANCHOR: presets
-    /// 2.05 M parameters, which a laptop trains in four minutes.
+    /// 2.05 M parameters, which a laptop trains in a few minutes.
     pub fn nano() -> Self {
         Self::family(4, 128, (4, 2, 32), (8, 2), 128, 2_048, 256)
     }

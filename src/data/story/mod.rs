@@ -1,6 +1,6 @@
 //! The built-in stories: a grammar that generates stories, parses them, and knows the probability of each.
 //!
-//! To judge a model that is trained for four minutes, one has to know the true distribution of its data. So the
+//! To judge a model that is trained for a few minutes, one has to know the true distribution of its data. So the
 //! training stories come from a probabilistic grammar (`tales.txt`, with the words in `words.txt`), which is used in
 //! four ways:
 //!
