@@ -145,7 +145,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arranged = vec![0.0; x.len()];
     kernels::arrange_mxfp4(&x, &mut arranged);
     let fast = f64::from(kernels::dot_mxfp4(&arranged, &codes, &scales));
-    println!("decoded first {slow:.4}, on the way {fast:.4}; {} bytes in place of {}", 17 * codes.len(), 4 * w.len());
+    println!("decoded first {slow:.4}, directly {fast:.4}; {} bytes instead of {}", 17 * codes.len(), 4 * w.len());
     assert!((slow - fast).abs() < 1e-3);
     // %% [markdown]
     // ## A model

@@ -4,7 +4,7 @@
 //! treat it, so that nothing has to be guessed from a name. The value is in memory ([`Value::Dense`]) or in a file
 //! ([`Value::Stored`]); only `Value` itself distinguishes the two.
 //!
-//! A layer takes its parameters from a [`Scope`], which joins the names on the way and asks a [`Source`] for the values:
+//! A layer takes its parameters from a [`Scope`], which joins the names of nested layers and asks a [`Source`] for the values:
 //! random numbers for a new model, a checkpoint for a saved one.
 //!
 //! Book: [model](../../../book/model.html)

@@ -96,7 +96,7 @@ fn wrong_commands(chapter: &Path, starts: &Starts) -> Vec<String> {
 const UNITS: [&str; 12] =
     ["s", "ms", "µs", "tokens/s", "GB/s", "GFLOP/s", "s,", "tokens/s,", "GB/s,", "GFLOP/s,", "ms,", "min"];
 
-/// Whether two lines say the same, but for times.
+/// Returns whether two lines say the same, except for times.
 fn agree(said: &str, printed: &str) -> bool {
     let (said, printed): (Vec<&str>, Vec<&str>) =
         (said.split_whitespace().collect(), printed.split_whitespace().collect());

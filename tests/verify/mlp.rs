@@ -1,4 +1,4 @@
-//! The dense SwiGLU that stands in place of experts on chosen layers.
+//! The dense SwiGLU that replaces the experts in chosen layers.
 //!
 //! Book: [swiglu](../../book/src/swiglu.md)
 

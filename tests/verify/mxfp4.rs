@@ -30,7 +30,7 @@ fn mxfp4_decodes_all_codes_with_all_scales_exactly() {
     for scale_byte in 0..=254 {
         for code in 0..16 {
             let (decoded, exact) = (decode(code, scale_byte), exact(code, scale_byte));
-            // The cast is exact, but for what is beyond the largest f32 and becomes infinite.
+            // The cast is exact, except for numbers beyond the largest f32, which become infinite.
             assert_eq!(decoded.to_bits(), (exact as f32).to_bits(), "code {code}, scale {scale_byte}");
             assert!(decoded.is_infinite() || f64::from(decoded) == exact);
         }

@@ -1,4 +1,6 @@
 //! The backward pass of attention in tiles. It recomputes each tile of probabilities from lse = m + ln ℓ.
+//!
+//! Book: [tiles](../../../../../book/tiles.html)
 
 use super::Shape;
 use super::queries::{Queries, columns, matrix, matrix_mut, transpose};

@@ -3,6 +3,8 @@
 //! Each block is a softmax of its own: its largest score m, the sum ℓ of e^(s − m), and the weighted sum of values. Two blocks
 //! are combined as two tiles are, by scaling down the one with the smaller m. The sink is a block without values.
 //! Dao et al. 2023 (Flash-Decoding), <https://crfm.stanford.edu/2023/10/12/flashdecoding.html>
+//!
+//! Book: [tiles](../../../../../book/tiles.html)
 
 use super::{Keys, Shape};
 use crate::kernels::{self, parallel};

@@ -2,6 +2,8 @@
 //!
 //! The heads of a group share their keys, so a query of each head at each position is a column of a panel. Scores and
 //! probabilities are matrices (keys, C), where C is the number of columns of a panel: a row belongs to a key.
+//!
+//! Book: [tiles](../../../../../book/tiles.html)
 
 use super::Shape;
 use crate::kernels;

@@ -5,6 +5,8 @@
 //! so far m, the sum ℓ of e^(s − m), and the weighted sum of values; when m grows, ℓ and the values are scaled down. The sink is
 //! included from the start: m = sink, ℓ = 1. Keys that are not visible to any query of a panel are left out.
 //! [`mod@super::backward`] recomputes the probabilities from lse = m + ln ℓ.
+//!
+//! Book: [tiles](../../../../../book/tiles.html)
 
 use super::queries::{Queries, columns, matrix_mut, transpose};
 use super::{Keys, Shape, decode};
