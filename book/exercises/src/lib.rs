@@ -25,6 +25,7 @@ pub mod bpe;
 pub mod cross_entropy;
 pub mod dispatch;
 pub mod embedding;
+pub mod harmony;
 pub mod kv_cache;
 pub mod matmul;
 pub mod muon;

@@ -7,6 +7,7 @@ mod bpe;
 mod cross_entropy;
 mod dispatch;
 mod embedding;
+mod harmony;
 mod kv_cache;
 mod matmul;
 mod muon;
@@ -26,6 +27,7 @@ pub use bpe::Bpe;
 pub use cross_entropy::CrossEntropy;
 pub use dispatch::Dispatch;
 pub use embedding::Embedding;
+pub use harmony::Harmony;
 pub use kv_cache::KvCache;
 pub use matmul::{Matmul, Product};
 pub use muon::Muon;
@@ -61,6 +63,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Sampler>($($argument),*),
             $f::<$crate::proofs::Mxfp4>($($argument),*),
             $f::<$crate::proofs::Matmul>($($argument),*),
+            $f::<$crate::proofs::Harmony>($($argument),*),
         ]
     };
 }

@@ -1,0 +1,99 @@
+//! Harmony.
+
+use crate::harmony::{Message, Purpose};
+use crate::proofs::{Exercise, Harmony, Mutant};
+use crate::solutions::harmony as right_harmony;
+use ossia::tokenizer::Allowed;
+
+pub fn harmony() -> Vec<Mutant<Harmony>> {
+    vec![
+        Mutant {
+            says: "the content is encoded with special tokens: a user can end a message and write a system message",
+            layer: Harmony {
+                render_message: |message, tokenizer, marks| {
+                    let empty = Message { content: String::new(), ..message.clone() };
+                    let mut ids = right_harmony::render_message(&empty, tokenizer, marks);
+                    let end = ids.pop();
+                    ids.extend(tokenizer.encode_with_special(&message.content, Allowed::All));
+                    ids.extend(end);
+                    ids
+                },
+                ..Harmony::solution()
+            },
+            caught_by: "a_message_becomes_tokens",
+        },
+        Mutant {
+            says: "the analysis before the first answer is always left out, even while the model waits for a tool",
+            layer: Harmony {
+                in_prompt: |messages| {
+                    let is_on = |message: &Message, channel| message.channel.as_deref() == Some(channel);
+                    let first = messages.iter().position(|message| is_on(message, "final")).unwrap_or(messages.len());
+                    let kept =
+                        messages.iter().enumerate().filter(|(i, message)| *i >= first || !is_on(message, "analysis"));
+                    kept.map(|(_, message)| message.clone()).collect()
+                },
+                ..Harmony::solution()
+            },
+            caught_by: "old_analysis_is_not_in_a_prompt",
+        },
+        Mutant {
+            says: "in a text for training, every answer ends with <|return|>, also those that are history",
+            layer: Harmony {
+                render: |messages, purpose, tokenizer, marks| {
+                    if purpose == Purpose::Completion {
+                        return right_harmony::render(messages, purpose, tokenizer, marks);
+                    }
+                    let mut ids = Vec::new();
+                    for message in messages {
+                        ids.extend(right_harmony::render_message(message, tokenizer, marks));
+                        if message.channel.as_deref() == Some("final") {
+                            ids.pop();
+                            ids.push(marks.done);
+                        }
+                    }
+                    ids
+                },
+                ..Harmony::solution()
+            },
+            caught_by: "conversations_equal_the_engine",
+        },
+        Mutant {
+            says: "a text for training leaves out analysis as a prompt does: the model never learns to think",
+            layer: Harmony {
+                render: |messages, purpose, tokenizer, marks| {
+                    right_harmony::render(&right_harmony::in_prompt(messages), purpose, tokenizer, marks)
+                },
+                ..Harmony::solution()
+            },
+            caught_by: "conversations_equal_the_engine",
+        },
+        Mutant {
+            says: "the parser looks for the recipient before the channel only, and loses calls that have it after",
+            layer: Harmony {
+                parse: |ids, tokenizer, marks| {
+                    let mut messages = right_harmony::parse(ids, tokenizer, marks)?;
+                    let headers = ids.split(|&id| id == marks.start).skip(1);
+                    for (message, tokens) in messages.iter_mut().zip(headers) {
+                        let before = tokens.split(|&id| id == marks.channel || id == marks.message).next();
+                        let before = tokenizer.decode(before.unwrap_or_default()).unwrap_or_default();
+                        message.recipient = message.recipient.take().filter(|_| before.contains(" to="));
+                    }
+                    Ok(messages)
+                },
+                ..Harmony::solution()
+            },
+            caught_by: "tokens_become_messages",
+        },
+        Mutant {
+            says: "the parser decodes the tokens first, and then finds the ends of messages in the text",
+            layer: Harmony {
+                parse: |ids, tokenizer, marks| {
+                    let text = tokenizer.decode(ids).map_err(|error| error.to_string())?;
+                    right_harmony::parse(&tokenizer.encode_with_special(&text, Allowed::All), tokenizer, marks)
+                },
+                ..Harmony::solution()
+            },
+            caught_by: "tokens_become_messages",
+        },
+    ]
+}
