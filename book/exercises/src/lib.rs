@@ -24,6 +24,7 @@ pub mod block;
 pub mod bpe;
 pub mod cross_entropy;
 pub mod dispatch;
+pub mod effort;
 pub mod embedding;
 pub mod harmony;
 pub mod kv_cache;

@@ -6,6 +6,7 @@ mod block;
 mod bpe;
 mod cross_entropy;
 mod dispatch;
+mod effort;
 mod embedding;
 mod harmony;
 mod kv_cache;
@@ -26,6 +27,7 @@ pub use block::Block;
 pub use bpe::Bpe;
 pub use cross_entropy::CrossEntropy;
 pub use dispatch::Dispatch;
+pub use effort::Effort;
 pub use embedding::Embedding;
 pub use harmony::Harmony;
 pub use kv_cache::KvCache;
@@ -64,6 +66,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Mxfp4>($($argument),*),
             $f::<$crate::proofs::Matmul>($($argument),*),
             $f::<$crate::proofs::Harmony>($($argument),*),
+            $f::<$crate::proofs::Effort>($($argument),*),
         ]
     };
 }

@@ -1,8 +1,8 @@
-//! Harmony.
+//! Harmony, effort, structured output, tools.
 
 use crate::harmony::{Message, Purpose};
-use crate::proofs::{Exercise, Harmony, Mutant};
-use crate::solutions::harmony as right_harmony;
+use crate::proofs::{Effort, Exercise, Harmony, Mutant};
+use crate::solutions::{effort as right_effort, harmony as right_harmony};
 use ossia::tokenizer::Allowed;
 
 pub fn harmony() -> Vec<Mutant<Harmony>> {
@@ -94,6 +94,75 @@ pub fn harmony() -> Vec<Mutant<Harmony>> {
                 ..Harmony::solution()
             },
             caught_by: "tokens_become_messages",
+        },
+    ]
+}
+
+pub fn effort() -> Vec<Mutant<Effort>> {
+    vec![
+        Mutant {
+            says: "the reply ends when the limit is reached: a long analysis and no answer",
+            layer: Effort {
+                reply: |model, (limit, most), switch, done| {
+                    let mut reply = right_effort::reply(model, (limit, most), switch, done);
+                    let ended = reply.iter().position(|token| *token == switch[0]);
+                    if ended == Some(limit) {
+                        reply.truncate(limit);
+                    }
+                    reply
+                },
+                ..Effort::solution()
+            },
+            caught_by: "the_analysis_ends_in_time",
+        },
+        Mutant {
+            says: "the limit also counts the tokens of an answer that the model has begun itself",
+            layer: Effort {
+                reply: |model, (limit, most), switch, done| {
+                    let mut reply = Vec::new();
+                    let mut thinking = true;
+                    while reply.len() < most && reply.last() != Some(&done) {
+                        if thinking && reply.len() >= limit {
+                            reply.extend(switch);
+                            thinking = false;
+                        } else {
+                            let token = model(&reply);
+                            reply.push(token);
+                        }
+                    }
+                    reply
+                },
+                ..Effort::solution()
+            },
+            caught_by: "the_analysis_ends_in_time",
+        },
+        Mutant {
+            says: "the whole room may be filled with analysis",
+            layer: Effort { analysis_limit: |budget, room| budget.min(room), ..Effort::solution() },
+            caught_by: "a_quarter_of_the_room_is_reserved",
+        },
+        Mutant {
+            says: "replies without an answer vote, too",
+            layer: Effort {
+                vote: |answers| {
+                    let count = |answer: &Option<i64>| answers.iter().filter(|other| *other == answer).count();
+                    answers.iter().rev().max_by_key(|answer| count(answer)).copied().flatten()
+                },
+                ..Effort::solution()
+            },
+            caught_by: "the_most_frequent_answer_wins",
+        },
+        Mutant {
+            says: "the tokens of wrong replies are not counted",
+            layer: Effort {
+                price: |replies| {
+                    let right: Vec<_> = replies.iter().filter(|(right, _)| *right).copied().collect();
+                    let (_, price) = right_effort::price(&right);
+                    (right.len() as f64 / replies.len() as f64, price)
+                },
+                ..Effort::solution()
+            },
+            caught_by: "wrong_replies_are_a_part_of_the_price",
         },
     ]
 }
