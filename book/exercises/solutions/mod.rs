@@ -17,6 +17,7 @@ pub mod rms_norm;
 pub mod rope;
 pub mod sampler;
 pub mod scalar_autograd;
+pub mod structured_output;
 pub mod swiglu;
 pub mod top_k;
 pub mod training_loop;

@@ -17,6 +17,7 @@ mod rms_norm;
 mod rope;
 mod sampler;
 mod scalar_autograd;
+mod structured_output;
 mod swiglu;
 mod top_k;
 mod training_loop;
@@ -38,6 +39,7 @@ pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sampler::Sampler;
 pub use scalar_autograd::ScalarAutograd;
+pub use structured_output::StructuredOutput;
 pub use swiglu::Swiglu;
 pub use top_k::TopK;
 pub use training_loop::TrainingLoop;
@@ -67,6 +69,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Matmul>($($argument),*),
             $f::<$crate::proofs::Harmony>($($argument),*),
             $f::<$crate::proofs::Effort>($($argument),*),
+            $f::<$crate::proofs::StructuredOutput>($($argument),*),
         ]
     };
 }

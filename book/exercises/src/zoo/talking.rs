@@ -1,8 +1,9 @@
 //! Harmony, effort, structured output, tools.
 
 use crate::harmony::{Message, Purpose};
-use crate::proofs::{Effort, Exercise, Harmony, Mutant};
-use crate::solutions::{effort as right_effort, harmony as right_harmony};
+use crate::proofs::{Effort, Exercise, Harmony, Mutant, StructuredOutput};
+use crate::solutions::{effort as right_effort, harmony as right_harmony, structured_output as right_output};
+use crate::structured_output::Frame;
 use ossia::tokenizer::Allowed;
 
 pub fn harmony() -> Vec<Mutant<Harmony>> {
@@ -163,6 +164,90 @@ pub fn effort() -> Vec<Mutant<Effort>> {
                 ..Effort::solution()
             },
             caught_by: "wrong_replies_are_a_part_of_the_price",
+        },
+    ]
+}
+
+pub fn structured_output() -> Vec<Mutant<StructuredOutput>> {
+    vec![
+        Mutant {
+            says: "after a comma, the array may end: [1,] is accepted",
+            layer: StructuredOutput {
+                next: |state, byte| {
+                    let mut next = right_output::next(state, byte)?;
+                    if byte == b',' {
+                        next.truncate(next.len() - 2);
+                        next.push(Frame::First);
+                    }
+                    Some(next)
+                },
+                ..StructuredOutput::solution()
+            },
+            caught_by: "the_automaton_reads_the_examples",
+        },
+        Mutant {
+            says: "a closing bracket closes all arrays that are open",
+            layer: StructuredOutput {
+                next: |state, byte| {
+                    let mut next = right_output::next(state, byte)?;
+                    if byte == b']' {
+                        next.retain(|frame| *frame != Frame::Rest);
+                    }
+                    Some(next)
+                },
+                ..StructuredOutput::solution()
+            },
+            caught_by: "the_automaton_reads_the_examples",
+        },
+        Mutant {
+            says: "only the first byte of a token is checked",
+            layer: StructuredOutput {
+                mask: |state, vocabulary, end| {
+                    let mut first: Vec<&[u8]> = vocabulary.iter().map(|token| &token[..1]).collect();
+                    first[end] = vocabulary[end];
+                    right_output::mask(state, &first, end)
+                },
+                ..StructuredOutput::solution()
+            },
+            caught_by: "the_mask_is_right_for_the_examples",
+        },
+        Mutant {
+            says: "a token is allowed only if it stays within one frame: ]} is never drawn",
+            layer: StructuredOutput {
+                mask: |state, vocabulary, end| {
+                    let stays = |bytes: &[u8]| {
+                        let begun = right_output::next(state, bytes[0]).unwrap_or_default();
+                        bytes.len() == 1 || begun.len() >= state.len()
+                    };
+                    let mask = right_output::mask(state, vocabulary, end);
+                    mask.iter().zip(vocabulary).map(|(allowed, bytes)| *allowed && stays(bytes)).collect()
+                },
+                ..StructuredOutput::solution()
+            },
+            caught_by: "the_mask_is_right_for_the_examples",
+        },
+        Mutant {
+            says: "the text may end anywhere: the end is always allowed",
+            layer: StructuredOutput {
+                mask: |state, vocabulary, end| {
+                    let mut mask = right_output::mask(state, vocabulary, end);
+                    mask[end] = true;
+                    mask
+                },
+                ..StructuredOutput::solution()
+            },
+            caught_by: "the_mask_is_right_for_the_examples",
+        },
+        Mutant {
+            says: "the shortest end closes the outermost frame first",
+            layer: StructuredOutput {
+                shortest_end: |state| {
+                    let reversed: Vec<Frame> = state.iter().rev().copied().collect();
+                    right_output::shortest_end(&reversed)
+                },
+                ..StructuredOutput::solution()
+            },
+            caught_by: "the_shortest_end_equals_the_engine",
         },
     ]
 }
