@@ -37,6 +37,7 @@ pub mod sampler;
 pub mod scalar_autograd;
 pub mod structured_output;
 pub mod swiglu;
+pub mod tools;
 pub mod top_k;
 pub mod training_loop;
 

@@ -1,11 +1,11 @@
+use super::recorded::Recorded;
 use super::{Exercise, Mutant, NamedProof, Proof, equal};
 use crate::zoo;
 use ossia::chat::{Budget, Chat};
 use ossia::error::Result;
-use ossia::generate::{ReadProgress, Reader, Writer};
 use ossia::harmony::Harmony;
 use ossia::tasks::arithmetic::{conversation, tokenizer};
-use ossia::tokenizer::{Allowed, TokenSet, Tokenizer};
+use ossia::tokenizer::{Allowed, Tokenizer};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -179,38 +179,6 @@ impl Effort {
         check(&[(true, 39)], (1.0, 39.0), "the only answer is right, and took 39 tokens")?;
         check(&RESULTS, (0.5, 80.0), "all replies have 160 tokens, and 2 of 4 answers are right")?;
         check(&[(false, 9), (false, 9)], (0.0, f64::INFINITY), "no answer is right")
-    }
-}
-
-/// A model that writes a recorded text, and keeps what is appended.
-struct Recorded {
-    writes: std::vec::IntoIter<u32>,
-    appended: Rc<RefCell<Vec<u32>>>,
-    context: usize,
-}
-
-impl Writer for Recorded {
-    fn context(&self) -> usize {
-        self.context
-    }
-
-    fn room(&self) -> usize {
-        1_000
-    }
-
-    fn choose(&mut self, _: Option<&TokenSet>) -> Result<Option<u32>> {
-        Ok(self.writes.next())
-    }
-
-    fn push(&mut self, token: u32) -> Result<()> {
-        self.appended.borrow_mut().push(token);
-        Ok(())
-    }
-}
-
-impl Reader for Recorded {
-    fn go_to(&mut self, _: &[u32], _: ReadProgress) -> Result<usize> {
-        Ok(0)
     }
 }
 

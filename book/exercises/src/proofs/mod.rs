@@ -13,12 +13,14 @@ mod kv_cache;
 mod matmul;
 mod muon;
 mod mxfp4;
+mod recorded;
 mod rms_norm;
 mod rope;
 mod sampler;
 mod scalar_autograd;
 mod structured_output;
 mod swiglu;
+mod tools;
 mod top_k;
 mod training_loop;
 
@@ -41,6 +43,7 @@ pub use sampler::Sampler;
 pub use scalar_autograd::ScalarAutograd;
 pub use structured_output::StructuredOutput;
 pub use swiglu::Swiglu;
+pub use tools::Tools;
 pub use top_k::TopK;
 pub use training_loop::TrainingLoop;
 
@@ -70,6 +73,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Harmony>($($argument),*),
             $f::<$crate::proofs::Effort>($($argument),*),
             $f::<$crate::proofs::StructuredOutput>($($argument),*),
+            $f::<$crate::proofs::Tools>($($argument),*),
         ]
     };
 }

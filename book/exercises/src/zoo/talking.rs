@@ -1,9 +1,12 @@
 //! Harmony, effort, structured output, tools.
 
 use crate::harmony::{Message, Purpose};
-use crate::proofs::{Effort, Exercise, Harmony, Mutant, StructuredOutput};
+use crate::proofs::{Effort, Exercise, Harmony, Mutant, StructuredOutput, Tools};
+use crate::solutions::tools as right_tools;
 use crate::solutions::{effort as right_effort, harmony as right_harmony, structured_output as right_output};
 use crate::structured_output::Frame;
+use crate::tools::Tool;
+use ossia::harmony as engine;
 use ossia::tokenizer::Allowed;
 
 pub fn harmony() -> Vec<Mutant<Harmony>> {
@@ -248,6 +251,92 @@ pub fn structured_output() -> Vec<Mutant<StructuredOutput>> {
                 ..StructuredOutput::solution()
             },
             caught_by: "the_shortest_end_equals_the_engine",
+        },
+    ]
+}
+
+pub fn tools() -> Vec<Mutant<Tools>> {
+    /// Appends messages of the model, and the answers to its calls, until the model writes a message that `ends`.
+    fn until(
+        conversation: &mut Vec<engine::Message>,
+        model: &mut dyn FnMut(&[engine::Message]) -> engine::Message,
+        tools: &[Tool],
+        mut ends: impl FnMut(&engine::Message) -> bool,
+    ) -> Option<String> {
+        loop {
+            let message = model(conversation);
+            conversation.push(message.clone());
+            if ends(&message) {
+                return Some(message.text()).filter(|_| message.recipient.is_none());
+            }
+            if message.recipient.is_some() {
+                conversation.push(right_tools::answer(&message, tools));
+            }
+        }
+    }
+    vec![
+        Mutant {
+            says: "arguments that are not JSON count as none, and the tool runs",
+            layer: Tools {
+                answer: |call, tools| {
+                    let is_json = serde_json::from_str::<serde_json::Value>(&call.text()).is_ok();
+                    let text = if is_json { call.text() } else { "{}".into() };
+                    right_tools::answer(&engine::Message { content: vec![text.into()], ..call.clone() }, tools)
+                },
+                ..Tools::solution()
+            },
+            caught_by: "each_call_has_an_answer",
+        },
+        Mutant {
+            says: "the answer of a tool is a message of the user, whose instructions the model follows",
+            layer: Tools {
+                answer: |call, tools| {
+                    let answer = right_tools::answer(call, tools);
+                    engine::Message::new(engine::MessageRole::User, answer.text())
+                },
+                ..Tools::solution()
+            },
+            caught_by: "each_call_has_an_answer",
+        },
+        Mutant {
+            says: "the first message that is not a call ends the loop, even if it is analysis",
+            layer: Tools {
+                run: |conversation, model, tools, most_calls| {
+                    let mut calls = 0;
+                    until(conversation, model, tools, |message| {
+                        calls += usize::from(message.recipient.is_some());
+                        calls > most_calls || message.recipient.is_none()
+                    })
+                },
+                ..Tools::solution()
+            },
+            caught_by: "the_loop_ends_with_the_answer_to_the_user",
+        },
+        Mutant {
+            says: "a call of a tool that does not exist ends the loop",
+            layer: Tools {
+                run: |conversation, model, tools, most_calls| {
+                    let mut calls = 0;
+                    until(conversation, model, tools, |message| {
+                        calls += usize::from(message.recipient.is_some());
+                        let exists = |name: &String| tools.iter().any(|tool| tool.name == *name);
+                        let is_unknown = message.recipient.as_ref().is_some_and(|name| !exists(name));
+                        calls > most_calls || is_unknown || message.is_on("final")
+                    })
+                },
+                ..Tools::solution()
+            },
+            caught_by: "the_loop_ends_with_the_answer_to_the_user",
+        },
+        Mutant {
+            says: "one call more than allowed is run",
+            layer: Tools {
+                run: |conversation, model, tools, most_calls| {
+                    right_tools::run(conversation, model, tools, most_calls + 1)
+                },
+                ..Tools::solution()
+            },
+            caught_by: "the_loop_stops_after_some_calls",
         },
     ]
 }
