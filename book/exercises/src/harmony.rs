@@ -49,7 +49,7 @@ pub fn render(messages: &[Message], purpose: Purpose, tokenizer: &Tokenizer, mar
 /// ids.
 ///
 /// # Errors
-/// Returns an error if the tokens are anything else than complete messages.
+/// Returns an error if the tokens are anything other than complete messages.
 pub fn parse(ids: &[u32], tokenizer: &Tokenizer, marks: Marks) -> Result<Vec<Message>, String> {
     todo!("messages from {} of {} ids, {marks:?}", ids.len(), tokenizer.vocab_size())
 }

@@ -26,7 +26,7 @@ pub fn begin() -> State {
 }
 
 /// Returns the state after one more byte, or `None` if this byte is not allowed. A frame that has been read completely is not on
-/// the stack any more. (`Frame::Word("")` never is.)
+/// the stack any more, so that no `Frame::Word` is empty.
 pub fn next(state: &[Frame], byte: u8) -> Option<State> {
     todo!("the state after {state:?} and {byte}")
 }
@@ -38,7 +38,8 @@ pub fn mask(state: &[Frame], vocabulary: &[&[u8]], end: usize) -> Vec<bool> {
     todo!("which of {} tokens are allowed in {state:?}, {end} ends the text", vocabulary.len())
 }
 
-/// Returns the shortest string of bytes that completes the text. Of the values with one byte, the smallest one is taken: 1.
+/// Returns the shortest string of bytes that completes the text. If several are equally short, returns the one with the smallest
+/// digits.
 pub fn shortest_end(state: &[Frame]) -> Vec<u8> {
     todo!("the shortest end of {state:?}")
 }

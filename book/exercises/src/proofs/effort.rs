@@ -19,8 +19,8 @@ pub struct Effort {
 impl Exercise for Effort {
     const NAME: &str = "effort";
     const LEARNED: &str = "The program that runs the model can end the analysis with tokens, as if the model had written them, so \
-        that no work is lost. A vote over several short replies and one long reply are two ways to pay for a right answer in \
-        tokens, and wrong replies are a part of the price.";
+        that no work is lost. Several short replies with a vote cost tokens, as one long reply does. To compare them, divide \
+        the tokens of all replies by the number of right answers.";
 
     fn yours() -> Self {
         use crate::effort::{analysis_limit, price, reply, vote};
@@ -42,7 +42,7 @@ impl Exercise for Effort {
             ("the_analysis_ends_in_time", Self::replies),
             ("replies_equal_the_engine", Self::equals_the_engine),
             ("the_most_frequent_answer_wins", Self::votes),
-            ("wrong_replies_are_a_part_of_the_price", Self::prices),
+            ("the_price_counts_wrong_replies", Self::prices),
         ]
     }
 
@@ -68,17 +68,17 @@ const SWITCH: [u32; 3] = [END as u32, 21, 22];
 
 /// What a model writes, with the limit of the analysis and the most tokens of a reply.
 const SCRIPTS: [(&[u8], (usize, usize)); 6] = [
-    (&[1, 2, END, 21, 22, 5, DONE], (4, 100)),
-    (&[1, 2, END, 21, 22, 5, 6, 7, 8, DONE], (4, 100)),
-    (&[1, 2, 3, 4, 5, DONE], (3, 100)),
-    (&[1, 2, 3, 4, 5, DONE], (0, 100)),
+    (&[1, 2, END, 21, 22, 5, DONE], (4, 12)),
+    (&[1, 2, END, 21, 22, 5, 6, 7, 8, DONE], (4, 12)),
+    (&[1, 2, 3, 4, 5, DONE], (3, 12)),
+    (&[1, 2, 3, 4, 5, DONE], (0, 12)),
     (&[1, 2, 3, 4, 5, 6, 7, 8, 9], (100, 4)),
     (&[1, 2, 3, 4, 5, 6, 7, 8, 9], (3, 4)),
 ];
 
 /// The replies to the scripts, and why they are right.
 const REPLIES: [(&[u8], &str); 6] = [
-    (&[1, 2, END, 21, 22, 5, DONE], "the model ends its analysis within the limit"),
+    (&[1, 2, END, 21, 22, 5, DONE], "the model ends its analysis within the limit, and the reply ends after 30"),
     (&[1, 2, END, 21, 22, 5, 6, 7, 8, DONE], "the model has ended its analysis, so the limit does not count any more"),
     (&[1, 2, 3, END, 21, 22, 4, 5, DONE], "after 3 tokens of analysis come 20, 21, 22, and then the model goes on"),
     (&[END, 21, 22, 1, 2, 3, 4, 5, DONE], "with a limit of 0, the answer begins at once"),

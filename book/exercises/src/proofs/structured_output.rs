@@ -43,7 +43,7 @@ impl Exercise for StructuredOutput {
     }
 
     fn sample(&self) -> Vec<f32> {
-        let texts = ACCEPTED.iter().copied().chain(REJECTED.iter().map(|(text, _, _)| *text));
+        let texts = ACCEPTED.iter().map(|(text, _)| *text).chain(REJECTED.iter().map(|(text, _, _)| *text));
         let read = texts.map(|text| self.read(text).map_or_else(|at| at as f32 + 0.5, |state| state.len() as f32));
         let masks = PLACES.iter().flat_map(|place| {
             let mask = (self.mask)(&state_after(place), &small_vocabulary(), END);
@@ -54,14 +54,14 @@ impl Exercise for StructuredOutput {
     }
 }
 
-/// Texts of the language.
-const ACCEPTED: [&str; 6] = [
-    r#"{"stars":4}"#,
-    r#"{"stars":[]}"#,
-    r#"{"stars":[1]}"#,
-    r#"{"stars":[1,2,3,4,5]}"#,
-    r#"{"stars":[4,[5,1],[[]]]}"#,
-    r#"{"stars":[[[[[[[[2]]]]]]]]}"#,
+/// Texts of the language, and what each of them shows.
+const ACCEPTED: [(&str, &str); 6] = [
+    (r#"{"stars":4}"#, "4 is a complete value, and } comes next"),
+    (r#"{"stars":[]}"#, "an array may be empty"),
+    (r#"{"stars":[1]}"#, "a comma or ] follows a value of an array"),
+    (r#"{"stars":[1,2,3,4,5]}"#, "an array may have any number of values"),
+    (r#"{"stars":[4,[5,1],[[]]]}"#, "the values of an array may be arrays"),
+    (r#"{"stars":[[[[[[[[2]]]]]]]]}"#, "arrays are nested to any depth"),
 ];
 
 /// Texts that are not of the language, the index of the first byte that is not allowed, and the reason.
@@ -119,10 +119,13 @@ impl StructuredOutput {
     }
 
     fn reads(&self) -> Proof {
-        for text in ACCEPTED {
+        for (text, why) in ACCEPTED {
             match self.read(text) {
                 Ok(state) => equal(&format!("the state after {text}"), &state, &vec![], "the text is complete")?,
-                Err(at) => return Err(format!("{text}: byte {at} is not allowed, expected all bytes to be allowed")),
+                Err(at) => {
+                    let (before, next) = (&text[..at], &text[at..=at]);
+                    return Err(format!("after {before}, the byte {next} is not allowed, expected it to be: {why}"));
+                }
             }
         }
         for (text, at, why) in REJECTED {

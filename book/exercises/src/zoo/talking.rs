@@ -166,7 +166,7 @@ pub fn effort() -> Vec<Mutant<Effort>> {
                 },
                 ..Effort::solution()
             },
-            caught_by: "wrong_replies_are_a_part_of_the_price",
+            caught_by: "the_price_counts_wrong_replies",
         },
     ]
 }
