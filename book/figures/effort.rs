@@ -16,10 +16,12 @@ const MEASURED: [[f64; 3]; 3] = [[4.5, 64.8, 99.0], [2.3, 64.5, 89.2], [7.2, 59.
 /// Sums of each number of terms that are worked out to be counted.
 const SUMS: usize = 400;
 
-/// How many tokens a worked sum has, by its terms and the effort; and how many answers are right.
+/// The colours of low, medium and high effort.
+const COLOURS: [RGBColor; 3] = [GREEN, BLUE, ORANGE];
+
+/// How many tokens of analysis a sum has, by its number of terms and the effort.
 pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
     let tokenizer = arithmetic::tokenizer(600)?;
-    let colours = [GREEN, BLUE, ORANGE];
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     // Mean tokens of analysis by number of terms, for each effort. The mark that ends a thought is one of them.
     let mut means = [[0.0; 4]; 3];
@@ -32,9 +34,8 @@ pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
             }
         }
     }
-    let root = paper.area(640, 320);
-    let (left, right) = root.split_horizontally(330);
-    let mut chart = ChartBuilder::on(&left)
+    let root = paper.area(320, 320);
+    let mut chart = ChartBuilder::on(&root)
         .margin(8)
         .x_label_area_size(42)
         .y_label_area_size(50)
@@ -48,14 +49,21 @@ pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
         .x_desc("terms of the sum")
         .y_desc("tokens of analysis")
         .draw()?;
-    for ((means, colour), effort) in means.iter().zip(&colours).zip(Effort::ALL) {
+    for ((means, colour), effort) in means.iter().zip(&COLOURS).zip(Effort::ALL) {
         let points: Vec<(f64, f64)> = means.iter().enumerate().map(|(i, &mean)| (i as f64 + 2.0, mean)).collect();
         chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
         chart.draw_series(points.iter().map(|&point| Circle::new(point, 4, colour.filled())))?;
         let style = text(14).color(colour).pos(Pos::new(HPos::Left, VPos::Center));
         chart.draw_series([Text::new(effort.name(), (5.15, points[3].1.max(6.0)), style)])?;
     }
-    let mut chart = ChartBuilder::on(&right)
+    root.present()?;
+    Ok(())
+}
+
+/// How many answers are right, by the effort.
+pub fn accuracy(paper: Paper, _: &Lazy) -> Drawing {
+    let root = paper.area(300, 320);
+    let mut chart = ChartBuilder::on(&root)
         .margin(8)
         .x_label_area_size(42)
         .y_label_area_size(56)
@@ -67,7 +75,7 @@ pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
         .y_label_formatter(&|y| format!("{y:.0} %"))
         .y_desc("right answers")
         .draw()?;
-    for (i, (colour, effort)) in colours.iter().zip(Effort::ALL).enumerate() {
+    for (i, (colour, effort)) in COLOURS.iter().zip(Effort::ALL).enumerate() {
         let mean = MEASURED.iter().map(|seed| seed[i]).sum::<f64>() / MEASURED.len() as f64;
         let x = i as f64;
         chart.draw_series([Rectangle::new([(x - 0.3, 0.0), (x + 0.3, mean)], colour.mix(0.4).filled())])?;

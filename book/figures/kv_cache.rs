@@ -9,41 +9,46 @@ use ossia::ops::attention::{Keys, Shape};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// What a layer that sees everything and a ring of five keep, token after token.
+/// Tokens that are appended.
+const TOKENS: usize = 9;
+
+/// What a layer with full attention keeps, token after token.
+pub fn all(paper: Paper, _: &Lazy) -> Drawing {
+    slots(paper, None, "a layer that sees everything")
+}
+
+/// What a ring of five keeps, token after token.
 pub fn ring(paper: Paper, _: &Lazy) -> Drawing {
-    let (tokens, window) = (9_usize, 5_usize);
-    let root = paper.area(640, 290);
+    slots(paper, Some(5), "a ring of five")
+}
+
+/// A row per token: the position whose key is in each slot of the cache after the token was appended.
+fn slots(paper: Paper, window: Option<usize>, name: &str) -> Drawing {
+    let (left, top, side) = (70, 52, 26);
+    let slots = window.unwrap_or(TOKENS);
+    let root = paper.area((left + slots as i32 * side + 8) as u32, 290);
     let centred = |colour: &'static RGBColor| text(13).color(colour).pos(Pos::new(HPos::Center, VPos::Center));
-    let (top, side) = (52, 26);
-    for (left, slots, kept, name) in
-        [(90, tokens, None, "a layer that sees everything"), (428, window, Some(window), "a ring of five")]
-    {
-        let middle = left + slots as i32 * side / 2;
-        root.draw(&Text::new(name, (middle, 12), centred(&INK)))?;
+    let right = |colour: &'static RGBColor| text(13).color(colour).pos(Pos::new(HPos::Right, VPos::Center));
+    root.draw(&Text::new(name.to_string(), (left + slots as i32 * side / 2, 12), centred(&INK)))?;
+    root.draw(&Text::new("slot", (left - 8, 36), right(&FAINT)))?;
+    for slot in 0..slots {
+        root.draw(&Text::new(slot.to_string(), (left + slot as i32 * side + side / 2, 36), centred(&FAINT)))?;
+    }
+    let mut cache = LayerCache::new(window, 1, 1);
+    for position in 0..TOKENS {
+        let y = top + position as i32 * side;
+        let shape = Shape { heads: 1, kv_heads: 1, head_dim: 1, window };
+        cache.append(Keys::rows(cache.seen(), &[position as f32], &[0.0], shape));
+        root.draw(&Text::new(format!("token {position}"), (left - 8, y + side / 2), right(&INK)))?;
         for slot in 0..slots {
-            root.draw(&Text::new(slot.to_string(), (left + slot as i32 * side + side / 2, 36), centred(&FAINT)))?;
+            let x = left + slot as i32 * side;
+            root.draw(&Rectangle::new([(x, y), (x + side - 3, y + side - 3)], FAINT.mix(0.4)))?;
         }
-        let style = text(13).color(&FAINT).pos(Pos::new(HPos::Right, VPos::Center));
-        root.draw(&Text::new("slot", (left - 8, 36), style))?;
-        let mut cache = LayerCache::new(kept, 1, 1);
-        for position in 0..tokens {
-            let y = top + position as i32 * side;
-            let shape = Shape { heads: 1, kv_heads: 1, head_dim: 1, window: kept };
-            cache.append(Keys::rows(cache.seen(), &[position as f32], &[0.0], shape));
-            if kept.is_none() {
-                let style = text(13).color(&INK).pos(Pos::new(HPos::Right, VPos::Center));
-                root.draw(&Text::new(format!("token {position}"), (left - 8, y + side / 2), style))?;
-            }
-            for slot in 0..slots {
-                let x = left + slot as i32 * side;
-                root.draw(&Rectangle::new([(x, y), (x + side - 3, y + side - 3)], FAINT.mix(0.4)))?;
-            }
-            for key in cache.runs().iter().flat_map(|run| run.start..run.end()) {
-                let x = left + (key % slots) as i32 * side;
-                let colour = if key == position { ORANGE } else { BLUE };
-                root.draw(&Rectangle::new([(x, y), (x + side - 3, y + side - 3)], colour.mix(0.45).filled()))?;
-                root.draw(&Text::new(key.to_string(), (x + side / 2 - 1, y + side / 2 - 1), centred(&INK)))?;
-            }
+        for key in cache.runs().iter().flat_map(|run| run.start..run.end()) {
+            let x = left + (key % slots) as i32 * side;
+            let colour = if key == position { ORANGE } else { BLUE };
+            root.draw(&Rectangle::new([(x, y), (x + side - 3, y + side - 3)], colour.mix(0.45).filled()))?;
+            root.draw(&Text::new(key.to_string(), (x + side / 2 - 1, y + side / 2 - 1), centred(&INK)))?;
         }
     }
     root.present()?;
