@@ -35,6 +35,8 @@ pub mod rms_norm;
 pub mod rope;
 pub mod sampler;
 pub mod scalar_autograd;
+pub mod simd;
+pub mod speed;
 pub mod structured_output;
 pub mod swiglu;
 pub mod tools;

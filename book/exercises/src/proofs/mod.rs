@@ -18,6 +18,8 @@ mod rms_norm;
 mod rope;
 mod sampler;
 mod scalar_autograd;
+mod simd;
+mod speed;
 mod structured_output;
 mod swiglu;
 mod tools;
@@ -41,6 +43,8 @@ pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sampler::Sampler;
 pub use scalar_autograd::ScalarAutograd;
+pub use simd::Simd;
+pub use speed::Speed;
 pub use structured_output::StructuredOutput;
 pub use swiglu::Swiglu;
 pub use tools::Tools;
@@ -69,7 +73,9 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::KvCache>($($argument),*),
             $f::<$crate::proofs::Sampler>($($argument),*),
             $f::<$crate::proofs::Mxfp4>($($argument),*),
+            $f::<$crate::proofs::Simd>($($argument),*),
             $f::<$crate::proofs::Matmul>($($argument),*),
+            $f::<$crate::proofs::Speed>($($argument),*),
             $f::<$crate::proofs::Harmony>($($argument),*),
             $f::<$crate::proofs::Effort>($($argument),*),
             $f::<$crate::proofs::StructuredOutput>($($argument),*),
