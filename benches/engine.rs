@@ -1,4 +1,4 @@
-//! How fast the parts are: `cargo bench`, or `cargo bench -- attention` for those whose name contains a word.
+//! Measures the speed of the parts: `cargo bench`, or `cargo bench -- attention` for those whose name contains a word.
 //!
 //! Each line is the median of several runs, with the fastest and the slowest, since machines are noisy. For daily use,
 //! `cargo bench --bench engine -- --history=FILE` measures everything briefly, in about two minutes, appends a line of JSON to the
@@ -36,7 +36,7 @@ static HISTORY: LazyLock<Mutex<Option<History>>> = LazyLock::new(|| {
     Mutex::new(path.map(History::new))
 });
 
-/// Whether the command line asks for what has this name: it names nothing, or a word of it.
+/// Returns whether the command line selects this name: it contains a word of the name, or no word at all.
 fn wanted(name: &str) -> bool {
     std::env::args().skip(1).find(|argument| !argument.starts_with("--")).is_none_or(|word| name.contains(&word))
 }
@@ -128,7 +128,7 @@ fn frozen_products() {
     }
 }
 
-/// What attention multiplies: a tile of 64 queries with 64 keys, on one thread.
+/// The products of attention: a tile of 64 queries with 64 keys, on one thread.
 fn small_products() {
     for dim in [32, 64] {
         let (q, k) = (numbers(64 * dim), numbers(64 * dim));
@@ -238,7 +238,7 @@ fn cross_entropy_memory() {
 }
 
 fn main() {
-    // `cargo test --benches` asks for no measurement.
+    // `cargo test --benches` requests no measurement.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }

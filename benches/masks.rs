@@ -1,4 +1,4 @@
-//! What a mask over gpt-oss's vocabulary costs: at states that are met for the first time, and at those that were met.
+//! Measures the time of a mask over the vocabulary of gpt-oss, at new states and at states that were seen before.
 
 use crate::wanted;
 use ossia::schema::{Guide, Vocabulary};
@@ -38,7 +38,7 @@ fn mean(times: &[Duration]) -> Duration {
     times.iter().sum::<Duration>() / times.len() as u32
 }
 
-/// How long each token of a text takes to be masked and read.
+/// Returns the time that each token of a text takes to be masked and read.
 fn follow(guide: &mut Guide, text: &str) -> Vec<Duration> {
     let tokenizer = o200k_harmony();
     guide.restart();

@@ -1,5 +1,5 @@
-//! How time and memory grow with the context, and how speed grows with the number of texts: `cargo bench --bench scaling`, or
-//! `cargo bench --bench scaling -- attention` for one of the tables `attention`, `batches` and `training`.
+//! Measures how time and memory grow with the context, and how speed grows with the number of texts:
+//! `cargo bench --bench scaling`, or `cargo bench --bench scaling -- attention` for one of the tables `attention`, `batches` and `training`.
 //!
 //! Prints the tables and writes them to `book/figures/scaling.json`. From that the pictures of the book's chapters on speed
 //! and on the KV cache are drawn: `cargo run --release --example figures -- book/src/pictures speed`. The first is the time in
@@ -202,7 +202,7 @@ fn run() -> Outcome<()> {
 }
 
 fn main() -> ExitCode {
-    // `cargo test --benches` asks for no measurement.
+    // `cargo test --benches` requests no measurement.
     if std::env::args().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }

@@ -74,7 +74,7 @@ fn part(dtype: Dtype, shape: &[usize], bytes: impl Fn(usize) -> Vec<u8> + 'stati
     TensorToWrite { dtype, shape: shape.to_vec(), bytes: Box::new(move || Cow::Owned(bytes(count))) }
 }
 
-/// What a parameter becomes in the file: experts codes and scales, everything else bf16.
+/// Returns the tensors of a parameter in the file: codes and scales for experts, and bf16 for all others.
 fn parts(name: &str, shape: &[usize], seed: u64) -> Vec<(String, TensorToWrite<'static>)> {
     let file_name = file_name(name);
     if let [experts, inputs, outputs] = *shape {

@@ -38,7 +38,7 @@ pub enum Error {
     /// A flag, a prompt, a token id or a combination of settings cannot be used.
     #[error("{message}")]
     Argument {
-        /// What was found, and what was expected.
+        /// A description of what was found, and of what was expected.
         message: String,
         /// The error that caused this one, if there is one. The message includes its text.
         source: Option<Cause>,

@@ -134,7 +134,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// Refuses a file of a model whose first bytes show that it is something else under its name.
 ///
 /// # Errors
-/// What the file is, and what to do.
+/// Returns an error that says what the file is, and what to do.
 pub fn check_kind(path: &Path, start: &[u8]) -> Result<()> {
     const PAGE: &str = "is a web page, not the file; does the download need a login, or another address?";
     match foreign_kind(start).or(is_web_page(start).then_some(PAGE)) {

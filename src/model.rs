@@ -56,7 +56,7 @@ pub struct Loss {
     pub load_balancing: f32,
 }
 
-/// What the terms of a loss are divided by. If the totals are those of all micro-batches of a step, the losses of the
+/// The divisors of the terms of a loss. If the totals are those of all micro-batches of a step, the losses of the
 /// micro-batches add up to the loss of one large batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {

@@ -20,12 +20,12 @@ use std::time::Instant;
 const PROMPT: usize = 512;
 const NEW: usize = 64;
 
-/// What to compare.
+/// The programs and models to compare.
 #[derive(clap::Args, Clone)]
 pub struct Models {
-    /// What `--example synthetic_checkpoint -- --layers 4 DIRECTORY` wrote, or a checkpoint of OpenAI's
+    /// The directory that `--example synthetic_checkpoint -- --layers 4 DIRECTORY` wrote, or a checkpoint of OpenAI's
     model: PathBuf,
-    /// What `benches/peers/synthetic_gguf.py DIRECTORY bf16 FILE` wrote, of the same shapes
+    /// The file that `benches/peers/synthetic_gguf.py DIRECTORY bf16 FILE` wrote, with the same shapes
     #[arg(long, value_name = "FILE")]
     bf16: Option<PathBuf>,
     /// The same with dense weights in Q8_0
@@ -56,7 +56,7 @@ impl Models {
     }
 }
 
-/// What one run says: tokens a second, and what writing took of the machine.
+/// The result of one run: tokens per second, and the load of the machine during decoding.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Run {
     prompt: f64,

@@ -28,16 +28,16 @@ struct Arguments {
     /// A Python that has what the peer needs
     #[arg(long, global = true, default_value = "python3")]
     python: PathBuf,
-    /// How often each of the two runs
+    /// The number of times that each of the two runs
     #[arg(long, global = true, default_value_t = 5)]
     pairs: usize,
-    /// How long a run measures, in seconds, after it has warmed up
+    /// The seconds that a run measures, after it has warmed up
     #[arg(long, global = true, default_value_t = 10.0)]
     seconds: f64,
     /// Write the rows into the table in book/src/speed.md, instead of older rows of the same work
     #[arg(long, global = true)]
     book: bool,
-    /// What `cargo bench` adds
+    /// An argument that `cargo bench` adds
     #[arg(long, global = true, hide = true)]
     bench: bool,
 }
@@ -74,7 +74,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // `cargo test --benches` asks for no measurement.
+    // `cargo test --benches` requests no measurement.
     if std::env::args().any(|argument| argument == "--test") {
         return ExitCode::SUCCESS;
     }

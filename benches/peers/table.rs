@@ -5,11 +5,11 @@ use std::fmt;
 
 /// A piece of work, done by both.
 pub struct Row {
-    /// What it was.
+    /// The work that was measured.
     pub work: String,
-    /// Who else did it.
+    /// The other program.
     pub peer: String,
-    /// Of `rates`.
+    /// The unit of `rates`.
     pub unit: &'static str,
     /// Ours and the peer's, medians.
     pub rates: (f64, f64),
@@ -17,7 +17,7 @@ pub struct Row {
     pub ratio: Spread,
     /// The most memory of either process, ours and the peer's, where each had one.
     pub peak_mb: Option<(f64, f64)>,
-    /// What ours achieved, where that is counted.
+    /// The rate of arithmetic that ossia achieved, if it was counted.
     pub gflops: Option<f64>,
     /// The same of what it read and wrote.
     pub gbytes: Option<f64>,

@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// What one run says.
+/// The result of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Run {
     /// The median step.
     pub seconds: f64,
     /// The most memory that the process had, where the system says.
     pub peak_mb: Option<f64>,
-    /// What the formulas of a step ask for; only ours counts them.
+    /// The operations in the formulas of a step; only ossia counts them.
     #[serde(default)]
     pub flops: f64,
 }

@@ -27,7 +27,7 @@ fn size(numbers: impl Iterator<Item = f64>) -> f64 {
     (sum / f64::from(count.max(1))).sqrt()
 }
 
-/// How large the gradients of each parameter are, and how long its steps, in units of the learning rate.
+/// Draws the size of each parameter's gradients, and the length of its steps in units of the learning rate.
 pub fn paces(paper: Paper, storyteller: &Lazy) -> Drawing {
     let steps = storyteller.optimizer.steps() as i32;
     let (correction1, correction2) = (1.0 - 0.9_f64.powi(steps), 1.0 - 0.95_f64.powi(steps));

@@ -94,7 +94,7 @@ pub fn windows(paper: Paper, _: &Lazy) -> Drawing {
     for (w, (inputs, targets)) in batch.inputs.rows().into_iter().zip(batch.targets.rows()).enumerate() {
         let y = 8 + row * (w as i32 + 1) + 8;
         label(&format!("window {w}"), (left - 12, y + 12), HPos::Right, &INK)?;
-        // Where it stands: the first target that counts is a token of the stream that no other is like, or an end.
+        // Its position in the stream: the first target that counts is a token that occurs nowhere else, or an end.
         let start = (0..stream.len() - 1)
             .find(|&s| {
                 let length = context.min(stream.len() - 1 - s);

@@ -19,7 +19,7 @@ const SUMS: usize = 400;
 /// The colours of low, medium and high effort.
 const COLOURS: [RGBColor; 3] = [GREEN, BLUE, ORANGE];
 
-/// How many tokens of analysis a sum has, by its number of terms and the effort.
+/// Draws the tokens of analysis of a sum, by its number of terms and the effort.
 pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
     let tokenizer = arithmetic::tokenizer(600)?;
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -60,7 +60,7 @@ pub fn lengths(paper: Paper, _: &Lazy) -> Drawing {
     Ok(())
 }
 
-/// How many answers are right, by the effort.
+/// Draws the share of right answers, by the effort.
 pub fn accuracy(paper: Paper, _: &Lazy) -> Drawing {
     let root = paper.area(300, 320);
     let mut chart = ChartBuilder::on(&root)

@@ -7,9 +7,9 @@ use ossia::ops::top_k;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// What the model reads here.
+/// The text that the model reads.
 const TEXT: &str = "Once upon a time, there was a girl named Anna. Anna";
-/// Where it is looked into.
+/// The layer that is shown.
 const LAYER: usize = 1;
 
 /// The choices of a router: for each token of a text, its experts and their weights.
@@ -41,7 +41,7 @@ fn centred(size: i32, colour: &'static RGBColor) -> TextStyle<'static> {
     text(size).color(colour).pos(Pos::new(HPos::Center, VPos::Center))
 }
 
-/// Who goes where with which weight.
+/// Draws the experts of each token, with their weights.
 pub fn choices(paper: Paper, storyteller: &Lazy) -> Drawing {
     let routed = Routed::new(storyteller);
     let root = paper.area(300, 330);
@@ -71,7 +71,7 @@ pub fn choices(paper: Paper, storyteller: &Lazy) -> Drawing {
     Ok(())
 }
 
-/// The rows of the grouped product, expert by expert.
+/// Draws the rows of the grouped product, expert by expert.
 pub fn sorted(paper: Paper, storyteller: &Lazy) -> Drawing {
     let routed = Routed::new(storyteller);
     let dispatch = Dispatch::new(&routed.indices, routed.experts, routed.active);

@@ -20,7 +20,7 @@ fn numbers(shape: &[usize], seed: u32) -> Array {
     array(shape, (0..shape.iter().product()).map(one).collect())
 }
 
-/// RMSNorm whose way back forgets that x also reaches y through r.
+/// RMSNorm with a backward pass that forgets that x also affects y through r.
 fn forgetful(x: &Tensor, w: &Tensor) -> Tensor {
     let (y, r) = forward(x.data(), w.data(), EPS);
     Tensor::from_op(array(x.shape(), y), &[x], || {

@@ -12,12 +12,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// Tokens that are appended.
 const TOKENS: usize = 9;
 
-/// What a layer with full attention keeps, token after token.
+/// Draws what a layer with full attention keeps, token after token.
 pub fn all(paper: Paper, _: &Lazy) -> Drawing {
     slots(paper, None, "a layer that sees everything")
 }
 
-/// What a ring of five keeps, token after token.
+/// Draws what a ring of five keeps, token after token.
 pub fn ring(paper: Paper, _: &Lazy) -> Drawing {
     slots(paper, Some(5), "a ring of five")
 }

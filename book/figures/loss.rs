@@ -57,7 +57,7 @@ const BLOCKS: i32 = 7;
 /// The block that is being computed there.
 const CURRENT: i32 = 2;
 
-/// How the loss and its gradients are computed block by block, in one buffer.
+/// Draws how the loss and its gradients are computed block by block, in one buffer.
 pub fn blocks(paper: Paper, _: &Lazy) -> Drawing {
     let root = paper.area(640, 270);
     let label = |what: &str, at: (i32, i32)| {

@@ -3,7 +3,7 @@
 //! cargo run --example figures [-- DIR [NAME…]]    (DIR: where to, else book/src/pictures; NAME: these)
 //!
 //! A figure is a function that gets a [`Paper`] and the [`Storyteller`], a model that is trained in about a minute if a
-//! figure asks for it.
+//! figure needs it.
 
 #[path = "../matmul/machine.rs"]
 mod machine;
@@ -49,10 +49,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use storyteller::{Lazy, Storyteller};
 
-/// What draws a figure.
+/// A function that draws a figure.
 type Figure = fn(Paper, &Lazy) -> Drawing;
 
-/// All figures: the name of the file, what draws it, and a description for those who cannot see it.
+/// All figures: the name of the file, the function that draws it, and a description for readers who cannot see it.
 #[rustfmt::skip]
 const FIGURES: &[(&str, Figure, &str)] = &[
     ("story.html", cover::story, "A story that a small model told, token by token"),

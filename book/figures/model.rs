@@ -9,10 +9,11 @@ use ossia::tensor::Tensor;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// What the model reads here.
+/// The text that the model reads.
 const TEXT: &str = "Once there was a shy fox named Tom. Tom liked snow. The fox lived in a tidy den near the";
 
-/// What the model would say next if it ended after each layer: the last norm and the projection on the hidden states there.
+/// Draws the token that the model would predict if it ended after each layer: the last norm and the output projection are applied
+/// to the hidden states of this layer.
 pub fn predictions(paper: Paper, storyteller: &Lazy) -> Drawing {
     let config = &storyteller.model.config;
     let words = storyteller.spelled(TEXT);

@@ -4,7 +4,7 @@ use super::paper::{BLUE, Drawing, ORANGE, Paper, quiet};
 use super::storyteller::{Lazy, STORY, rows};
 use plotters::prelude::*;
 
-/// How large the numbers of the residual stream are after each layer, and after the last norm.
+/// Draws the size of the numbers in the residual stream after each layer, and after the last norm.
 pub fn residual_stream(paper: Paper, storyteller: &Lazy) -> Drawing {
     let seen = storyteller.observe(STORY);
     let layers = storyteller.model.config.layers;

@@ -1,10 +1,10 @@
-//! What figures are drawn on: they stand in the page itself, so they take its colours, light or dark.
+//! The drawing areas of figures. A figure is a part of its page, so it takes the page's colours, light or dark.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::error::Error;
 
-/// How drawing ends.
+/// The result of drawing a figure.
 pub type Drawing = Result<(), Box<dyn Error>>;
 
 /// Colours that can be told apart on white and on black, also by those who do not see red and green.

@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::f32::consts::TAU;
 
-/// How often each pair of gpt-oss turns within 4,096 positions, with YaRN and without.
+/// Draws the turns of each pair of gpt-oss within 4,096 positions, with YaRN and without.
 pub fn turns(paper: Paper, _: &Lazy) -> Drawing {
     let config = ModelConfig::gpt_oss_20b();
     let yarn = config.yarn.clone().unwrap_or_else(Yarn::gpt_oss);

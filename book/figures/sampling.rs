@@ -7,7 +7,7 @@ use ossia::generate::{Generator, Sampling};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// What the model goes on from.
+/// The text that the model continues.
 const PROMPT: &str = "Once there was a";
 /// Tokens that are shown.
 const SHOWN: usize = 18;

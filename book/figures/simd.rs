@@ -14,7 +14,7 @@ fn in_one_part(x: f32) -> f32 {
     (f64::from(p) * f64::from(n).exp2()) as f32
 }
 
-/// How far an f32 is from e^x, in units of its last place.
+/// Returns the distance of an f32 from e^x, in units of its last place.
 fn ulps(x: f32, y: f32) -> f32 {
     let exact = f64::from(x).exp();
     let ulp = f64::from((exact as f32).next_up() - exact as f32);

@@ -5,7 +5,7 @@ use super::paper::{BLUE, Drawing, FAINT, GREEN, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
 use plotters::prelude::*;
 
-/// What the bench wrote: names of columns, each with a number a row.
+/// The results of the bench: names of columns, each with a number per row.
 const MEASURED: &str = include_str!("scaling.json");
 
 /// A measured curve: its name in the file, its name in the figure, its colour, and where the name stands.

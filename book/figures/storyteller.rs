@@ -92,7 +92,7 @@ impl Storyteller {
         ids.iter().map(|&id| self.tokenizer.decode(&[id]).unwrap_or_default()).collect()
     }
 
-    /// What every head of a layer looks at, (N, T, T + 1): the last column is the sink's.
+    /// Returns the attention of every head of a layer, (N, T, T + 1). The last column is that of the sink.
     pub fn attention(&self, text: &str, layer: usize) -> Vec<f32> {
         let config = &self.model.config;
         let seen = self.observe(text);

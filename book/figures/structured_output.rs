@@ -16,7 +16,7 @@ const DONE: u32 = 200_002;
 /// Tokens that are named where there are no more of them than that.
 const NAMED: usize = 8;
 
-/// Of 201,088 tokens, how many may come next, on the way through a text.
+/// Draws how many of 201,088 tokens are allowed after each token of a text.
 pub fn masks(paper: Paper, _: &Lazy) -> Drawing {
     let tokenizer = o200k_harmony();
     let schema = json!({

@@ -21,7 +21,7 @@ fn derivative(y: Tensor, x: &Tensor) -> f32 {
     y.backward().get(x).map_or(0.0, |gradient| slice(gradient)[0])
 }
 
-/// The graph of f = a·b + exp(a): values on the way there, gradients on the way back.
+/// Draws the graph of f = a·b + exp(a), with the values of the forward pass and the gradients of the backward pass.
 pub fn graph(paper: Paper, _: &Lazy) -> Drawing {
     let (a, b) = (number(0.5), number(-3.0));
     let whole = |a: &Tensor, b: &Tensor| add(&mul(a, b), &exp(a));

@@ -9,12 +9,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// Queries, and keys, of a tile.
 const TILE: usize = 64;
 
-/// The tiles of a layer with full attention.
+/// Draws the tiles of a layer with full attention.
 pub fn full(paper: Paper, _: &Lazy) -> Drawing {
     tiles(paper, None)
 }
 
-/// The tiles of a layer with a window.
+/// Draws the tiles of a layer with a window.
 pub fn window(paper: Paper, _: &Lazy) -> Drawing {
     tiles(paper, Some(128))
 }

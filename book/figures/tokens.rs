@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// The piece that the figure takes apart.
 const PIECE: &str = " tokenizers";
 
-/// How a piece becomes tokens of o200k_harmony, a merge a row.
+/// Draws how a piece becomes tokens of o200k_harmony, with a row per merge.
 pub fn merges(paper: Paper, _: &Lazy) -> Drawing {
     let tokenizer = o200k_harmony();
     let bytes = |id: u32| tokenizer.token_bytes(id).unwrap_or_default();

@@ -11,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const PARTS: [(&str, RGBColor); 4] =
     [("experts", ORANGE), ("embedding", GREEN), ("output projection", BLUE), ("attention and the rest", FAINT)];
 
-/// Which of these a part of the model is.
+/// Returns the index of the kind of a part of the model.
 fn kind(part: &str) -> usize {
     match part {
         "experts" => 0,

@@ -14,12 +14,12 @@ const SQUARE: usize = 10_000_000;
 const HIGH: usize = 34;
 /// Points of a square.
 const SIDE: i32 = 7;
-/// Where the first part begins.
+/// The left edge of the first part.
 const LEFT: i32 = 34;
 /// Empty columns between parts: as wide as their names need.
 const GAP: usize = 8;
 
-/// Where the parameters of gpt-oss-20b are, and which of them work on one token.
+/// Draws the parameters of gpt-oss-20b by their parts, and those that process one token.
 pub fn parameters(paper: Paper, _: &Lazy) -> Drawing {
     let config = ModelConfig::gpt_oss_20b();
     let report = published(&config);

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-/// What `ossia --version` prints: also the instruction sets of this machine, for a report of speed or of a bug.
+/// The output of `ossia --version`: the version, and the instruction sets of this machine, for a report of speed or of a bug.
 pub static VERSION: LazyLock<String> = LazyLock::new(|| {
     let version = env!("CARGO_PKG_VERSION");
     let available: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();

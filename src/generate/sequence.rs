@@ -180,7 +180,7 @@ pub fn advance(model: &Transformer, sequences: &mut [&mut Sequence], count: usiz
 }
 // ANCHOR_END: advance
 
-/// Checks token ids that come from outside.
+/// Checks token ids that a caller gives.
 ///
 /// # Errors
 /// If an id is not below `vocab_size`; the message names the first one.

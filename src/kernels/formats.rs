@@ -91,7 +91,7 @@ pub struct Int8Input {
     pub codes: [i32; 8],
     /// The scale of the sums of products.
     pub scale: f32,
-    /// What is added to each sum, because the bytes of a panel are larger than the weights.
+    /// A number that is added to each sum, because the bytes of a panel are larger than the weights.
     pub offset: i32,
 }
 

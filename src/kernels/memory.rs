@@ -49,7 +49,7 @@ pub(super) fn zeroed(numbers: &mut [MaybeUninit<f32>]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
 }
 
-/// Returns `len` numbers in a vector that nobody has written to. `write` gets all of them, and has to write each.
+/// Returns `len` numbers in a vector that is not initialized. `write` gets all of them, and has to write each.
 ///
 /// # Safety
 /// `write` must return only if it has written every number.

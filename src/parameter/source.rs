@@ -1,4 +1,4 @@
-//! Where a new layer gets its parameters from.
+//! The sources from which a new layer gets its parameters.
 
 use super::{Parameter, Role, Value};
 use crate::error::Result;
@@ -16,7 +16,7 @@ pub trait Source {
     fn value(&mut self, request: Request) -> Result<Value>;
 }
 
-/// A parameter that a layer asks for.
+/// A parameter that a layer requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The full name.

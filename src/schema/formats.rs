@@ -4,7 +4,7 @@
 //! out: leap seconds, quoted names and addresses in brackets in `email`, and internationalized labels (`xn--…`).
 //! RFC 3339 (dates), 1123 (host names), 3986 (URIs), 4291 (IPv6), 5321 (mail), 4122 (UUID)
 
-/// What a string of a format must satisfy.
+/// The condition that a string of a format must satisfy.
 pub struct Format {
     /// Regular expressions, all of which match the whole string.
     pub regexes: Vec<String>,

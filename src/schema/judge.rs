@@ -35,7 +35,7 @@ pub struct Rejection {
     pub at: u64,
     /// The byte, or the end of the text.
     pub found: String,
-    /// What may stand there.
+    /// The bytes or values that are allowed there.
     pub expected: String,
 }
 

@@ -66,8 +66,8 @@ const FEW: usize = 2;
 /// are packed, and a block of weights is widened.
 const SEVERAL: usize = 8;
 
-/// How many numbers of a row are widened for [`SEVERAL`] rows of x: with three rows of weights and four of x, 28 KiB of f32,
-/// which fit in the first cache.
+/// The length of the piece of a row that is widened for [`SEVERAL`] rows of x: with three rows of weights and four of x, 28 KiB
+/// of f32, which fit in the first cache.
 const PART: usize = 1024;
 
 /// Rows and columns of a weight with a row per input that one thread multiplies at a time. Narrower pieces read memory at half

@@ -41,7 +41,7 @@ pub struct Tensor {
     origin: Origin,
 }
 
-/// How a value was computed.
+/// A record of how a value was computed.
 #[derive(Clone)]
 enum Origin {
     /// From nothing trainable: it needs no gradient.

@@ -20,7 +20,7 @@ const END: Duration = Duration::from_secs(2);
 /// A running interpreter.
 pub struct Interpreter {
     child: SharedChild,
-    /// Where programs go. The interpreter ends when this is dropped.
+    /// The channel through which programs are sent. The interpreter ends when this is dropped.
     programs: Option<Sender<String>>,
     /// Whether no program runs, except for threads that a program has started.
     idle: bool,

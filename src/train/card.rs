@@ -84,7 +84,7 @@ impl Card<'_> {
     }
 }
 
-/// How to use a model that continues text.
+/// Instructions for a model that continues text.
 const TEXT: &str = "## Use\n\n\
     MODEL is this directory.\n\n\
     ```sh\nossia generate MODEL --prompt \"Once upon a time\"\n```\n\n\
@@ -95,7 +95,7 @@ const TEXT: &str = "## Use\n\n\
     prompt = tokenizer(\"Once upon a time\", return_tensors=\"pt\")\n\
     print(tokenizer.decode(model.generate(**prompt, max_new_tokens=100)[0]))\n```\n";
 
-/// How to use a model that answers in conversations.
+/// Instructions for a model that answers in conversations.
 const CHAT: &str = "## Use\n\n\
     MODEL is this directory. `chat_template.jinja` renders conversations in the format of the training data.\n\n\
     ```sh\nossia chat MODEL --prompt \"What is 347 + 285?\"\n```\n\n\

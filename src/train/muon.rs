@@ -20,7 +20,7 @@ pub const MOMENTUM: f32 = 0.95;
 /// keeps it between about 0.7 and 1.2.
 pub const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
 
-/// How often the polynomial is applied.
+/// The number of times that the polynomial is applied.
 pub const ITERATIONS: usize = 5;
 
 /// The root mean square of an update of AdamW, relative to the learning rate, as it was measured in training.

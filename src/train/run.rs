@@ -37,7 +37,7 @@ pub struct RunDirectory {
     path: PathBuf,
 }
 
-/// Where a run stands, apart from its arrays, and fingerprints of what it has to find again when it resumes.
+/// The position of a run, without its arrays, and fingerprints of the files that it has to find again when it resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The number of optimizer steps.
@@ -62,7 +62,7 @@ pub struct RunState<'t> {
     pub model: &'t Transformer,
     /// The optimizer, with its moments and step count.
     pub optimizer: &'t Optimizer,
-    /// Where the run stands.
+    /// The position of the run.
     pub position: Position,
 }
 
@@ -72,7 +72,7 @@ pub struct SavedRun {
     pub model: Transformer,
     /// The optimizer, with its moments and step count.
     pub optimizer: Optimizer,
-    /// Where the run stands.
+    /// The position of the run.
     pub position: Position,
 }
 

@@ -53,7 +53,7 @@ fn run(command: &str, directory: &Path) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(|line| line.trim_end().to_string()).collect()
 }
 
-/// What a command that ran in an empty directory printed, and the files that it wrote.
+/// The output of a command that ran in an empty directory, and the files that it wrote.
 type Start = Arc<OnceLock<(Vec<String>, TempDir)>>;
 
 /// The results of the commands with which chapters start, by command. Such a command depends on nothing but itself, so that

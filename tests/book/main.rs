@@ -34,12 +34,12 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What stands between `open` and `close`, wherever that is.
+/// Returns every part of the text between `open` and `close`.
 fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(open).skip(1).filter_map(move |rest| rest.split_once(close).map(|(inside, _)| inside))
 }
 
-/// What the chapter `name` links to.
+/// Returns the targets of the links in a text.
 fn links(text: &str) -> Vec<String> {
     prose(text).flat_map(|line| between(line, "](", ")")).map(Into::into).collect()
 }
@@ -118,7 +118,7 @@ fn book_links_lead_somewhere() {
     }
 }
 
-/// What a chapter advises to read stands in the bibliography, and nothing else does.
+/// The bibliography contains the further reading of all chapters, and nothing else.
 #[test]
 fn book_bibliography_is_what_the_chapters_name() {
     let https = |text: &str| -> BTreeSet<String> {
@@ -185,7 +185,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What a chapter says catches a bug, catches something: a name of three words or more in code is a function.
+/// The tests that a chapter names exist: a name of three words or more in code is a function.
 #[test]
 fn book_names_tests_that_exist() {
     let code: Vec<String> = ["src", "tests", "benches"]
@@ -209,7 +209,7 @@ fn book_names_tests_that_exist() {
     }
 }
 
-/// What a chapter about a part of the engine has, in this order.
+/// The sections of a chapter about a part of the engine, in this order.
 const SECTIONS: [&str; 4] = ["## What goes wrong", "## Exercises", "## Quiz", "## Further reading"];
 
 /// Chapters that explain no part of the engine. The notebooks and the appendices are exempt as well.

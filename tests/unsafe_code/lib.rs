@@ -1,4 +1,4 @@
-//! What proves the kernels, and what reads bytes through them. `cargo test` runs the same modules as a part of `verify`.
+//! The tests of the kernels, and of the readers of bytes that use them. `cargo test` runs the same modules as a part of `verify`.
 #![cfg(test)]
 
 #[path = "../verify/common.rs"]

@@ -63,7 +63,7 @@ fn adamw_epsilon_stands_beside_the_root() {
     assert_close("w", &after[0], &[-0.005], 1e-4);
 }
 
-/// 3 and 4 are 5 together, whether they stand in one parameter or in two; what is short enough stays as it is.
+/// 3 and 4 have the norm 5, whether they are in one parameter or in two. A gradient that is short enough does not change.
 #[test]
 fn adamw_clips_all_gradients_by_their_common_length() {
     let weights = [(Role::Matrix, 0.0, 3.0), (Role::Bias, 0.0, 4.0)];

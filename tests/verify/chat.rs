@@ -143,7 +143,7 @@ fn chat_leaves_room_for_an_answer() {
     assert!(said.is_on("final") && said.text().len() >= 5, "{said:?}");
 }
 
-/// What was begun of an answer is kept, and thoughts that led to none are not: the next prompt is well-formed.
+/// An answer that was begun is kept, and thoughts that led to no answer are not. The next prompt is well-formed.
 #[test]
 fn chat_keeps_of_a_stopped_reply_what_was_answered() {
     let (stopped, messages, _) = reply(ANSWER, |_| {}, |shown| !shown.ends_with("+2"));

@@ -173,8 +173,8 @@ fn answered<'m>(message: &Value, calls: &'m [(Value, Message)]) -> &'m Message {
     &calls.iter().rfind(|(call, _)| fits(call)).unwrap().1
 }
 
-/// What the template promises. A prompt is [`Purpose::Completion`]. A text for training is the prompt for the last turn,
-/// and then the turn as the model should write it, with its reasoning.
+/// The template renders what it promises. A prompt is [`Purpose::Completion`]. A text for training is the prompt for the last
+/// turn, and then the turn as the model should write it, with its reasoning.
 fn rendered(harmony: Harmony, messages: &[Message], prompt: bool) -> Vec<u32> {
     if prompt {
         return harmony.render(messages, Purpose::Completion(MessageRole::Assistant), true).unwrap();

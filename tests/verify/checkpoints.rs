@@ -63,7 +63,8 @@ fn tensors(files: &[&Path]) -> Vec<(String, checkpoint::Dtype, Vec<usize>, Vec<u
     tensors
 }
 
-/// What is read in a layout is written in it again, byte for byte, also by way of the other layout.
+/// A checkpoint that is read and written again in its layout has the same bytes, also if it was converted to the other layout in
+/// between.
 #[test]
 fn checkpoints_are_written_in_the_layout_they_were_read_in() {
     let place = tempfile::tempdir().unwrap();

@@ -104,7 +104,7 @@ pub fn assert_matches_reference(reference: &Reference, inputs: &[&str], f: impl 
     }
 }
 
-/// The derived way back of `op` equals autograd on `naive`, and both equal central differences.
+/// The backward pass of `op` equals autograd on `naive`, and both equal central differences.
 pub fn assert_derivative(inputs: &[Array], op: impl Fn(&[Tensor]) -> Tensor, naive: impl Fn(&[Tensor]) -> Tensor) {
     let parameters: Vec<Tensor> = inputs.iter().map(|x| Tensor::parameter(x.clone())).collect();
     let (y, y_naive) = (op(&parameters), naive(&parameters));

@@ -135,7 +135,7 @@ fn config_presets_have_the_parameters_of_the_table() {
     assert_eq!((count("tiny") as f64 / 1e5).round() / 10.0, 11.5);
 }
 
-/// What is counted from a configuration is what a model of it has.
+/// The counts from a configuration equal those of a model with this configuration.
 #[test]
 fn config_is_counted_as_its_model_is() {
     use ossia::checkpoint::report::{published, report};

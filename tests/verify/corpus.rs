@@ -303,7 +303,7 @@ proptest! {
     }
 }
 
-/// Of masked documents what is learned is a target once, and nothing else is; each begins a window if it has to.
+/// Each learned token of a masked document is a target exactly once, and no other token is. A document begins a new window if it
 #[test]
 fn masked_windows_of_an_example() {
     let document = |ids: &[u32], learned: &[u32]| MaskedDocument {

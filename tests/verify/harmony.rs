@@ -100,8 +100,8 @@ enum Outcome {
     Error(String),
 }
 
-/// Where the reference finds messages, so do we, and the same. Where it gives up, strict parsing does, and lenient
-/// parsing finds something and says what was wrong.
+/// The parser finds the same messages as the reference. If the reference fails, strict parsing fails, too, and lenient parsing
+/// finds something and says what was wrong.
 fn check_parsing(name: &str) {
     for Case { role, tokens, strict, lenient } in golden::<Vec<Case>>(name) {
         let text = String::from_utf8_lossy(&o200k_harmony().decode_bytes(&tokens).unwrap_or_default()).into_owned();
@@ -204,7 +204,7 @@ fn harmony_parser_says_where_it_is() {
     assert_eq!(parser.messages()[0].text(), "{\"a\"");
 }
 
-/// What is wrong, and what lenient parsing makes of it.
+/// Lenient parsing repairs wrong texts, and says what was wrong.
 #[test]
 fn harmony_lenient_parsing_recovers_and_flags() {
     let assistant = |text: &str| Message::new(MessageRole::Assistant, text);

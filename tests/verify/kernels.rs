@@ -22,7 +22,7 @@ fn numbers(n: usize, seed: u64) -> Vec<f32> {
     slice(&random(&[n], seed)).to_vec()
 }
 
-/// What rounding may cost a sum of these terms: a few ulps of the sum of their magnitudes.
+/// Checks a sum of these terms. Rounding may cost a few ulps of the sum of their magnitudes.
 fn assert_sum(name: &str, n: usize, actual: f32, expected: f32, terms: impl Iterator<Item = f32>) {
     let magnitude: f32 = terms.map(f32::abs).sum();
     assert!((actual - expected).abs() <= 1e-6 * magnitude, "{name}, length {n}: {actual}; expected {expected}");

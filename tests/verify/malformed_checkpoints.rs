@@ -110,7 +110,7 @@ const NORM: &str = "model.norm.weight";
 const CODES: &str = "model.layers.0.mlp.experts.gate_up_proj_blocks";
 const SCALES: &str = "model.layers.1.mlp.experts.down_proj_scales";
 
-/// What it is, the checkpoint it starts from, what is done to it, what the message has to name.
+/// A description, the checkpoint to start from, the damage, and the words that the message must contain.
 type Case = (&'static str, &'static str, fn(&Broken), &'static [&'static str]);
 
 /// One case.

@@ -127,7 +127,7 @@ proptest! {
         assert_error_bound(&block);
     }
 
-    /// What has codes 6 or 7, or the smallest scale, is canonical: its own bytes come back.
+    /// A block with the code 6 or 7, or with the smallest scale, is canonical: decoding and encoding returns its bytes.
     #[test]
     fn mxfp4_encode_inverts_decode(codes in prop::collection::vec(0_u8..16, BLOCK), scale_byte in 0_u8..252) {
         let mut codes: [u8; BLOCK] = codes.try_into().unwrap();

@@ -126,7 +126,7 @@ fn stored_embeddings_and_projections_equal_trained_ones() {
     }
 }
 
-/// What a weight of these rows makes of x when it rounds it to int8.
+/// Returns x as a weight with rows in int8 rounds it.
 fn rounded(x: &Array2<f32>) -> Array2<f32> {
     let mut blocks = vec![Int8Block::ZERO; x.len() / 32];
     scalar::quantize_int8(x.as_slice().unwrap(), &mut blocks);

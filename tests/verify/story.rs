@@ -227,7 +227,7 @@ fn articles_follow_the_word() {
     assert!(all.iter().all(|s| !s.text.contains("a apple") && !s.text.contains("an kite")));
 }
 
-/// What a grammar must not be, and what the error says.
+/// Wrong grammars are refused, and the error says why.
 #[test]
 fn wrong_grammars_are_refused() {
     let words = "== name: he\nAnn, Zoe: she\n== toy\nball, balloon\n== day\nMonday\n";

@@ -25,7 +25,7 @@ struct Case {
     text: String,
     pieces: Vec<String>,
     ids: Vec<u32>,
-    /// Where special tokens in the text make a difference.
+    /// The ids, if special tokens in the text make a difference.
     ids_with_special: Option<Vec<u32>>,
 }
 

@@ -6,7 +6,7 @@ use ossia::tokenizer::Tokenizer;
 /// A message without a content type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// Who speaks: `system`, `developer`, `user`, `assistant`, or the name of a tool.
+    /// The author: `system`, `developer`, `user`, `assistant`, or the name of a tool.
     pub role: String,
     /// The recipient, which is the tool if the assistant calls one.
     pub recipient: Option<String>,

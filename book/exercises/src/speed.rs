@@ -1,6 +1,6 @@
 //! The arithmetic of speed: limits, and comparisons. The chapter: speed.md.
 
-/// What a machine can do at most.
+/// The limits of a machine.
 #[derive(Clone, Copy)]
 pub struct Limits {
     /// Operations per second.

@@ -81,7 +81,7 @@ fn expanded<T>(units: &[T], size: usize, expand: impl Fn(&[T], &mut [f32])) -> V
     numbers
 }
 
-/// What a cache does with its numbers, which are laid out as (K, slots, D).
+/// The operations of a cache on its numbers, whose layout is (K, slots, D).
 impl KvNumbers<'_> {
     /// Returns the numbers of `slots` slots, the slots first.
     pub fn by_heads(&self, heads: usize, slots: usize, dim: usize) -> KvView<'_> {

@@ -1,4 +1,4 @@
-//! What a model may write, and what a file may contain instead of a conversation.
+//! Texts that a model may write, and files that do not contain a conversation.
 //!
 //! The first byte says who speaks first. The others are ids, two bytes each, many of them marks; and they are JSON.
 #![no_main]

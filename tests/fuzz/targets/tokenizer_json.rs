@@ -8,7 +8,7 @@ use ossia::tokenizer::{PATTERN, Tokenizer};
 
 const TEXT: &str = "Once upon a time, 1234 naïve foxes\n\n don't  🦊\u{301}";
 
-/// What every file must have and a mutation rarely leaves whole: the 256 bytes with their ids, and the pattern.
+/// The parts that every file must have and that a mutation rarely leaves intact: the 256 bytes with their ids, and the pattern.
 static BYTES: LazyLock<String> = LazyLock::new(|| {
     let prints = |byte| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     let others = (0..=255).filter(|&byte| !prints(byte)).zip('\u{100}'..);

@@ -84,7 +84,7 @@ fn command_line_checks_schemas_and_instances() {
     ] {
         assert_eq!(judged(instance), (1, format!("{line}\n")), "{instance}");
     }
-    // A note about a format that nobody knows.
+    // A note about an unknown format.
     let (code, printed) = check(r#"{"type": "string", "format": "colour"}"#, &[], at);
     assert_eq!((code, printed.lines().count()), (0, 2), "{printed}");
     assert!(printed.starts_with("supported\nnote: ") && printed.contains("colour"), "{printed}");

@@ -1,4 +1,4 @@
-//! What a model means where openai-harmony reads something else.
+//! Texts whose meaning differs from what openai-harmony reads.
 
 use super::{ids, parse};
 use ossia::harmony::{Message, MessageRole, Mode};

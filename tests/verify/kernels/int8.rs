@@ -122,7 +122,7 @@ fn kernels_of_int8_hold_the_largest_products() {
     }
 }
 
-/// A panel of `rows` rows of MXFP4 or int8 from both twins, its scales, and the numbers that it stands for.
+/// A panel of `rows` rows of MXFP4 or int8 from both twins, its scales, and the numbers that it represents.
 struct Panel {
     bytes: Vec<[u8; 4]>,
     scales: Vec<f32>,

@@ -1,4 +1,4 @@
-//! What is wrong between files: shards and their index, tensors and the configuration.
+//! Faults between files: shards and their index, tensors and the configuration.
 
 use super::{Broken, Case, INDEX, NORM, ONE, SHARD, case, find};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What is wrong with a file, or with the header of one.
+//! Faults of a file, or of its header.
 
 use super::{Broken, Case, NORM, ONE, case};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What is wrong with a tensor, quantized or not.
+//! Faults of a tensor, quantized or not.
 
 use super::{Broken, CODES, Case, NORM, ONE, SCALES, case, find};
 use serde_json::json;

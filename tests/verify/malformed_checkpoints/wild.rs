@@ -160,7 +160,7 @@ fn checkpoints_of_other_programs_are_named() {
     }
 }
 
-/// What is no model directory is refused with what to do; a directory of the hub's cache is followed.
+/// A directory without a model is refused with advice. A directory of the hub's cache is followed.
 #[test]
 fn checkpoints_are_found_or_the_way_to_them_is_said() {
     let place = tempfile::tempdir().unwrap();

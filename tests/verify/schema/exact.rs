@@ -1,4 +1,4 @@
-//! What a schema forbids is not accepted, and what it allows is.
+//! A guide accepts exactly the values that the schema allows.
 
 use super::{SMALL, accepts, refused};
 use ossia::schema::Guide;
@@ -181,7 +181,7 @@ fn schema_unknown_keywords_are_annotations_and_unknown_formats_are_told() {
 }
 
 proptest! {
-    /// What is accepted is valid. Random schemas of small parts, and random values of the same parts.
+    /// Every accepted value is valid. Random schemas of small parts, and random values of the same parts.
     #[test]
     fn schema_never_accepts_an_invalid_value((schema, values) in (schemas(3), prop::collection::vec(values(), 30))) {
         let Ok(mut guide) = Guide::new(&schema, SMALL.1.clone(), 0) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What cannot be kept is refused when the schema is read, with the path of the keyword.
+//! A keyword that the engine cannot enforce is refused when the schema is read, with its path.
 
 use super::{SMALL, refused};
 use nix::time::{ClockId, clock_gettime};

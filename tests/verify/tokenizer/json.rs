@@ -138,7 +138,7 @@ fn the_start_token_travels_with_the_file() {
     }
 }
 
-/// What a call of transformers with `truncation=True` and `padding=True` leaves in the file does not change an id.
+/// The settings that transformers saves after a call with `truncation=True` and `padding=True` do not change an id.
 #[test]
 fn truncation_and_padding_are_ignored() {
     let mut file: Value = serde_json::from_str(TOKENIZER).unwrap();

@@ -202,7 +202,7 @@ fn merges_twice_and_bytes_without_a_token() {
 }
 
 proptest! {
-    /// Whatever stands in the place of any field, the answer is a tokenizer or one line.
+    /// Whatever value a field has, the result is a tokenizer or an error of one line.
     #[test]
     fn a_wrong_value_anywhere_is_a_tokenizer_or_one_line(place in any::<prop::sample::Index>(), value in 0usize..9) {
         let mut file: Value = serde_json::from_str(TOKENIZER).unwrap();

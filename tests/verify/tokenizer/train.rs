@@ -26,7 +26,7 @@ proptest! {
         prop_assert_eq!(merges(&pieces, wanted), merges_naive(&pieces, wanted));
     }
 
-    /// What makes a look-up of whole pieces right: a learned token, as a text, is that token.
+    /// The text of a learned token is encoded as that token, so that whole pieces may be looked up.
     #[test]
     fn every_learned_token_encodes_to_itself(texts in proptest::collection::vec("[ab]{0,30}|[abc]{0,60}", 1..12)) {
         let tokenizer = train(&texts, 320, &[]).unwrap();

@@ -146,8 +146,8 @@ fn tools_patch_is_applied_whole_or_not_at_all() {
     }
 }
 
-/// What fails only when files are replaced is undone, with the directories that were made for it: here a file has the
-/// path of a directory that an earlier change makes.
+/// A patch that fails only when files are replaced is undone, together with the directories that were made for it. Here a file
+/// has the path of a directory that an earlier change makes.
 #[test]
 fn tools_patch_that_fails_late_is_undone() {
     let (place, workspace) =

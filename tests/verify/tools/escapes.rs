@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 
 const SECRET: &str = "the-secret-that-must-not-be-read";
 
-/// What is tried, with `S` a file that must not be read or changed, `D` the directory around it, `PORT` a server, `VICTIM` a
-/// process and `U` a socket in the file system.
+/// The attempts to escape. `S` is a file that must not be read or changed, `D` the directory around it, `PORT` a server,
+/// `VICTIM` a process and `U` a socket in the file system.
 const ATTEMPTS: &[(&str, &str)] = &[
     // Reading.
     ("open a file", "print(open(S).read())"),

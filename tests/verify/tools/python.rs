@@ -117,7 +117,7 @@ fn tools_python_that_ends_is_started_anew() {
     assert_eq!(python.run("2 + 3"), "5\n");
 }
 
-/// What a program has written to a file is there after the session, even if the program has not closed the file.
+/// After the session, a file contains everything that the program has written to it, even if the program has not closed the file.
 #[test]
 fn tools_python_writes_open_files_at_its_end() {
     let place = tempfile::tempdir().unwrap();

@@ -66,7 +66,7 @@ const DONE: u8 = 30;
 /// The tokens that end the analysis and begin the answer.
 const SWITCH: [u32; 3] = [END as u32, 21, 22];
 
-/// What a model writes, with the limit of the analysis and the most tokens of a reply.
+/// Tokens that a model writes, with the limit of the analysis and the most tokens of a reply.
 const SCRIPTS: [(&[u8], (usize, usize)); 6] = [
     (&[1, 2, END, 21, 22, 5, DONE], (4, 12)),
     (&[1, 2, END, 21, 22, 5, 6, 7, 8, DONE], (4, 12)),

@@ -105,7 +105,7 @@ const CALLS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// What a model writes, the most calls, and what the loop returns, with the reason.
+/// Messages that a model writes, the most calls, and what the loop returns, with the reason.
 const TALKS: [(&[&str], usize, Option<&str>, &str); 6] = [
     (&["assistant on final: 7"], 3, Some("7"), "the first message is the answer, which is appended, too"),
     (
@@ -272,7 +272,7 @@ impl Tools {
 
 const QUESTION: &str = "Where did the fox live?";
 
-/// What the model writes to answer the question.
+/// The messages that the model writes to answer the question.
 const SEARCH: [&str; 4] = [
     "assistant on analysis: I open the page.",
     "assistant to=browser.open on analysis: {\"id\":\"https://tales.example/fox\"}",

@@ -17,7 +17,7 @@ pub struct Server {
     pub requests: Arc<Mutex<Vec<String>>>,
 }
 
-/// What a server writes when it is asked for a path.
+/// Writes the response of a server to a request for a path.
 type Answers = fn(&str, &mut TcpStream) -> std::io::Result<()>;
 
 impl Server {
@@ -115,7 +115,7 @@ fn pages(path: &str, stream: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// What is not 127.0.0.2 or further away: as the public internet is to a user, so is 127.0.0.1 to these tests.
+/// Returns whether an address is below 127.0.0.2. In these tests, 127.0.0.1 plays the part of the public internet.
 fn near(address: IpAddr) -> bool {
     address == Ipv4Addr::LOCALHOST
 }
