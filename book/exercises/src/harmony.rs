@@ -37,9 +37,9 @@ pub fn in_prompt(messages: &[Message]) -> Vec<Message> {
     todo!("those of {} messages that a prompt has", messages.len())
 }
 
-/// Renders a conversation. A prompt has the messages that [`in_prompt`] returns, and ends with `<|start|>assistant`, the beginning
-/// of the next message. A text for training has all messages, because the model should learn to write its analysis. Its last
-/// token is `<|return|>` instead of `<|end|>`.
+/// Renders a conversation. A prompt has the messages that [`in_prompt`] returns, and ends with `<|start|>assistant`, the
+/// beginning of the next message. A text for training has all messages, because the model should learn to write its analysis.
+/// Its last token is `<|return|>` instead of `<|end|>`.
 pub fn render(messages: &[Message], purpose: Purpose, tokenizer: &Tokenizer, marks: Marks) -> Vec<u32> {
     todo!("{} messages for {purpose:?}, {} ids, {marks:?}", messages.len(), tokenizer.vocab_size())
 }

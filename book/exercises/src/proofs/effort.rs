@@ -18,9 +18,9 @@ pub struct Effort {
 
 impl Exercise for Effort {
     const NAME: &str = "effort";
-    const LEARNED: &str = "The program that runs the model can end the analysis with tokens, as if the model had written them, so \
-        that no work is lost. Several short replies with a vote cost tokens, as one long reply does. To compare them, divide \
-        the tokens of all replies by the number of right answers.";
+    const LEARNED: &str = "The program that runs the model can end the analysis with tokens, as if the model had written \
+        them, so that no work is lost. Several short replies with a vote cost tokens, as one long reply does. To compare \
+        them, divide the tokens of all replies by the number of right answers.";
 
     fn yours() -> Self {
         use crate::effort::{analysis_limit, price, reply, vote};

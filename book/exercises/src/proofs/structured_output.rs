@@ -14,9 +14,9 @@ pub struct StructuredOutput {
 
 impl Exercise for StructuredOutput {
     const NAME: &str = "structured_output";
-    const LEARNED: &str = "A stack of frames reads brackets that are nested to any depth, one byte at a time. A mask needs nothing \
-        else: a token is allowed if all its bytes can be read, wherever it begins and ends in the grammar. And the stack says \
-        how the text can be completed in time.";
+    const LEARNED: &str = "A stack of frames reads brackets that are nested to any depth, one byte at a time. A mask \
+        needs nothing else: a token is allowed if all its bytes can be read, wherever it begins and ends in the grammar. \
+        And the stack says how the text can be completed in time.";
 
     fn yours() -> Self {
         use crate::structured_output::{mask, next, shortest_end};

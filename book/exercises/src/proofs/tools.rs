@@ -19,9 +19,9 @@ pub struct Tools {
 
 impl Exercise for Tools {
     const NAME: &str = "tools";
-    const LEARNED: &str = "An agent is a loop around a model: it runs calls and appends their answers until the model has answered. A \
-        mistake of the model gets an answer as well, so that the model can correct it. The text of a tool is the content of a \
-        message, and no tokens of this content begin or end a message.";
+    const LEARNED: &str = "An agent is a loop around a model: it runs calls and appends their answers until the model \
+        has answered. A mistake of the model gets an answer as well, so that the model can correct it. The text of a \
+        tool is the content of a message, and no tokens of this content begin or end a message.";
 
     fn yours() -> Self {
         use crate::tools::{answer, run};
@@ -261,7 +261,12 @@ impl Tools {
         let mut conversation = vec![Message::new(MessageRole::User, QUESTION)];
         (self.run)(&mut conversation, &mut model(&SEARCH), &tools, 9);
         let messages = |messages: &[Message]| messages.iter().map(shown).collect::<Vec<_>>();
-        equal("the conversation", &messages(&conversation), &messages(&expected), "the engine's is this")?;
+        equal(
+            "the conversation",
+            &messages(&conversation),
+            &messages(&expected),
+            "this is the conversation after the engine's loop",
+        )?;
         let ids =
             harmony.render(&conversation, ossia::harmony::Purpose::Raw, false).map_err(|error| error.to_string())?;
         let starts = ids.iter().filter(|&&id| id == harmony.marks().start).count();
@@ -295,8 +300,9 @@ fn browser() -> Browser<'static> {
 
 /// The conversation after the engine's loop: its chat, and its browser.
 fn engines(harmony: Harmony<'static>) -> ossia::error::Result<Vec<Message>> {
-    let text = "<|channel|>analysis<|message|>I open the page.<|end|><|start|>assistant to=browser.open<|channel|>analysis<|message|>\
-        {\"id\":\"https://tales.example/fox\"}<|call|> to=browser.find<|channel|>analysis<|message|>{\"pattern\":\"fox\"}<|call|>\
+    let text = "<|channel|>analysis<|message|>I open the page.<|end|>\
+        <|start|>assistant to=browser.open<|channel|>analysis<|message|>{\"id\":\"https://tales.example/fox\"}<|call|>\
+        \x20to=browser.find<|channel|>analysis<|message|>{\"pattern\":\"fox\"}<|call|>\
         <|channel|>final<|message|>In a den.<|return|>";
     let writes = harmony.tokenizer().encode_with_special(text, Allowed::All).into_iter();
     let model = Recorded { writes, appended: Rc::default(), context: 1_000 };
