@@ -66,7 +66,7 @@ fn list(solutions: bool) -> ExitCode {
             _ if *held == 0 => "· not written yet".to_string(),
             _ => format!("· {held} of {proofs} proofs hold"),
         };
-        say(&format!("{name:16} {state}"));
+        say(&format!("{name:17} {state}"));
     }
     say("\nThe proofs of one exercise: cargo run -q -p exercises -- rms_norm");
     if outcomes.iter().any(|outcome| outcome.wrong) { ExitCode::FAILURE } else { ExitCode::SUCCESS }

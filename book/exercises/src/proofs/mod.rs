@@ -5,9 +5,11 @@ mod attention;
 mod block;
 mod bpe;
 mod cross_entropy;
+mod data;
 mod dispatch;
 mod effort;
 mod embedding;
+mod grad_check;
 mod harmony;
 mod kv_cache;
 mod matmul;
@@ -31,9 +33,11 @@ pub use attention::Attention;
 pub use block::Block;
 pub use bpe::Bpe;
 pub use cross_entropy::CrossEntropy;
+pub use data::Data;
 pub use dispatch::Dispatch;
 pub use effort::Effort;
 pub use embedding::Embedding;
+pub use grad_check::GradCheck;
 pub use harmony::Harmony;
 pub use kv_cache::KvCache;
 pub use matmul::{Matmul, Product};
@@ -58,6 +62,7 @@ macro_rules! for_each_exercise {
         [
             $f::<$crate::proofs::ScalarAutograd>($($argument),*),
             $f::<$crate::proofs::Bpe>($($argument),*),
+            $f::<$crate::proofs::GradCheck>($($argument),*),
             $f::<$crate::proofs::Embedding>($($argument),*),
             $f::<$crate::proofs::RmsNorm>($($argument),*),
             $f::<$crate::proofs::Attention>($($argument),*),
@@ -69,6 +74,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::CrossEntropy>($($argument),*),
             $f::<$crate::proofs::AdamW>($($argument),*),
             $f::<$crate::proofs::Muon>($($argument),*),
+            $f::<$crate::proofs::Data>($($argument),*),
             $f::<$crate::proofs::TrainingLoop>($($argument),*),
             $f::<$crate::proofs::KvCache>($($argument),*),
             $f::<$crate::proofs::Sampler>($($argument),*),
@@ -99,7 +105,7 @@ use ossia::ops::reduce::sum;
 use ossia::tensor::{Array, Gradients, Tensor, array, grad_check, slice};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::path::PathBuf;
 
 /// The result of a proof: an error says what is wrong.
@@ -273,6 +279,17 @@ pub fn close(name: &str, actual: &[f32], expected: &[f32], tolerance: f32) -> Pr
             Err(format!("{name}[{i}] is {}, expected {}{others}", actual[i], expected[i]))
         }
     }
+}
+
+/// Checks that a single number is within `tolerance` of the expected one, relative to it. If 0 is expected, the tolerance is
+/// absolute.
+///
+/// # Errors
+/// Returns both numbers, and the reason `why` the expected one is right.
+pub fn near<T: Copy + Display + Into<f64>>(name: &str, actual: T, expected: T, tolerance: f64, why: &str) -> Proof {
+    let (distance, size) = ((actual.into() - expected.into()).abs(), expected.into().abs());
+    let within = distance <= tolerance * if size > 0.0 { size } else { 1.0 };
+    if within { Ok(()) } else { Err(format!("{name} is {actual}, expected {expected}: {why}")) }
 }
 
 /// Checks that two values are equal.

@@ -113,9 +113,9 @@ impl Simd {
         let (x, y) = (slice(&x), slice(&y));
         let expected = kernels::dot(x, y);
         because(close("the dot product", &[dot(x, y)], &[expected], 1e-5), "this is what the engine's kernel returns")?;
-        let ones = vec![1.0; 16_777_280];
-        let why = "each of the 32 sums counts 524,290 ones; a single sum stops at 16,777,216";
-        equal("the sum of 16,777,280 ones", &dot(&ones, &ones), &16_777_280.0, why)
+        let x = [vec![524_288.0; 32], vec![1.0; 3_200]].concat();
+        let why = "each of the 32 sums is 524,288 and counts 100 ones; a single sum would stop at 16,777,216";
+        equal("the sum of 32 times 524,288 and of 3,200 ones", &dot(&x, &vec![1.0; x.len()]), &16_780_416.0, why)
     }
 
     fn rest(&self) -> Proof {

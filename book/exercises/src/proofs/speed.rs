@@ -1,4 +1,4 @@
-use super::{Exercise, Mutant, NamedProof, Proof, random};
+use super::{Exercise, Mutant, NamedProof, Proof, near, random};
 use crate::speed::Limits;
 use crate::zoo;
 use ossia::ops::top_k;
@@ -58,12 +58,6 @@ impl Exercise for Speed {
     }
 }
 
-/// Compares a single number.
-fn number(name: &str, actual: f64, expected: f64, why: &str) -> Proof {
-    let near = (actual - expected).abs() <= 1e-4 * expected.abs().max(1e-6);
-    if near { Ok(()) } else { Err(format!("{name}: found {actual:.3}, expected {expected:.3}: {why}")) }
-}
-
 impl Speed {
     /// The time of `rows` rows times a matrix of 40,960 × 2,880 in bf16, in milliseconds.
     fn product(&self, rows: f64) -> f64 {
@@ -73,18 +67,18 @@ impl Speed {
 
     fn limits(&self) -> Proof {
         let why = "a row times 40,960 × 2,880 weights in bf16 takes 1.18 ms to compute and 8.738 ms to read, at the same time";
-        number("milliseconds", self.product(1.0), 8.738, why)?;
+        near("milliseconds", self.product(1.0), 8.738, 1e-3, why)?;
         let why = "512 rows take 604 ms to compute, and the weights are read once, in 8.7 ms";
-        number("milliseconds", self.product(512.0), 603.98, why)
+        near("milliseconds", self.product(512.0), 603.98, 1e-3, why)
     }
 
     fn experts(&self) -> Proof {
-        number("experts for 1 token", (self.experts_read)(32, 4, 1), 4.0, "a token chooses 4 different experts")?;
-        number("experts for no token", (self.experts_read)(32, 4, 0), 0.0, "nobody chooses any")?;
+        near("experts for 1 token", (self.experts_read)(32, 4, 1), 4.0, 1e-3, "a token chooses 4 different experts")?;
+        near("experts for no token", (self.experts_read)(32, 4, 0), 0.0, 1e-3, "nobody chooses any")?;
         let why = "a token leaves out an expert with probability 1 − 4/32, and two tokens do with the square of that";
-        number("experts for 2 tokens", (self.experts_read)(32, 4, 2), 7.5, why)?;
-        number("experts for 8 tokens", (self.experts_read)(32, 4, 8), 21.004, "32 · (1 − (28/32)⁸)")?;
-        number("experts for 3 tokens", (self.experts_read)(8, 8, 3), 8.0, "each token chooses all 8 of 8")
+        near("experts for 2 tokens", (self.experts_read)(32, 4, 2), 7.5, 1e-3, why)?;
+        near("experts for 8 tokens", (self.experts_read)(32, 4, 8), 21.004, 1e-3, "32 · (1 − (28/32)⁸)")?;
+        near("experts for 3 tokens", (self.experts_read)(8, 8, 3), 8.0, 1e-3, "each token chooses all 8 of 8")
     }
 
     /// Random logits of a router: the engine chooses, and the proof counts.
@@ -103,18 +97,24 @@ impl Speed {
 
     fn amdahl(&self) -> Proof {
         let why = "the part took 0.41 of the time and takes 0.19 now; the other 0.59 stay, so the sum is 0.78";
-        number("speedup", (self.speedup)(0.41, 41.0 / 19.0), 1.0 / 0.78, why)?;
+        near("speedup", (self.speedup)(0.41, 41.0 / 19.0), 1.0 / 0.78, 1e-3, why)?;
         let why = "the part took 0.02 of the time, takes 0.002 now, and the other 0.98 stay";
-        number("speedup", (self.speedup)(0.02, 10.0), 1.0 / 0.982, why)?;
-        number("speedup", (self.speedup)(0.5, f64::INFINITY), 2.0, "half of the time is left, however fast the part is")
+        near("speedup", (self.speedup)(0.02, 10.0), 1.0 / 0.982, 1e-3, why)?;
+        near(
+            "speedup",
+            (self.speedup)(0.5, f64::INFINITY),
+            2.0,
+            1e-3,
+            "half of the time is left, however fast the part is",
+        )
     }
 
     fn pairs(&self) -> Proof {
         let check = |pairs: &[(f64, f64)], [median, least, most]: [f64; 3], why: &str| {
             let found = (self.compare)(pairs);
-            number(&format!("the median of {pairs:?}"), found.0, median, why)?;
-            number(&format!("the smallest ratio of {pairs:?}"), found.1, least, why)?;
-            number(&format!("the largest ratio of {pairs:?}"), found.2, most, why)
+            near(&format!("the median of {pairs:?}"), found.0, median, 1e-3, why)?;
+            near(&format!("the smallest ratio of {pairs:?}"), found.1, least, 1e-3, why)?;
+            near(&format!("the largest ratio of {pairs:?}"), found.2, most, 1e-3, why)
         };
         check(&[(3.0, 2.0)], [1.5; 3], "there is one pair, and 3 / 2 = 1.5")?;
         let why = "the ratios are 2, 1.01 and 2; the second pair met a busy machine, which the median ignores";

@@ -3,25 +3,25 @@
 //! its entry names, and `cargo run -p exercises --bin hunt` lets you find out what is wrong with the programs.
 
 mod attention;
+mod numbers;
 mod pointwise;
 mod programs;
-mod reckoning;
 mod rest;
 mod talking;
 
 pub use attention::attention;
+pub use numbers::{data, grad_check, simd, speed};
 pub use pointwise::{rms_norm, rope, swiglu};
 pub use programs::{block, bpe, dispatch, kv_cache, sampler, scalar_autograd, training_loop};
-pub use reckoning::{simd, speed};
 pub use rest::{adamw, cross_entropy, embedding, matmul, muon, mxfp4, top_k};
 pub use talking::{effort, harmony, structured_output, tools};
 
 /// The source of the zoo, from which `hunt` shows a bug.
 pub const SOURCES: [&str; 6] = [
     include_str!("attention.rs"),
+    include_str!("numbers.rs"),
     include_str!("pointwise.rs"),
     include_str!("programs.rs"),
-    include_str!("reckoning.rs"),
     include_str!("rest.rs"),
     include_str!("talking.rs"),
 ];
