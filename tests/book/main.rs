@@ -253,12 +253,22 @@ fn book_chapters_have_all_their_parts() {
     }
 }
 
-/// Each numbered question has a hint, or is a project, and each has an answer.
+/// The exercises of a chapter begin with its hands-on file. Each numbered question has a hint, or is a project, and each has an
+/// answer.
 #[test]
 fn book_answers_its_questions() {
     let all = chapters().into_iter().filter(|(name, _)| explains_the_engine(name) || name == "first_hour.md");
     for (chapter, text) in all {
         let exercises = text.split("## Exercises").nth(1).unwrap_or_default().split("\n## ").next().unwrap_or_default();
+        let hands_on = exercises.lines().find(|line| !line.is_empty()).unwrap_or_default();
+        assert!(
+            hands_on.starts_with("**Write it yourself:** "),
+            "{chapter} does not begin with a hands-on file: {hands_on}"
+        );
+        let command = exercises.split_once("cargo run -q -p exercises -- ").map(|(_, rest)| rest);
+        let exercise = command.and_then(|rest| rest.split('`').next()).unwrap_or_default();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("book/exercises/src/{exercise}.rs"));
+        assert!(file.is_file(), "{chapter}: there is no exercise {exercise:?}");
         let begins = |line: &str| line.split_once(". ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
         let mut questions: Vec<String> = Vec::new();
         for line in exercises.lines() {

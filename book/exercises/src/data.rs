@@ -9,7 +9,8 @@ pub enum Piece {
     Choice(Vec<Vec<Piece>>),
 }
 
-/// Returns the entropy, in nats, of a sequence of pieces: the mean of −ln p over all texts that can be drawn.
+/// Returns the entropy, in nats, of a sequence of pieces: the mean of −ln p of the texts that are drawn from it. No option of a
+/// choice is a prefix of another option, so each text can be drawn in one way only.
 pub fn entropy(pieces: &[Piece]) -> f64 {
     todo!("the entropy of {} pieces", pieces.len())
 }

@@ -18,9 +18,9 @@ pub struct Data {
 
 impl Exercise for Data {
     const NAME: &str = "data";
-    const LEARNED: &str = "The entropy of a grammar is a sum over its choices, so it can be computed without drawing a text. The floor \
-        is the entropy of the very stories that a model is evaluated on, per predicted token. It can be reached only if windows \
-        begin with whole stories, and if each token counts once.";
+    const LEARNED: &str = "The entropy of a grammar is a sum over its choices, so it can be computed without drawing a \
+        text. The floor is the entropy of the very stories that a model is evaluated on, per predicted token. It can \
+        be reached only if windows begin with whole stories, and if each token counts once.";
 
     fn yours() -> Self {
         use crate::data::{entropy, floor, starts, windows};
@@ -57,7 +57,7 @@ impl Exercise for Data {
     }
 }
 
-/// Grammars in two notations, each with its entropy and the reason for it.
+/// Grammars, each with its entropy and the reason for it.
 fn grammars() -> Vec<(Vec<Piece>, f64, &'static str)> {
     let text = Piece::Text;
     let choice = |options: &[&[Piece]]| Piece::Choice(options.iter().map(|option| option.to_vec()).collect());
@@ -92,7 +92,7 @@ fn notation(pieces: &[Piece]) -> String {
 /// Lengths of documents, a context, the starts of the windows, and a reason.
 type Starts = (&'static [usize], usize, &'static [usize], &'static str);
 
-const STARTS: [Starts; 6] = [
+const STARTS: [Starts; 7] = [
     (&[3], 6, &[0], "the stream has 5 tokens, so one window has them all"),
     (&[5, 5], 6, &[0, 6], "the first window ends with the end token at 6, with which the second document begins"),
     (&[3, 4, 3], 6, &[0, 4, 9], "the windows cut off the second document, which begins at 4, and the third, at 9"),
@@ -101,6 +101,12 @@ const STARTS: [Starts; 6] = [
         6,
         &[0, 4],
         "of the two documents that begin after the start, the last one is cut off; it begins at 4",
+    ),
+    (
+        &[2, 2, 5],
+        6,
+        &[0, 6],
+        "the third document begins with the last target of the window, at 6; no later one has begun",
     ),
     (
         &[20],

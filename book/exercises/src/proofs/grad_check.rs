@@ -18,9 +18,9 @@ const H: f32 = 1e-2;
 
 impl Exercise for GradCheck {
     const NAME: &str = "grad_check";
-    const LEARNED: &str = "A derivative can be measured with two passes per number. The two-sided difference is wrong by about h²·f‴/6, \
-        so a step that keeps rounding errors small is accurate enough. Random weights for the outputs, and the largest error relative \
-        to the largest entry, let the check find a single wrong number.";
+    const LEARNED: &str = "A derivative can be measured with two passes per number. The two-sided difference is wrong \
+        by about h²·f‴/6, so a step that keeps rounding errors small is accurate enough. Random weights for the \
+        outputs, and the largest error relative to the largest entry, let the check find a single wrong number.";
 
     fn yours() -> Self {
         use crate::grad_check::{check, slope, worst};
@@ -127,11 +127,11 @@ impl GradCheck {
         let reverse = |x: &[f32]| x.iter().rev().copied().collect::<Vec<f32>>();
         let (x, dy) = ([0.3, -0.2, 0.8], [1.0, -2.0, 0.5]);
         let error = |derived: &[f32]| (self.check)(&reverse, &x, &dy, derived, H).1;
-        let why = "the layer reverses x, and dy is 1, −2, 0.5, so the gradient 0.5, −2, 1 is right. If the outputs are added \
-            without their weights dy, all measured slopes are 1";
+        let why = "the layer reverses x, and dy is 1, −2, 0.5, so the gradient 0.5, −2, 1 is right. If the outputs are \
+            added without their weights dy, all measured slopes are 1";
         near("the error", error(&[0.5, -2.0, 1.0]), 0.0, 1e-3, why)?;
-        let why = "the layer reverses x, and the derived gradient 1, −2, 0.5 is dy without being reversed: at index 0, it is wrong \
-            by 0.5, and the largest number is 2";
+        let why = "the layer reverses x, and the derived gradient 1, −2, 0.5 is dy without being reversed: at index 0, \
+            it is wrong by 0.5, and the largest number is 2";
         near("the error", error(&dy), 0.25, 1e-2, why)
     }
 
