@@ -15,17 +15,19 @@ pub fn entropy(pieces: &[Piece]) -> f64 {
     todo!("the entropy of {} pieces", pieces.len())
 }
 
-/// Returns the entropy floor of a set of stories, in nats per token. For each story, `nats` has its −ln p, and `tokens` has its
-/// number of tokens, without the token that ends it.
+/// Returns the entropy floor of a set of stories, in nats per predicted token: the sum over all stories, divided by the number of
+/// tokens that a model has to predict. For each story, `nats` has its −ln p, and `tokens` has its number of tokens, without the
+/// token that ends it. A model has to predict this token, too.
 pub fn floor(nats: &[f64], tokens: &[usize]) -> f64 {
     todo!("the floor of {} stories with {} lengths", nats.len(), tokens.len())
 }
 
 /// Returns the positions in the stream `end d₁ end d₂ end … end` at which windows start. `lengths` has the number of tokens of
 /// each document, at least 1. A document begins at the end token before it. A window has `context` inputs, and the token after
-/// them is its last target. The first window starts at 0. If the last target of a window is before the last token of the
-/// stream, there is another window. It starts where the last document begins that begins after the start of the window and not
-/// after its last target. If there is no such document, it starts at the last target.
+/// them is its last target. The first window starts at 0. If the last target of a window is before the last token of the stream,
+/// there is another window. Of the documents that begin after the start of the first of these two windows and not after its last
+/// target, take the last: the other window starts where this document begins. If there is no such document, it starts at the last
+/// target. So each start is greater than the one before.
 pub fn starts(lengths: &[usize], context: usize) -> Vec<usize> {
     todo!("the starts of windows of {context} in a stream of {} documents", lengths.len())
 }
@@ -33,10 +35,10 @@ pub fn starts(lengths: &[usize], context: usize) -> Vec<usize> {
 /// A target that does not count.
 pub const IGNORE: u32 = u32::MAX;
 
-/// Returns the inputs and the targets of each window, as they are used for evaluation. Both have `context` numbers. The target
-/// of an input is the next token of the stream. If the stream is at its end, inputs are `end` and targets are [`IGNORE`]. The
-/// last token of the stream is never an input. Targets after the start of the next window are [`IGNORE`] too, so that each token
-/// counts once. `starts` are the starts of all windows.
+/// Returns the inputs and the targets of each window, as they are used for evaluation. Both have `context` numbers. The target of
+/// an input is the next token of the stream. From the last token of the stream on, inputs are `end` and targets are [`IGNORE`].
+/// Targets after the start of the next window are [`IGNORE`] too, so that each token counts once. `starts` are the starts of all
+/// windows.
 pub fn windows(documents: &[Vec<u32>], starts: &[usize], end: u32, context: usize) -> Vec<(Vec<u32>, Vec<u32>)> {
     todo!("{} windows of {context} of {} documents that end with {end}", starts.len(), documents.len())
 }

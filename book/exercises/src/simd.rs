@@ -20,7 +20,8 @@ pub fn reduce(x: f32) -> (i32, f32) {
 }
 
 /// Returns eˣ for x ≤ 88, with an error of at most two ulp; below −87 it returns 0. Computes 2ⁿ·eʳ, with 2ⁿ made by
-/// [`f32::from_bits`] (the bits of the exponent begin at bit 23), and eʳ as the Taylor polynomial up to r⁷.
+/// [`f32::from_bits`] (the bits of the exponent begin at bit 23), and eʳ as the Taylor polynomial up to r⁷, from the innermost
+/// parentheses outwards: 1 + r(1 + r(½ + …)).
 pub fn exp(x: f32) -> f32 {
     todo!("e to the power of {x}")
 }

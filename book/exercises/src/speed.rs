@@ -22,7 +22,7 @@ pub fn experts_read(experts: usize, active: usize, tokens: usize) -> f64 {
 }
 
 /// Returns how many times as fast a program becomes if a part of it becomes `factor` times as fast. Before, the part took a
-/// `share` of the time, from 0 to 1.
+/// `share` of the time, from 0 to 1. `factor` may be infinite.
 pub fn speedup(share: f64, factor: f64) -> f64 {
     todo!("a part that took {share} of the time becomes {factor} times as fast")
 }

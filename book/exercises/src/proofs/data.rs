@@ -230,7 +230,12 @@ impl Data {
                     equal(&name, &found.len(), &expected.len(), "it is the context")?;
                     let Some(at) = differs else { continue };
                     let name = format!("window {i} of {context} tokens: number {at} of its {what}");
-                    equal(&name, &found[at], &expected[at], "the engine has this id there")?;
+                    equal(
+                        &name,
+                        &found[at],
+                        &expected[at],
+                        &format!("the engine has this id there ({IGNORE} is IGNORE)"),
+                    )?;
                 }
             }
         }

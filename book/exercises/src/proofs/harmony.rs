@@ -16,7 +16,7 @@ impl Exercise for Harmony {
     const NAME: &str = "harmony";
     const LEARNED: &str = "A few special ids mark the structure of a conversation, and no text is ever encoded to them. \
         So a user or a web page can spell the name of a special token without ending a message. The parser finds the \
-        ends of messages by their ids, and never searches the text.";
+        ends of messages by their ids, and never searches the content.";
 
     fn yours() -> Self {
         use crate::harmony::{in_prompt, parse, render, render_message};

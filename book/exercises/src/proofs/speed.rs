@@ -97,9 +97,9 @@ impl Speed {
 
     fn amdahl(&self) -> Proof {
         let why = "the part took 0.41 of the time and takes 0.19 now; the other 0.59 stay, so the sum is 0.78";
-        near("speedup", (self.speedup)(0.41, 41.0 / 19.0), 1.0 / 0.78, 1e-3, why)?;
+        near("speedup(0.41, 2.16)", (self.speedup)(0.41, 41.0 / 19.0), 1.0 / 0.78, 1e-3, why)?;
         let why = "the part took 0.02 of the time, takes 0.002 now, and the other 0.98 stay";
-        near("speedup", (self.speedup)(0.02, 10.0), 1.0 / 0.982, 1e-3, why)?;
+        near("speedup(0.02, 10)", (self.speedup)(0.02, 10.0), 1.0 / 0.982, 1e-3, why)?;
         near(
             "speedup",
             (self.speedup)(0.5, f64::INFINITY),

@@ -260,13 +260,12 @@ impl Tools {
         let tools = [Tool { name: "browser.open", run: &open }, Tool { name: "browser.find", run: &find }];
         let mut conversation = vec![Message::new(MessageRole::User, QUESTION)];
         (self.run)(&mut conversation, &mut model(&SEARCH), &tools, 9);
-        let messages = |messages: &[Message]| messages.iter().map(shown).collect::<Vec<_>>();
-        equal(
-            "the conversation",
-            &messages(&conversation),
-            &messages(&expected),
-            "this is the conversation after the engine's loop",
-        )?;
+        for (i, (found, expected)) in conversation.iter().zip(&expected).enumerate() {
+            let why = "the engine's chat and browser have this message there";
+            equal(&format!("message {i}"), &shown(found), &shown(expected), why)?;
+        }
+        let why = "the conversation of the engine's chat has so many";
+        equal("the number of messages", &conversation.len(), &expected.len(), why)?;
         let ids =
             harmony.render(&conversation, ossia::harmony::Purpose::Raw, false).map_err(|error| error.to_string())?;
         let starts = ids.iter().filter(|&&id| id == harmony.marks().start).count();
@@ -298,7 +297,7 @@ fn browser() -> Browser<'static> {
     Browser::new(None, Box::new(OnePage), o200k_harmony())
 }
 
-/// The conversation after the engine's loop: its chat, and its browser.
+/// The conversation after a loop around the engine's chat, with its browser.
 fn engines(harmony: Harmony<'static>) -> ossia::error::Result<Vec<Message>> {
     let text = "<|channel|>analysis<|message|>I open the page.<|end|>\
         <|start|>assistant to=browser.open<|channel|>analysis<|message|>{\"id\":\"https://tales.example/fox\"}<|call|>\
