@@ -35,7 +35,7 @@ pub fn curve(paper: Paper, storyteller: &Lazy) -> Drawing {
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y}"))
         .x_desc("step")
-        .y_desc("nats a token")
+        .y_desc("nats per token")
         .draw()?;
     let step = |i: usize| i as f64 + 1.0;
     chart.draw_series(

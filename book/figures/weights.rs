@@ -43,7 +43,7 @@ pub fn bytes(paper: Paper, _: &Lazy) -> Drawing {
     let label = |what: &str, at: (i32, i32), h: HPos, size: i32, colour: &RGBColor| {
         root.draw(&Text::new(what.to_string(), at, text(size).color(colour).pos(Pos::new(h, VPos::Center))))
     };
-    for (i, (bar, name)) in bars.iter().zip(["all in bf16", "as published", "read a token"]).enumerate() {
+    for (i, (bar, name)) in bars.iter().zip(["all in bf16", "as published", "read per token"]).enumerate() {
         let y = 12 + 62 * i as i32;
         label(name, (left - 12, y + 18), HPos::Right, 14, &INK)?;
         let mut x = f64::from(left);

@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     text += &format!("\n{:<10} {:>16} {:>14} {:>14} {:>8}\n", "part", "parameters", "bytes now", "in bf16", "saving");
     report.components.iter().for_each(|part| text += &row(part));
     text += &row(&report.total());
-    text += &format!("{:<10} {:>16}   ({} a token)\n", "active", thousands(report.active), billions(report.active));
+    text += &format!("{:<10} {:>16}   ({} per token)\n", "active", thousands(report.active), billions(report.active));
     let cache = cache_numbers(&config, context);
     text += &format!(
         "{:<10} {:>16} {:>14} {:>14}\n",

@@ -280,11 +280,11 @@ fn command_line_inspects_models_and_presets() {
     let shown = |model: &str| text(&succeed(&["inspect", model, "--context", "64"], place.path()).stdout);
     let large = shown("gpt-oss-20b");
     // OpenAI's model card: 20.91 B parameters, 3.61 B active, 19.12 B in the MLPs, 0.64 B in attention, 12.8 GiB.
-    for figure in ["20,914,757,184", "3.61 B a token", "19,116,933,120", "637,203,456", "12.82 GiB", "73.4 %"] {
+    for figure in ["20,914,757,184", "3.61 B per token", "19,116,933,120", "637,203,456", "12.82 GiB", "73.4 %"] {
         assert!(large.contains(figure), "{figure} in\n{large}");
     }
     let larger = shown("gpt-oss-120b");
-    for figure in ["116,829,156,672", "5.13 B a token", "114,701,598,720", "955,805,184", "60.77 GiB", "73.4 %"] {
+    for figure in ["116,829,156,672", "5.13 B per token", "114,701,598,720", "955,805,184", "60.77 GiB", "73.4 %"] {
         assert!(larger.contains(figure), "{figure} in\n{larger}");
     }
     let quantized = shown(reference_path("checkpoints/mxfp4").to_str().unwrap());
