@@ -23,11 +23,10 @@ pub fn floor(nats: &[f64], tokens: &[usize]) -> f64 {
 }
 
 /// Returns the positions in the stream `end d₁ end d₂ end … end` at which windows start. `lengths` has the number of tokens of
-/// each document, at least 1. A document begins at the end token before it. A window has `context` inputs, and the token after
-/// them is its last target. The first window starts at 0. If the last target of a window is before the last token of the stream,
-/// there is another window. Of the documents that begin after the start of the first of these two windows and not after its last
-/// target, take the last: the other window starts where this document begins. If there is no such document, it starts at the last
-/// target. So each start is greater than the one before.
+/// each document, at least 1. A document begins at the end token before it. A window that starts at s has the inputs from s on,
+/// `context` of them, and its last target is at s + `context`. The first window starts at 0. If s + `context` is before the last
+/// token of the stream, there is another window. It starts where the last document begins that begins at one of the places s + 1
+/// … s + `context`, or at s + `context` if there is none.
 pub fn starts(lengths: &[usize], context: usize) -> Vec<usize> {
     todo!("the starts of windows of {context} in a stream of {} documents", lengths.len())
 }
@@ -36,9 +35,9 @@ pub fn starts(lengths: &[usize], context: usize) -> Vec<usize> {
 pub const IGNORE: u32 = u32::MAX;
 
 /// Returns the inputs and the targets of each window, as they are used for evaluation. Both have `context` numbers. The target of
-/// an input is the next token of the stream. From the last token of the stream on, inputs are `end` and targets are [`IGNORE`].
-/// Targets after the start of the next window are [`IGNORE`] too, so that each token counts once. `starts` are the starts of all
-/// windows.
+/// an input is the next token of the stream. An input that would be the last token of the stream, or after it, is `end`, and its
+/// target is [`IGNORE`]. Targets after the start of the next window are [`IGNORE`] too, so that each token counts once. `starts`
+/// are the starts of all windows.
 pub fn windows(documents: &[Vec<u32>], starts: &[usize], end: u32, context: usize) -> Vec<(Vec<u32>, Vec<u32>)> {
     todo!("{} windows of {context} of {} documents that end with {end}", starts.len(), documents.len())
 }

@@ -8,9 +8,9 @@ pub fn slope(f: &dyn Fn(&[f32]) -> f32, x: &[f32], index: usize, h: f32) -> f32 
 
 /// Compares a derived gradient with a measured one, and returns the index at which they disagree most, with the relative error
 /// there. The relative error at an index is the distance of the two numbers, divided by the largest absolute value of both
-/// gradients, or by 0.001 if this is larger. A NaN is never the largest value. If several errors are equal, the first of them
-/// counts. An error that is NaN counts as the largest one. If several errors are NaN, you may return the index of any of them. If
-/// both gradients are equal, the result is (0, 0).
+/// gradients (without NaNs), or by 0.001 if this is larger. If several errors are equal, the first of them counts. An error that
+/// is NaN counts as the largest one. If several errors are NaN, you may return the index of any of them. If both gradients are
+/// equal, the result is (0, 0).
 pub fn worst(derived: &[f32], measured: &[f32]) -> (usize, f32) {
     todo!("the worst of {} derived and {} measured numbers", derived.len(), measured.len())
 }

@@ -19,7 +19,7 @@ pub struct Data {
 impl Exercise for Data {
     const NAME: &str = "data";
     const LEARNED: &str = "The entropy of a grammar is a sum over its choices, so it can be computed without drawing a \
-        text. The floor is the entropy of the very stories that a model is evaluated on, per predicted token. It can \
+        text. The floor is the mean −ln p of the very stories that a model is evaluated on, per predicted token. It can \
         be reached only if windows begin with whole stories, and if each token counts once.";
 
     fn yours() -> Self {
@@ -196,13 +196,13 @@ impl Data {
             (
                 &[3, 3, 3, 3, 9, 9],
                 &[3, 3, 3, 9, no, no],
-                "the stream has only four targets more; it is filled up with end tokens",
+                "the stream has only four targets more, so the other two are IGNORE",
             ),
         ];
         let why = "there are four starts";
         equal("the number of windows", &windows.len(), &expected.len(), why)?;
         for (i, ((inputs, targets), (right_inputs, right_targets, why))) in windows.iter().zip(expected).enumerate() {
-            let stream = "the stream is 9 1 1 1 9 2 2 2 2 9 3 3 3 3 3 3 3 3 3 9";
+            let stream = "the stream is 9 1 1 1 9 2 2 2 2 9 3 3 3 3 3 3 3 3 3 9, and after it all inputs are 9";
             equal(&format!("the inputs of window {i}"), inputs, &right_inputs.to_vec(), stream)?;
             let why = format!("{why} ({no} is IGNORE)");
             equal(&format!("the targets of window {i}"), targets, &right_targets.to_vec(), &why)?;

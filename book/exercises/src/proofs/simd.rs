@@ -20,7 +20,7 @@ impl Exercise for Simd {
     const NAME: &str = "simd";
     const LEARNED: &str = "A register of lanes is many sums at once, so the order of additions changes, and someone has to choose it. The \
         exponential is a shift of bits and a short polynomial; its accuracy depends on one subtraction. The engine's kernels \
-        have the same structure, with one instruction for each of your inner loops.";
+        have the same structure, with one or a few instructions for the loop over the lanes of a register.";
 
     fn yours() -> Self {
         use crate::simd::{accumulate, exp, reduce, sum_of_lanes};
@@ -131,7 +131,7 @@ impl Simd {
             if error.is_nan() || error > 4e-8 {
                 return Err(format!(
                     "r of {x} is {r}, expected {exact:.9}: the error is {error:.1e}, and it becomes the relative error of eˣ, \
-                     where an ulp is 6e-8 to 1.2e-7; subtract n·ln 2 in two parts"
+                     where an ulp is 6e-8 to 1.2e-7; subtract n·ln 2 in two parts, of which the second is negative"
                 ));
             }
         }
@@ -154,8 +154,8 @@ impl Simd {
             let error = (f64::from(found) - exact).abs() / ulp;
             if error.is_nan() || error > 2.0 {
                 return Err(format!(
-                    "exp({x}) is {found:e}, expected {exact:.8e}: the error is {error:.1} ulp; compute 1 + r(1 + r(½ + …)) from \
-                     the innermost parentheses, with mul_add"
+                    "exp({x}) is {found:e}, expected {exact:.8e}: the error is {error:.1} ulp; the coefficients are 1/k!, up to \
+                     r⁷, and 1 + r(1 + r(½ + …)) is computed from the innermost parentheses outwards"
                 ));
             }
         }
