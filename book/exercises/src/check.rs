@@ -2,8 +2,12 @@
 
 use crate::for_each_exercise;
 use crate::proofs::{Exercise, Mutant, Proof, same};
+use crate::say;
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 /// The results of the proofs of an exercise.
 pub struct Outcome {
@@ -43,7 +47,10 @@ fn prove<E: Exercise>(filter: &str, solutions: bool) -> Option<Outcome> {
     let mut outcome = Outcome { name: E::NAME, held: 0, proofs: proofs.len(), wrong: false, report: String::new() };
     for (name, proof) in proofs {
         let name = name.replace('_', " ");
-        let line = match carry_out(&code, proof) {
+        let running = end_if_it_hangs(format!("{}\n{}  ✗ {name}:", E::NAME, outcome.report));
+        let result = carry_out(&code, proof);
+        drop(running);
+        let line = match result {
             None => format!("  · {name}: not written yet"),
             Some(Ok(())) => {
                 outcome.held += 1;
@@ -69,6 +76,24 @@ fn prove<E: Exercise>(filter: &str, solutions: bool) -> Option<Outcome> {
         outcome.report += &format!("\n  {}\n", E::LEARNED.split_whitespace().collect::<Vec<_>>().join(" "));
     }
     Some(outcome)
+}
+
+/// The time after which a proof counts as one that never ends. It has no other use: no proof measures time.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Ends the program with a message if the result is not dropped within the [`LIMIT`]: a loop of the reader may never end.
+fn end_if_it_hangs(report: String) -> Sender<()> {
+    let (running, ended) = channel::<()>();
+    thread::spawn(move || {
+        if ended.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            say(&format!(
+                "{report}\n      it has not ended after {} seconds: is there a loop without an end?",
+                LIMIT.as_secs()
+            ));
+            std::process::exit(1);
+        }
+    });
+    running
 }
 
 /// Returns `None` if the proof needs a function that is not written yet.

@@ -15,9 +15,9 @@ pub fn entropy(pieces: &[Piece]) -> f64 {
     todo!("the entropy of {} pieces", pieces.len())
 }
 
-/// Returns the entropy floor of a set of stories, in nats per predicted token: the sum over all stories, divided by the number of
-/// tokens that a model has to predict. For each story, `nats` has its −ln p, and `tokens` has its number of tokens, without the
-/// token that ends it. A model has to predict this token, too.
+/// Returns the entropy floor of a set of stories, in nats per predicted token: the sum of −ln p over all stories, divided by the
+/// number of tokens that a model has to predict. For each story, `nats` has its −ln p, and `tokens` has its number of tokens,
+/// without the token that ends it. A model has to predict this token, too.
 pub fn floor(nats: &[f64], tokens: &[usize]) -> f64 {
     todo!("the floor of {} stories with {} lengths", nats.len(), tokens.len())
 }
@@ -25,8 +25,8 @@ pub fn floor(nats: &[f64], tokens: &[usize]) -> f64 {
 /// Returns the positions in the stream `end d₁ end d₂ end … end` at which windows start. `lengths` has the number of tokens of
 /// each document, at least 1. A document begins at the end token before it. A window that starts at s has the inputs from s on,
 /// `context` of them, and its last target is at s + `context`. The first window starts at 0. If s + `context` is before the last
-/// token of the stream, there is another window. It starts where the last document begins that begins at one of the places s + 1
-/// … s + `context`, or at s + `context` if there is none.
+/// token of the stream, there is another window. Of the documents that begin at the places s + 1 … s + `context`, it starts with
+/// the last one. If there is none, it starts at s + `context`.
 pub fn starts(lengths: &[usize], context: usize) -> Vec<usize> {
     todo!("the starts of windows of {context} in a stream of {} documents", lengths.len())
 }

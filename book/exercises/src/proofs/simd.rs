@@ -139,7 +139,12 @@ impl Simd {
     }
 
     fn exponential(&self) -> Proof {
-        equal("exp(0)", &(self.exp)(0.0), &1.0, "n and r are 0")?;
+        equal(
+            "exp(0)",
+            &(self.exp)(0.0),
+            &1.0,
+            "n and r are 0, and the bits of the exponent of 2⁰ are those of 0 + 127",
+        )?;
         for x in [f32::NEG_INFINITY, -1e30, -100.0, -88.0] {
             equal(
                 &format!("exp({x})"),
