@@ -36,7 +36,7 @@ static HISTORY: LazyLock<Mutex<Option<History>>> = LazyLock::new(|| {
     Mutex::new(path.map(History::new))
 });
 
-/// Returns whether the command line selects this name: it contains a word of the name, or no word at all.
+/// Returns whether the command line selects this name. It does if it contains a word of the name, or no name at all.
 fn wanted(name: &str) -> bool {
     std::env::args().skip(1).find(|argument| !argument.starts_with("--")).is_none_or(|word| name.contains(&word))
 }

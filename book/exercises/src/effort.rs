@@ -32,8 +32,8 @@ pub fn vote(answers: &[Option<i64>]) -> Option<i64> {
 }
 
 /// Returns the share of right answers, and the price of a right answer: the tokens of all replies, divided by the number of
-/// right answers. The price is infinite if no answer is right. A reply is right or not, and has a number of tokens. There is at
-/// least one reply.
+/// right answers. The price is infinite if no answer is right. For each reply, `replies` says whether it is right, and has its
+/// number of tokens. There is at least one reply.
 pub fn price(replies: &[(bool, usize)]) -> (f64, f64) {
     todo!("the share of right answers of {} replies, and the price", replies.len())
 }

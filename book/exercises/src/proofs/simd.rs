@@ -18,7 +18,7 @@ const FULL: f32 = 16_777_216.0;
 
 impl Exercise for Simd {
     const NAME: &str = "simd";
-    const LEARNED: &str = "A register of lanes is many sums at once, so the order of additions changes, and someone has to choose it. The \
+    const LEARNED: &str = "A register of lanes is many sums at once, so the order of additions changes, and the programmer chooses it. The \
         exponential is a shift of bits and a short polynomial; its accuracy depends on one subtraction. The engine's kernels \
         have the same structure, with one or a few instructions for the loop over the lanes of a register.";
 

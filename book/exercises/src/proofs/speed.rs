@@ -74,7 +74,7 @@ impl Speed {
 
     fn experts(&self) -> Proof {
         near("experts for 1 token", (self.experts_read)(32, 4, 1), 4.0, 1e-3, "a token chooses 4 different experts")?;
-        near("experts for no token", (self.experts_read)(32, 4, 0), 0.0, 1e-3, "nobody chooses any")?;
+        near("experts for no token", (self.experts_read)(32, 4, 0), 0.0, 1e-3, "there is no token")?;
         let why = "a token leaves out an expert with probability 1 − 4/32, and two tokens do with the square of that";
         near("experts for 2 tokens", (self.experts_read)(32, 4, 2), 7.5, 1e-3, why)?;
         near("experts for 8 tokens", (self.experts_read)(32, 4, 8), 21.004, 1e-3, "32 · (1 − (28/32)⁸)")?;
@@ -117,7 +117,7 @@ impl Speed {
             near(&format!("the largest ratio of {pairs:?}"), found.2, most, 1e-3, why)
         };
         check(&[(3.0, 2.0)], [1.5; 3], "there is one pair, and 3 / 2 = 1.5")?;
-        let why = "the ratios are 2, 1.01 and 2; the second pair met a busy machine, which the median ignores";
+        let why = "the ratios are 2, 1.01 and 2; during the second pair the machine was busy, and the median ignores it";
         check(&DRIFT, [2.0, 9.0 / 8.9, 2.0], why)?;
         let why = "the ratios are 3, 1, 2 and 4, and 2 and 3 are in the middle";
         check(&[(3.0, 1.0), (1.0, 1.0), (4.0, 2.0), (8.0, 2.0)], [2.5, 1.0, 4.0], why)

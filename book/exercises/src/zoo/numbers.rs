@@ -225,7 +225,7 @@ pub fn speed() -> Vec<Mutant<Speed>> {
             caught_by: "the_rest_of_the_program_stays",
         },
         Mutant {
-            says: "the sums of the times are compared, so the pair that met a busy machine counts most",
+            says: "the sums of the times are compared, so the slowest pair counts most",
             layer: Speed {
                 compare: |pairs| {
                     let (_, least, most) = right_speed::compare(pairs);
