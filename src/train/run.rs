@@ -37,7 +37,7 @@ pub struct RunDirectory {
     path: PathBuf,
 }
 
-/// The position of a run, without its arrays, and fingerprints of the things that it has to find again when it resumes.
+/// The position of a run, without its arrays, and fingerprints of the texts and the configuration with which it resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The number of optimizer steps.

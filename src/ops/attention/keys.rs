@@ -2,6 +2,8 @@
 //!
 //! Keys and values are rounded to the format once, before any query attends to them, and widened to f32 where they are used:
 //! a tile or a block at a time. So the pieces in which a text runs through the model change its results only by rounding.
+//!
+//! Book: [kv_cache](../../../../../book/kv_cache.html)
 
 use super::Shape;
 use crate::kernels::{self, Bf16, Int8Block};

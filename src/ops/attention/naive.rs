@@ -1,5 +1,7 @@
 //! Naive attention with the whole matrix of scores, in the order of the formulas: the plain counterpart of
 //! [`tiled`](super::tiled).
+//!
+//! Book: [attention](../../../../../book/attention.html)
 
 use super::Shape;
 

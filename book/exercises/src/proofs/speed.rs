@@ -117,7 +117,8 @@ impl Speed {
             near(&format!("the largest ratio of {pairs:?}"), found.2, most, 1e-3, why)
         };
         check(&[(3.0, 2.0)], [1.5; 3], "there is one pair, and 3 / 2 = 1.5")?;
-        let why = "the ratios are 2, 1.01 and 2; during the second pair the machine was busy, and the median ignores it";
+        let why =
+            "the ratios are 2, 1.01 and 2; during the second pair the machine was busy, and the median ignores it";
         check(&DRIFT, [2.0, 9.0 / 8.9, 2.0], why)?;
         let why = "the ratios are 3, 1, 2 and 4, and 2 and 3 are in the middle";
         check(&[(3.0, 1.0), (1.0, 1.0), (4.0, 2.0), (8.0, 2.0)], [2.5, 1.0, 4.0], why)
