@@ -3,6 +3,9 @@
 //! A block ```console has commands, on lines that begin with `$ `, and below each what it prints on either output. The
 //! blocks of a chapter run in order in a directory of their own. Three things may differ: numbers with a unit of time or
 //! speed behind them, the last digits of other numbers with a point (by 1 %), and what a line `…` stands for.
+//!
+//! After a change of the training, `UPDATE=1` writes what is printed now into the chapters. Read the differences: a sentence
+//! near a block may state one of its numbers.
 
 use ossia::kernels::Isa;
 use std::collections::HashMap;
@@ -87,6 +90,10 @@ fn wrong_commands(chapter: &Path, starts: &Starts) -> Vec<String> {
         };
         if let Some(difference) = difference(&said, &printed) {
             wrong.push(format!("{name}: $ {command}\n{difference}\n--- all of it:\n{}", printed.join("\n")));
+            if std::env::var_os("UPDATE").is_some() {
+                let text = fs::read_to_string(chapter).unwrap();
+                fs::write(chapter, updated(&text, &command, &output, &printed)).unwrap();
+            }
         }
     }
     println!("{name}: {:.0} s", begin.elapsed().as_secs_f64());
@@ -129,6 +136,19 @@ fn difference(said: &[String], printed: &[String]) -> Option<String> {
     }
 }
 
+/// The text of a chapter with what a command prints in place of what it is said to print. A line `…` stays, and stands for the
+/// lines between as many first lines and as many last ones as there were.
+fn updated(text: &str, command: &str, said: &[String], printed: &[String]) -> String {
+    let before = format!("$ {command}\n{}", said.iter().map(|line| format!("{line}\n")).collect::<String>());
+    let mut lines = printed.to_vec();
+    if let Some(at) = said.iter().position(|line| line == "…") {
+        let end = printed.len().saturating_sub(said.len() - at - 1).max(at.min(printed.len()));
+        lines.splice(at.min(end)..end, ["…".to_string()]);
+    }
+    let after = format!("$ {command}\n{}", lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+    text.replacen(&before, &after, 1)
+}
+
 #[test]
 fn book_commands_print_what_the_book_says() {
     let only = std::env::var("CHAPTER").ok(); // CHAPTER=training.md: that one alone
@@ -163,4 +183,8 @@ fn book_commands_are_compared_with_a_tolerance_for_times_alone() {
     let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
     assert_eq!(difference(&lines("a\n…\nd"), &lines("a\nb\nc\nd")), None);
     assert!(difference(&lines("a\n…\ne"), &lines("a\nb")).is_some() && difference(&[], &lines("x")).is_some());
+    let chapter = "text\n$ run\na\n…\nd\n```\n$ run\na\n";
+    let new = updated(chapter, "run", &lines("a\n…\nd"), &lines("1\n2\n3\n4"));
+    assert_eq!(new, "text\n$ run\n1\n…\n4\n```\n$ run\na\n");
+    assert_eq!(updated("$ run\na\n", "run", &lines("a"), &lines("b\nc")), "$ run\nb\nc\n");
 }
