@@ -16,6 +16,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::hash::{ByBytes, FastMap};
 use super::vocabulary_error::{MAX_VOCAB, VocabularyError};
@@ -52,6 +53,8 @@ pub(super) struct Bpe {
     /// Whether a piece that is a token is encoded as that token, whatever its merges lead to. It is true for tiktoken
     /// and for the file of o200k.
     ignore_merges: bool,
+    /// A number from 1 that no other vocabulary of this process has.
+    identity: u32,
 }
 
 /// Buffers that are reused from piece to piece.
@@ -87,7 +90,9 @@ impl Bpe {
             *id = whole.get(&[byte]).ok_or(VocabularyError::MissingByte(byte))?;
         }
         let table = merge_table(&tokens, merges)?;
-        let mut bpe = Self { tokens, byte_ids, merges: table, whole, ignore_merges };
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let identity = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut bpe = Self { tokens, byte_ids, merges: table, whole, ignore_merges, identity };
         if !ignore_merges {
             bpe.keep_reachable_wholes();
         }
@@ -136,6 +141,11 @@ impl Bpe {
     /// Returns the bytes of every id; empty if there is no token.
     pub fn tokens(&self) -> &[Box<[u8]>] {
         &self.tokens
+    }
+
+    /// Returns a number that only this vocabulary and its clones have.
+    pub fn identity(&self) -> u32 {
+        self.identity
     }
 
     /// Returns whether a piece that is a token is encoded as that token.

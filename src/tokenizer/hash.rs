@@ -21,11 +21,17 @@ pub(super) struct FoldHasher {
 /// An odd number without an obvious pattern: the first 64 bits of the fraction of π, with the last bit set.
 const PI: u64 = 0x243f_6a88_85a3_08d3;
 
+/// Mixes two words into one.
+#[inline(always)]
+pub(super) fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ PI) * u128::from(b ^ PI.rotate_left(32));
+    product as u64 ^ (product >> 64) as u64
+}
+
 impl FoldHasher {
     #[inline(always)]
     fn mix(&mut self, word: u64) {
-        let product = u128::from(self.state ^ word ^ PI) * u128::from(PI.rotate_left(32));
-        self.state = product as u64 ^ (product >> 64) as u64;
+        self.state = fold(self.state ^ word, 0);
     }
 }
 
@@ -104,7 +110,7 @@ impl ByBytes {
 /// The string is read as two words. The second word ends with the string and is shifted to the position where the first
 /// one ends, because copying so few bytes would cost more than the look-up.
 #[inline(always)]
-fn packed(bytes: &[u8]) -> Option<u128> {
+pub(super) fn packed(bytes: &[u8]) -> Option<u128> {
     let length = bytes.len();
     let (low, high) = match bytes {
         [] => (0, 0),

@@ -4,6 +4,7 @@
 //! "Once upon 1234 times"
 //!    split    "Once" " upon" " " "123" "4" " times"      pieces; no token spans two            split.rs
 //!    bpe      bytes of a piece, merged by rank            " upon" → [32 117 112 111 110] → …    bpe.rs
+//!    words    or as lately, if the piece was there        " upon" → its tokens                  words.rs
 //!    decode   the bytes of each id, joined                                                      stream.rs as they come
 //! ```
 //!
@@ -24,6 +25,7 @@ mod field_error;
 mod template;
 mod tokenizer_json;
 mod vocabulary_error;
+mod words;
 #[cfg(feature = "o200k")]
 pub mod o200k_harmony;
 
@@ -35,9 +37,10 @@ pub use stream::Utf8Stream;
 pub use token_set::TokenSet;
 pub use train::train;
 
-use bpe::{Bpe, Merge, Scratch};
+use bpe::{Bpe, Merge};
 use specials::Specials;
 use vocabulary_error::{MAX_VOCAB, VocabularyError};
+use words::with_words;
 
 use crate::error::{Error, Result};
 
@@ -57,27 +60,30 @@ impl Tokenizer {
     /// Encodes `text`. The name of a special token in it is treated as plain text.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::with_capacity(text.len() / 3);
-        self.encode_into(text, &mut Scratch::default(), &mut ids);
+        self.encode_into(text, &mut ids);
         ids
     }
 
     /// Encodes `text` and recognises the allowed special tokens in it. If several start at the same position, the
     /// longest one is taken.
     pub fn encode_with_special(&self, text: &str, allowed: Allowed<'_>) -> Vec<u32> {
-        let (mut rest, mut scratch, mut ids) = (text, Scratch::default(), Vec::new());
+        let (mut rest, mut ids) = (text, Vec::new());
         while let Some((start, end, id)) = self.specials.next(rest, allowed) {
-            self.encode_into(&rest[..start], &mut scratch, &mut ids);
+            self.encode_into(&rest[..start], &mut ids);
             ids.push(id);
             rest = &rest[end..];
         }
-        self.encode_into(rest, &mut scratch, &mut ids);
+        self.encode_into(rest, &mut ids);
         ids
     }
 
-    fn encode_into(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) {
-        for piece in split(text) {
-            self.bpe.encode(piece.as_bytes(), scratch, ids);
-        }
+    fn encode_into(&self, text: &str, ids: &mut Vec<u32>) {
+        let vocabulary = self.bpe.identity();
+        with_words(|words, scratch| {
+            for piece in split(text).map(str::as_bytes) {
+                words.encode(vocabulary, piece, ids, |ids| self.bpe.encode(piece, scratch, ids));
+            }
+        });
     }
 
     /// Encodes `text` in the plainest way. It is quadratic in the length of a piece and the reference that

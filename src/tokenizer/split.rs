@@ -175,10 +175,27 @@ fn word(text: &str, at: usize) -> usize {
 
 /// Returns the end of the run of Y that continues at byte `at`.
 fn lower_run(text: &str, mut at: usize) -> usize {
+    while let Some(bytes) = text.as_bytes()[at..].first_chunk() {
+        let letters = lower_case_letters(*bytes);
+        at += letters;
+        if letters < bytes.len() {
+            break;
+        }
+    }
     while let Some((Class::Lower | Class::Both, width)) = class_at(text, at) {
         at += width;
     }
     at
+}
+
+/// Returns how many of the bytes before the first other one are from a to z. All eight are compared at once: adding 31 sets
+/// the highest bit of a byte from a on, and adding 5 that of a byte behind z, if it was not set before.
+fn lower_case_letters(bytes: [u8; 8]) -> usize {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let all = u64::from_le_bytes(bytes);
+    let low = all & (0x7f * EACH);
+    let letters = (low + 31 * EACH) & !(low + 5 * EACH) & !all & (0x80 * EACH);
+    ((letters ^ (0x80 * EACH)).trailing_zeros() / 8) as usize
 }
 
 /// Returns the length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` at the start of `bytes`, or 0 if there is no match.

@@ -44,6 +44,19 @@ fn merges() -> impl Strategy<Value = Vec<(u32, u32)>> {
     })
 }
 
+/// There are more words than a thread keeps, so they replace one another. Short numbers in base 26 are words that no vocabulary
+/// has as one token.
+#[test]
+fn tokenizer_gives_more_words_than_it_keeps_the_tokens_that_each_has() {
+    let tokenizer = tokenizer();
+    let letter = |n: u32, place: u32| char::from(b'a' + (n / 26_u32.pow(place) % 26) as u8);
+    let words: Vec<String> = (0..50_000).map(|n| (0..4).map(|place| letter(n, place)).chain([' ']).collect()).collect();
+    let alone: Vec<u32> = tokenizer.encode_naive(&words.concat());
+    for _ in 0..2 {
+        assert!(tokenizer.encode(&words.concat()) == alone, "the tokens of 50,000 words");
+    }
+}
+
 /// Pieces shorter and longer than the length at which the encoder changes from a scan to a heap.
 pub const PIECES: &str = "[abc]{0,200}|[ab]{60,70}|a{0,150}";
 
@@ -54,6 +67,17 @@ proptest! {
     fn fast_equals_naive_on_merges(merges in merges(), text in PIECES) {
         let tokenizer = Tokenizer::from_merges(&merges, &[]).unwrap();
         prop_assert_eq!(tokenizer.encode(&text), tokenizer.encode_naive(&text));
+    }
+
+    /// A thread keeps the words of all its vocabularies together.
+    #[test]
+    fn two_vocabularies_in_turn_give_their_own_tokens(merges in merges(), ranks in ranks(), texts in proptest::collection::vec(PIECES, 1..8)) {
+        let tokenizers = [Tokenizer::from_merges(&merges, &[]).unwrap(), Tokenizer::from_ranks(ranks, vec![]).unwrap()];
+        for text in &texts {
+            for tokenizer in &tokenizers {
+                prop_assert_eq!(tokenizer.encode(text), tokenizer.encode_naive(text));
+            }
+        }
     }
 
     #[test]

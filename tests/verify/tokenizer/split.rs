@@ -34,6 +34,18 @@ fn every_character_is_classified_as_the_regex_engine_does() {
     }
 }
 
+/// Lower-case letters are read eight at a time: whatever stands among them has to be noticed at every place.
+#[test]
+fn every_character_at_every_place_among_letters_is_noticed() {
+    for c in ('\0'..='\u{17f}').chain(['中', '😀', '\u{301}', 'ª']) {
+        for place in 0..=20 {
+            let (before, after) = "abcdefghijklmnopqrsz".split_at(place);
+            let text = format!(" {before}{c}{after}");
+            assert_eq!(by_scan(&text), by_regex(&text), "{text:?}");
+        }
+    }
+}
+
 #[test]
 fn every_character_after_an_apostrophe_folds_as_in_the_regex_engine() {
     for c in '\0'..=char::MAX {

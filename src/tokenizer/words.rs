@@ -1,0 +1,67 @@
+//! The words that a thread has encoded lately, with their tokens.
+//!
+//! Text repeats its words, and most of a text consists of a few thousand of them. The table of all tokens is too large for the
+//! caches near a core, so a look-up there often waits for the memory, and a word of several tokens also has to be merged. Here
+//! the bytes of a word say which place it has. Another word with the same place replaces it. An entry contains the whole word,
+//! so it is never mistaken for another one.
+
+use super::bpe::Scratch;
+use super::hash::{fold, packed};
+use std::cell::Cell;
+
+/// The number of places, 1 MB in all.
+const PLACES: usize = 1 << 15;
+
+/// The most tokens of a word that is kept. Longer ones are rare.
+const MOST: usize = 3;
+
+/// No token.
+const NONE: u32 = u32::MAX;
+
+/// A word and its tokens.
+#[derive(Clone, Copy)]
+struct Word {
+    key: u128,
+    /// The vocabulary that the tokens are from; none has the number 0.
+    vocabulary: u32,
+    /// The tokens, and [`NONE`] behind them.
+    ids: [u32; MOST],
+}
+
+/// The words of all vocabularies.
+pub(super) struct Words(Vec<Word>);
+
+impl Words {
+    fn new() -> Self {
+        Self(vec![Word { key: 0, vocabulary: 0, ids: [NONE; MOST] }; PLACES])
+    }
+
+    /// Appends the tokens of a piece to `ids`. If they are not known, `encode` appends them.
+    #[inline]
+    pub fn encode(&mut self, vocabulary: u32, piece: &[u8], ids: &mut Vec<u32>, encode: impl FnOnce(&mut Vec<u32>)) {
+        let Some(key) = packed(piece) else { return encode(ids) };
+        let word = &mut self.0[fold(key as u64, (key >> 64) as u64) as usize % PLACES];
+        if word.key == key && word.vocabulary == vocabulary {
+            ids.push(word.ids[0]);
+            ids.extend(word.ids[1..].iter().take_while(|&&id| id != NONE));
+            return;
+        }
+        let first = ids.len();
+        encode(ids);
+        let tokens = &ids[first..];
+        if tokens.len() <= MOST {
+            let mut ids = [NONE; MOST];
+            ids[..tokens.len()].copy_from_slice(tokens);
+            *word = Word { key, vocabulary, ids };
+        }
+    }
+}
+
+/// Calls `f` with the words and with buffers, which the thread keeps for the next call.
+pub(super) fn with_words<R>(f: impl FnOnce(&mut Words, &mut Scratch) -> R) -> R {
+    thread_local! { static KEPT: Cell<Option<(Words, Scratch)>> = const { Cell::new(None) } }
+    let (mut words, mut scratch) = KEPT.take().unwrap_or_else(|| (Words::new(), Scratch::default()));
+    let result = f(&mut words, &mut scratch);
+    KEPT.set(Some((words, scratch)));
+    result
+}
