@@ -143,7 +143,7 @@ impl Bpe {
         &self.tokens
     }
 
-    /// Returns a number that only this vocabulary and its clones have.
+    /// Returns the number of this vocabulary. Its clones have the same number, and other vocabularies have other numbers.
     pub fn identity(&self) -> u32 {
         self.identity
     }

@@ -4,7 +4,7 @@
 //! standard library's SipHash costs more than the look-up. Here one 64 × 64 → 128 bit product mixes eight bytes, and
 //! its halves are xored ("folded multiply", as in wyhash, <https://github.com/wangyi-fudan/wyhash>). The function does
 //! not resist keys that are chosen to collide, so it is used only for tables whose keys come from a vocabulary or a
-//! training text.
+//! training text, and for the words that a thread keeps, where a collision only replaces a word.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

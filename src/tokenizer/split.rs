@@ -188,8 +188,8 @@ fn lower_run(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// Returns how many of the bytes before the first other one are from a to z. All eight are compared at once: adding 31 sets
-/// the highest bit of a byte from a on, and adding 5 that of a byte behind z, if it was not set before.
+/// Returns how many bytes from a to z are at the start. All eight are compared at once. In a byte without its highest bit,
+/// adding 31 sets this bit if the byte is a or more, and adding 5 sets it if the byte is more than z.
 fn lower_case_letters(bytes: [u8; 8]) -> usize {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
     let all = u64::from_le_bytes(bytes);

@@ -1,9 +1,9 @@
 //! The words that a thread has encoded lately, with their tokens.
 //!
-//! Text repeats its words, and most of a text consists of a few thousand of them. The table of all tokens is too large for the
-//! caches near a core, so a look-up there often waits for the memory, and a word of several tokens also has to be merged. Here
-//! the bytes of a word say which place it has. Another word with the same place replaces it. An entry contains the whole word,
-//! so it is never mistaken for another one.
+//! A text repeats its words, and most of it consists of a few thousand of them. The table of all tokens is too large for the
+//! caches near a core, so a look-up in it often waits for the memory. A word of several tokens must also be merged. In this
+//! list, the bytes of a word determine its place, and another word with the same place replaces it. An entry contains the whole
+//! word, so two words are never confused.
 
 use super::bpe::Scratch;
 use super::hash::{fold, packed};
@@ -12,7 +12,7 @@ use std::cell::Cell;
 /// The number of places, 1 MB in all.
 const PLACES: usize = 1 << 15;
 
-/// The most tokens of a word that is kept. Longer ones are rare.
+/// The largest number of tokens of a word that is kept. Few words have more.
 const MOST: usize = 3;
 
 /// No token.
@@ -24,7 +24,7 @@ struct Word {
     key: u128,
     /// The vocabulary that the tokens are from; none has the number 0.
     vocabulary: u32,
-    /// The tokens, and [`NONE`] behind them.
+    /// The tokens, and [`NONE`] after them.
     ids: [u32; MOST],
 }
 

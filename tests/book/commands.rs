@@ -4,8 +4,8 @@
 //! blocks of a chapter run in order in a directory of their own. Three things may differ: numbers with a unit of time or
 //! speed behind them, the last digits of other numbers with a point (by 1 %), and what a line `…` stands for.
 //!
-//! After a change of the training, `UPDATE=1` writes what is printed now into the chapters. Read the differences: a sentence
-//! near a block may state one of its numbers.
+//! With `UPDATE=1`, the test writes what the commands print into the chapters. Read the differences afterwards, because the
+//! text around a block may repeat its numbers.
 
 use ossia::kernels::Isa;
 use std::collections::HashMap;
@@ -136,8 +136,8 @@ fn difference(said: &[String], printed: &[String]) -> Option<String> {
     }
 }
 
-/// The text of a chapter with what a command prints in place of what it is said to print. A line `…` stays, and stands for the
-/// lines between as many first lines and as many last ones as there were.
+/// Replaces the output of a command in the text of a chapter. A line `…` is kept, with as many lines before and after it as there
+/// were.
 fn updated(text: &str, command: &str, said: &[String], printed: &[String]) -> String {
     let before = format!("$ {command}\n{}", said.iter().map(|line| format!("{line}\n")).collect::<String>());
     let mut lines = printed.to_vec();

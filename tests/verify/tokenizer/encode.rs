@@ -44,8 +44,7 @@ fn merges() -> impl Strategy<Value = Vec<(u32, u32)>> {
     })
 }
 
-/// There are more words than a thread keeps, so they replace one another. Short numbers in base 26 are words that no vocabulary
-/// has as one token.
+/// These are more words than a thread keeps, so they replace one another. Most of them are several tokens.
 #[test]
 fn tokenizer_gives_more_words_than_it_keeps_the_tokens_that_each_has() {
     let tokenizer = tokenizer();
@@ -71,7 +70,11 @@ proptest! {
 
     /// A thread keeps the words of all its vocabularies together.
     #[test]
-    fn two_vocabularies_in_turn_give_their_own_tokens(merges in merges(), ranks in ranks(), texts in proptest::collection::vec(PIECES, 1..8)) {
+    fn two_vocabularies_in_turn_give_their_own_tokens(
+        merges in merges(),
+        ranks in ranks(),
+        texts in proptest::collection::vec(PIECES, 1..8),
+    ) {
         let tokenizers = [Tokenizer::from_merges(&merges, &[]).unwrap(), Tokenizer::from_ranks(ranks, vec![]).unwrap()];
         for text in &texts {
             for tokenizer in &tokenizers {
