@@ -130,6 +130,26 @@ pub(super) fn packed(bytes: &[u8]) -> Option<u128> {
     Some(u128::from(low) | u128::from(high) << 64 | (length as u128) << 120)
 }
 
+/// Returns [`packed`] of the first `length` bytes of a text, up to 15. If 16 bytes are there, they are read at once.
+#[inline(always)]
+pub(super) fn packed_start(text: &[u8], length: usize) -> Option<u128> {
+    match text.first_chunk() {
+        Some(bytes) if length < 16 => Some(u128::from_le_bytes(*bytes) & STARTS[length] | (length as u128) << 120),
+        _ => packed(&text[..length]),
+    }
+}
+
+/// The bits of the first bytes of a number, for each number of bytes.
+static STARTS: [u128; 16] = {
+    let mut masks = [0; 16];
+    let mut length = 1;
+    while length < 16 {
+        masks[length] = masks[length - 1] << 8 | 0xff;
+        length += 1;
+    }
+    masks
+};
+
 /// Reads bytes as a little-endian number.
 #[inline(always)]
 fn word<const N: usize>(bytes: &[u8; N]) -> u64 {

@@ -80,8 +80,10 @@ impl Tokenizer {
     fn encode_into(&self, text: &str, ids: &mut Vec<u32>) {
         let vocabulary = self.bpe.identity();
         with_words(|words, scratch| {
-            for piece in split(text).map(str::as_bytes) {
-                words.encode(vocabulary, piece, ids, |ids| self.bpe.encode(piece, scratch, ids));
+            let mut rest = text.as_bytes();
+            for piece in split(text) {
+                words.encode(vocabulary, rest, piece.len(), ids, |piece, ids| self.bpe.encode(piece, scratch, ids));
+                rest = &rest[piece.len()..];
             }
         });
     }

@@ -79,6 +79,32 @@ static ASCII: [Class; 128] = {
     table
 };
 
+/// The classes of bytes: those of [`ASCII`], and 7 for a part of another character.
+static ASCII_OR_NOT: [u8; 256] = {
+    let mut table = [7; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = ASCII[byte] as u8;
+        byte += 1;
+    }
+    table
+};
+
+/// The number of bytes before the small letters of a word whose first two bytes have these classes; 16 if it is no such word.
+static LEAD: [[usize; 8]; 8] = {
+    const UPPER: usize = Class::Upper as usize;
+    const LOWER: usize = Class::Lower as usize;
+    let mut table = [[16; 8]; 8];
+    table[LOWER] = [0; 8];
+    table[UPPER][LOWER] = 1;
+    let mut leading = [16; 8];
+    leading[LOWER] = 1;
+    leading[UPPER] = 2;
+    table[Class::Space as usize] = leading;
+    table[Class::Symbol as usize] = leading;
+    table
+};
+
 fn class_of(c: char) -> Class {
     use GeneralCategory as G;
     if c.is_ascii() {
@@ -118,24 +144,44 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         let text = self.rest;
-        let (first, width) = class_at(text, 0)?;
-        let end = match first {
-            Class::Upper | Class::Lower | Class::Both => word(text, 0),
-            Class::Number => number(text, width),
-            Class::LineBreak => whitespace(text, width),
-            Class::Space | Class::Symbol => match class_at(text, width) {
-                Some((Class::Upper | Class::Lower | Class::Both, _)) => word(text, width),
-                Some((Class::Symbol, _)) if text.starts_with(' ') => symbols(text, width),
-                _ if first == Class::Symbol => symbols(text, width),
-                _ => whitespace(text, width),
-            },
+        let end = match text.as_bytes().first_chunk().and_then(short_word) {
+            Some(end) => end,
+            None => piece(text)?,
         };
         let (piece, rest) = text.split_at(end);
         self.rest = rest;
         Some(piece)
     }
 }
+
+/// Returns the end of the first piece of `text`; `None` if there is no text.
+fn piece(text: &str) -> Option<usize> {
+    let (first, width) = class_at(text, 0)?;
+    Some(match first {
+        Class::Upper | Class::Lower | Class::Both => word(text, 0),
+        Class::Number => number(text, width),
+        Class::LineBreak => whitespace(text, width),
+        Class::Space | Class::Symbol => match class_at(text, width) {
+            Some((Class::Upper | Class::Lower | Class::Both, _)) => word(text, width),
+            Some((Class::Symbol, _)) if text.starts_with(' ') => symbols(text, width),
+            _ if first == Class::Symbol => symbols(text, width),
+            _ => whitespace(text, width),
+        },
+    })
+}
 // ANCHOR_END: split
+
+/// Returns the end of a word that consists of ASCII letters and ends in the first 15 bytes: an optional leading character, at
+/// most one capital, and then small letters. Most pieces of a text in English are such words. The bytes are compared all at
+/// once, without a branch whose direction depends on the text.
+#[inline(always)]
+fn short_word(bytes: &[u8; 16]) -> Option<usize> {
+    let lead = LEAD[usize::from(ASCII_OR_NOT[usize::from(bytes[0])])][usize::from(ASCII_OR_NOT[usize::from(bytes[1])])];
+    let others = !lower_case_letters(u128::from_le_bytes(*bytes)) & (HIGH_BITS << (8 * lead as u32 % 128));
+    let end = (others.trailing_zeros() / 8) as usize;
+    let after = *bytes.get(end)?;
+    (end > lead && after < 128 && after != b'\'').then_some(end)
+}
 
 /// Returns the class of the character that starts at byte `at`, and its length in bytes; `None` at the end of the text.
 #[inline(always)]
@@ -176,9 +222,9 @@ fn word(text: &str, at: usize) -> usize {
 /// Returns the end of the run of Y that continues at byte `at`.
 fn lower_run(text: &str, mut at: usize) -> usize {
     while let Some(bytes) = text.as_bytes()[at..].first_chunk() {
-        let letters = lower_case_letters(*bytes);
-        at += letters;
-        if letters < bytes.len() {
+        let others = !lower_case_letters(u128::from_le_bytes(*bytes)) & HIGH_BITS;
+        at += (others.trailing_zeros() / 8) as usize;
+        if others != 0 {
             break;
         }
     }
@@ -188,14 +234,16 @@ fn lower_run(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// Returns how many bytes from a to z are at the start. All eight are compared at once. In a byte without its highest bit,
-/// adding 31 sets this bit if the byte is a or more, and adding 5 sets it if the byte is more than z.
-fn lower_case_letters(bytes: [u8; 8]) -> usize {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    let all = u64::from_le_bytes(bytes);
-    let low = all & (0x7f * EACH);
-    let letters = (low + 31 * EACH) & !(low + 5 * EACH) & !all & (0x80 * EACH);
-    ((letters ^ (0x80 * EACH)).trailing_zeros() / 8) as usize
+/// The highest bit of each byte.
+const HIGH_BITS: u128 = u128::from_le_bytes([0x80; 16]);
+
+/// Sets the highest bit of each byte that is a letter from a to z. All sixteen are compared at once: in a byte without its
+/// highest bit, adding 31 sets this bit if the byte is a or more, and adding 5 sets it if the byte is more than z.
+#[inline(always)]
+fn lower_case_letters(bytes: u128) -> u128 {
+    const EACH: u128 = u128::from_le_bytes([1; 16]);
+    let low = bytes & !HIGH_BITS;
+    (low + 31 * EACH) & !(low + 5 * EACH) & !bytes & HIGH_BITS
 }
 
 /// Returns the length of `(?i:'s|'t|'re|'ve|'m|'ll|'d)` at the start of `bytes`, or 0 if there is no match.

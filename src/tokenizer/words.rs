@@ -6,11 +6,11 @@
 //! word, so two words are never confused.
 
 use super::bpe::Scratch;
-use super::hash::{fold, packed};
+use super::hash::{fold, packed_start};
 use std::cell::Cell;
 
-/// The number of places, 1 MB in all.
-const PLACES: usize = 1 << 15;
+/// The number of places, 2 MB in all.
+const PLACES: usize = 1 << 16;
 
 /// The largest number of tokens of a word that is kept. Few words have more.
 const MOST: usize = 3;
@@ -36,18 +36,28 @@ impl Words {
         Self(vec![Word { key: 0, vocabulary: 0, ids: [NONE; MOST] }; PLACES])
     }
 
-    /// Appends the tokens of a piece to `ids`. If they are not known, `encode` appends them.
-    #[inline]
-    pub fn encode(&mut self, vocabulary: u32, piece: &[u8], ids: &mut Vec<u32>, encode: impl FnOnce(&mut Vec<u32>)) {
-        let Some(key) = packed(piece) else { return encode(ids) };
+    /// Appends the tokens of the piece that is the first `length` bytes of `text` to `ids`. If they are not known, `encode`
+    /// appends them.
+    #[inline(always)]
+    pub fn encode(
+        &mut self,
+        vocabulary: u32,
+        text: &[u8],
+        length: usize,
+        ids: &mut Vec<u32>,
+        encode: impl FnOnce(&[u8], &mut Vec<u32>),
+    ) {
+        let Some(key) = packed_start(text, length) else { return encode(&text[..length], ids) };
         let word = &mut self.0[fold(key as u64, (key >> 64) as u64) as usize % PLACES];
         if word.key == key && word.vocabulary == vocabulary {
-            ids.push(word.ids[0]);
-            ids.extend(word.ids[1..].iter().take_while(|&&id| id != NONE));
+            // All places are copied, and then those without a token are given back: this takes less time than a loop.
+            let end = ids.len() + word.ids.iter().filter(|&&id| id != NONE).count();
+            ids.extend_from_slice(&word.ids);
+            ids.truncate(end);
             return;
         }
         let first = ids.len();
-        encode(ids);
+        encode(&text[..length], ids);
         let tokens = &ids[first..];
         if tokens.len() <= MOST {
             let mut ids = [NONE; MOST];

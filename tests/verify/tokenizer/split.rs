@@ -46,6 +46,20 @@ fn every_character_at_every_place_among_letters_is_noticed() {
     }
 }
 
+/// Most words are found by their first two bytes and by the byte after their small letters.
+#[test]
+fn every_two_characters_before_and_one_after_a_word_are_noticed() {
+    let classes = ['A', 'b', '3', '\n', '\r', ' ', '\t', '.', '\'', '/', 'é', 'ª', '中', '\u{301}', '\u{a0}'];
+    for first in classes {
+        for second in classes {
+            for letters in [0, 1, 2, 12, 13, 14, 15, 16, 17].map(|n| "x".repeat(n)) {
+                let texts = classes.map(|after| format!("{first}{second}{letters}{after}s and more"));
+                texts.iter().for_each(|text| assert_eq!(by_scan(text), by_regex(text), "{text:?}"));
+            }
+        }
+    }
+}
+
 #[test]
 fn every_character_after_an_apostrophe_folds_as_in_the_regex_engine() {
     for c in '\0'..=char::MAX {
