@@ -127,7 +127,6 @@ fn is_mark(c: char) -> bool {
     !c.is_ascii() && matches!(get_general_category(c), NonspacingMark | SpacingMark | EnclosingMark)
 }
 
-// ANCHOR: split
 /// Returns the pieces of `text`, in order. Joined, they give `text`, and none of them is empty.
 pub fn split(text: &str) -> Pieces<'_> {
     Pieces { rest: text }
@@ -154,6 +153,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+// ANCHOR: piece
 /// Returns the end of the first piece of `text`; `None` if there is no text.
 fn piece(text: &str) -> Option<usize> {
     let (first, width) = class_at(text, 0)?;
@@ -169,7 +169,7 @@ fn piece(text: &str) -> Option<usize> {
         },
     })
 }
-// ANCHOR_END: split
+// ANCHOR_END: piece
 
 /// Returns the end of a word that consists of ASCII letters and ends in the first 15 bytes: an optional leading character, at
 /// most one capital, and then small letters. Most pieces of a text in English are such words. The bytes are compared all at
