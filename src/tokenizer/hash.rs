@@ -130,7 +130,8 @@ pub(super) fn packed(bytes: &[u8]) -> Option<u128> {
     Some(u128::from(low) | u128::from(high) << 64 | (length as u128) << 120)
 }
 
-/// Returns [`packed`] of the first `length` bytes of a text, up to 15. If 16 bytes are there, they are read at once.
+/// Returns [`packed`] of the first `length` bytes of `text`: `None` if `length` is more than 15. If `text` has at least 16 bytes,
+/// they are read with a single load.
 #[inline(always)]
 pub(super) fn packed_start(text: &[u8], length: usize) -> Option<u128> {
     match text.first_chunk() {
@@ -139,7 +140,8 @@ pub(super) fn packed_start(text: &[u8], length: usize) -> Option<u128> {
     }
 }
 
-/// The bits of the first bytes of a number, for each number of bytes.
+/// `STARTS[n]` is the mask of the `n` lowest bytes, which are the first `n` bytes of a text that was read as a little-endian
+/// number.
 static STARTS: [u128; 16] = {
     let mut masks = [0; 16];
     let mut length = 1;

@@ -4,7 +4,7 @@
 //! "Once upon 1234 times"
 //!    split    "Once" " upon" " " "123" "4" " times"      pieces; no token spans two            split.rs
 //!    bpe      bytes of a piece, merged by rank            " upon" → [32 117 112 111 110] → …    bpe.rs
-//!    words    the tokens of pieces that came lately       " upon" → its tokens                  words.rs
+//!    words    the tokens of pieces that came recently     " upon" → its tokens                  words.rs
 //!    decode   the bytes of each id, joined                                                      stream.rs as they come
 //! ```
 //!

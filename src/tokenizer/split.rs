@@ -79,7 +79,7 @@ static ASCII: [Class; 128] = {
     table
 };
 
-/// The classes of bytes: those of [`ASCII`], and 7 for a part of another character.
+/// The class of each byte as a number: that of [`ASCII`], or 7 for a byte of a character that is not ASCII.
 static ASCII_OR_NOT: [u8; 256] = {
     let mut table = [7; 256];
     let mut byte = 0;
@@ -90,7 +90,8 @@ static ASCII_OR_NOT: [u8; 256] = {
     table
 };
 
-/// The number of bytes before the small letters of a word whose first two bytes have these classes; 16 if it is no such word.
+/// The number of bytes before the lower-case letters of a simple word (see [`short_word`]), indexed by the classes of its first
+/// and second byte; 16 if no simple word starts with these classes.
 static LEAD: [[usize; 8]; 8] = {
     const UPPER: usize = Class::Upper as usize;
     const LOWER: usize = Class::Lower as usize;
@@ -171,9 +172,11 @@ fn piece(text: &str) -> Option<usize> {
 }
 // ANCHOR_END: piece
 
-/// Returns the end of a word that consists of ASCII letters and ends in the first 15 bytes: an optional leading character, at
-/// most one capital, and then small letters. Most pieces of a text in English are such words. The bytes are compared all at
-/// once, without a branch whose direction depends on the text.
+/// Returns the end of the first piece if it is a simple word: an optional leading character (whitespace or a symbol, but no line
+/// break), at most one upper-case letter, and then lower-case letters, all ASCII, that end within the first 15 bytes. Most pieces
+/// of an English text are such words. Returns `None` for every other piece, and if the next byte could continue the word: a
+/// character that is not ASCII, or an apostrophe, which may start a contraction. All bytes are compared at once instead of in a
+/// loop, because the processor would often mispredict the end of the loop.
 #[inline(always)]
 fn short_word(bytes: &[u8; 16]) -> Option<usize> {
     let lead = LEAD[usize::from(ASCII_OR_NOT[usize::from(bytes[0])])][usize::from(ASCII_OR_NOT[usize::from(bytes[1])])];
@@ -237,8 +240,9 @@ fn lower_run(text: &str, mut at: usize) -> usize {
 /// The highest bit of each byte.
 const HIGH_BITS: u128 = u128::from_le_bytes([0x80; 16]);
 
-/// Sets the highest bit of each byte that is a letter from a to z. All sixteen are compared at once: in a byte without its
-/// highest bit, adding 31 sets this bit if the byte is a or more, and adding 5 sets it if the byte is more than z.
+/// Returns a number in which the highest bit of each byte is set if that byte of `bytes` is a letter from a to z; all other bits
+/// are 0. In a byte below 128, adding 31 sets the highest bit if the byte is at least a, and adding 5 sets it if the byte is
+/// greater than z.
 #[inline(always)]
 fn lower_case_letters(bytes: u128) -> u128 {
     const EACH: u128 = u128::from_le_bytes([1; 16]);

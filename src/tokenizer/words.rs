@@ -1,16 +1,16 @@
-//! The words that a thread has encoded lately, with their tokens.
+//! A cache of the words that a thread has encoded recently, with their tokens.
 //!
 //! A text repeats its words, and most of it consists of a few thousand of them. The table of all tokens is too large for the
-//! caches near a core, so a look-up in it often waits for the memory. A word of several tokens must also be merged. In this
-//! list, the bytes of a word determine its place, and another word with the same place replaces it. An entry contains the whole
-//! word, so two words are never confused.
+//! caches near a core, so a look-up in it often waits for the memory. A word of several tokens must also be merged. This cache
+//! is direct-mapped: the bytes of a word determine its slot, and a new word replaces the one in its slot. A slot contains the
+//! whole word, so two words are never confused. Pieces of more than 15 bytes or of more than three tokens are not kept.
 
 use super::bpe::Scratch;
 use super::hash::{fold, packed_start};
 use std::cell::Cell;
 
-/// The number of places, 2 MB in all.
-const PLACES: usize = 1 << 16;
+/// The number of slots, 2 MB in all.
+const SLOTS: usize = 1 << 16;
 
 /// The largest number of tokens of a word that is kept. Few words have more.
 const MOST: usize = 3;
@@ -22,7 +22,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy)]
 struct Word {
     key: u128,
-    /// The vocabulary that the tokens are from; none has the number 0.
+    /// The vocabulary that the tokens belong to. 0 marks an empty slot, because vocabularies are numbered from 1.
     vocabulary: u32,
     /// The tokens, and [`NONE`] after them.
     ids: [u32; MOST],
@@ -33,7 +33,7 @@ pub(super) struct Words(Vec<Word>);
 
 impl Words {
     fn new() -> Self {
-        Self(vec![Word { key: 0, vocabulary: 0, ids: [NONE; MOST] }; PLACES])
+        Self(vec![Word { key: 0, vocabulary: 0, ids: [NONE; MOST] }; SLOTS])
     }
 
     /// Appends the tokens of the piece that is the first `length` bytes of `text` to `ids`. If they are not known, `encode`
@@ -48,9 +48,9 @@ impl Words {
         encode: impl FnOnce(&[u8], &mut Vec<u32>),
     ) {
         let Some(key) = packed_start(text, length) else { return encode(&text[..length], ids) };
-        let word = &mut self.0[fold(key as u64, (key >> 64) as u64) as usize % PLACES];
+        let word = &mut self.0[fold(key as u64, (key >> 64) as u64) as usize % SLOTS];
         if word.key == key && word.vocabulary == vocabulary {
-            // All places are copied, and then those without a token are given back: this takes less time than a loop.
+            // Copies all three ids and then drops the empty ones, which is faster than a loop.
             let end = ids.len() + word.ids.iter().filter(|&&id| id != NONE).count();
             ids.extend_from_slice(&word.ids);
             ids.truncate(end);

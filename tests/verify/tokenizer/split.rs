@@ -46,7 +46,7 @@ fn every_character_at_every_place_among_letters_is_noticed() {
     }
 }
 
-/// Most words are found by their first two bytes and by the byte after their small letters.
+/// Most words are found by their first two bytes and by the byte after their lower-case letters.
 #[test]
 fn every_two_characters_before_and_one_after_a_word_are_noticed() {
     let classes = ['A', 'b', '3', '\n', '\r', ' ', '\t', '.', '\'', '/', 'é', 'ª', '中', '\u{301}', '\u{a0}'];
