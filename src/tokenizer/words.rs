@@ -12,7 +12,7 @@ use std::cell::Cell;
 /// The number of slots, 2 MB in all.
 const SLOTS: usize = 1 << 16;
 
-/// The largest number of tokens of a word that is kept. Few words have more.
+/// A word of more tokens is not kept. Few words have more.
 const MOST: usize = 3;
 
 /// No token.
