@@ -26,15 +26,40 @@ pub const ITERATIONS: usize = 5;
 /// The root mean square of an update of AdamW, relative to the learning rate, as it was measured in training.
 const ADAMW_RMS: f32 = 0.2;
 
-/// Updates a parameter (rows, columns), or each matrix of a stack (E, rows, columns). `keep` is the factor of weight decay, and
-/// `scale` that of clipping.
-pub fn update(lr: f64, keep: f32, scale: f32, gradient: &[f32], parameter: &mut Tensor, m: &mut [f32]) {
+/// A matrix that takes a step.
+pub struct Matrix<'a> {
+    rows: usize,
+    columns: usize,
+    weight: &'a mut [f32],
+    m: &'a mut [f32],
+    gradient: &'a [f32],
+}
+
+/// Returns the matrices of a parameter (rows, columns), or of a stack of them (E, rows, columns).
+pub fn matrices<'a>(
+    parameter: &'a mut Tensor,
+    m: &'a mut [f32],
+    gradient: &'a [f32],
+) -> impl Iterator<Item = Matrix<'a>> {
     let [.., rows, columns] = *parameter.shape() else { panic!("muon: {:?} is no matrix", parameter.shape()) };
-    let size = rows * columns;
-    let _timer = profile::op("muon", m.len() / size.max(1) * flops(rows, columns), 20 * m.len());
-    let rate = lr as f32 * ADAMW_RMS * (rows.max(columns) as f32).sqrt();
-    let matrices = parameter.data_mut().chunks_mut(size).zip(m.chunks_mut(size)).zip(gradient.chunks(size));
-    parallel::for_each(matrices.collect(), |((weight, m), gradient)| {
+    let size = (rows * columns).max(1);
+    let weights = parameter.data_mut().chunks_mut(size);
+    weights.zip(m.chunks_mut(size)).zip(gradient.chunks(size)).map(move |((weight, m), gradient)| Matrix {
+        rows,
+        columns,
+        weight,
+        m,
+        gradient,
+    })
+}
+
+/// Updates all matrices, each on one thread. `keep` is the factor of weight decay, and `scale` that of clipping.
+pub fn update(lr: f64, keep: f32, scale: f32, matrices: Vec<Matrix>) {
+    let flops = matrices.iter().map(|matrix| flops(matrix.rows, matrix.columns)).sum();
+    let numbers: usize = matrices.iter().map(|matrix| matrix.weight.len()).sum();
+    let _timer = profile::op("muon", flops, 20 * numbers);
+    parallel::for_each(matrices, |Matrix { rows, columns, weight, m, gradient }| {
+        let rate = lr as f32 * ADAMW_RMS * (rows.max(columns) as f32).sqrt();
         let direction = nesterov(scale, gradient, m);
         let direction = ArrayView2::from_shape((rows, columns), &direction).expect("whole rows");
         let direction = orthogonalize(direction);

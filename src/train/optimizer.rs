@@ -99,18 +99,22 @@ impl Optimizer {
         self.steps += 1;
         // The 10⁻⁶ is PyTorch's (`clip_grad_norm_`).
         let scale = (self.hyperparameters.clip / (norm + 1e-6)).min(1.0) as f32;
+        let keep = |role| (1.0 - lr * if decays(role) { self.hyperparameters.weight_decay } else { 0.0 }) as f32;
+        let mut matrices = Vec::new();
         for (parameter, Moments { m, v }) in parameters.into_iter().zip(&mut self.moments) {
-            let Some(gradient) = gradients.get(parameter.tensor()) else { continue };
+            let Some(gradient) = gradients.get(parameter.tensor()).map(slice) else { continue };
             let role = parameter.role();
-            let decay = if decays(role) { self.hyperparameters.weight_decay } else { 0.0 };
-            let keep = (1.0 - lr * decay) as f32;
+            let weight = parameter.tensor_mut();
             match self.method.of(role) {
                 Method::AdamW => {
-                    let step = self.hyperparameters.step(self.steps, lr, keep, scale);
-                    adamw::update(&step, slice(gradient), parameter.tensor_mut().data_mut(), m, v);
+                    let step = self.hyperparameters.step(self.steps, lr, keep(role), scale);
+                    adamw::update(&step, gradient, weight.data_mut(), m, v);
                 }
-                Method::Muon => muon::update(lr, keep, scale, slice(gradient), parameter.tensor_mut(), m),
+                Method::Muon => matrices.extend(muon::matrices(weight, m, gradient)),
             }
+        }
+        if !matrices.is_empty() {
+            muon::update(lr, keep(Role::Matrix), scale, matrices);
         }
         Ok(norm)
     }
