@@ -72,7 +72,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE|NAME")]
     #[arg(help_heading = "Data")]
     tokenizer: Option<PathBuf>,
-    /// Number of optimizer steps [default: by preset, 1000 for nano; 2500 with --task]
+    /// Number of optimizer steps [default: by preset, 650 for nano; 2500 with --task]
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     steps: Option<u64>,
@@ -88,7 +88,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     accumulate: Option<usize>,
-    /// The highest learning rate [default: by preset, 0.002 for nano]
+    /// The highest learning rate [default: by preset and optimizer, 0.004 for nano]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     learning_rate: Option<f64>,
@@ -101,11 +101,11 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     #[arg(help_heading = "Optimization")]
     schedule: Option<ScheduleArgument>,
-    /// The rule by which matrices are updated: adamw or muon [default: adamw]
+    /// The rule by which matrices are updated: adamw or muon [default: muon for nano on text, otherwise adamw]
     #[arg(long, value_name = "NAME")]
     #[arg(help_heading = "Optimization")]
     optimizer: Option<OptimizerArgument>,
-    /// AdamW's weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.1]
+    /// Weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.01 for nano with muon, otherwise 0.1]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     weight_decay: Option<f64>,

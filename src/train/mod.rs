@@ -36,5 +36,5 @@ pub use recorder::Recorder;
 pub use run::RunDirectory;
 pub use schedule::Schedule;
 pub use session::Session;
-pub use settings::{RunSettings, Settings};
+pub use settings::{RunSettings, Settings, Suited};
 pub use trainer::{Monitor, Outcome, Trainer};

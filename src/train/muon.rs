@@ -55,6 +55,9 @@ pub fn matrices<'a>(
 
 /// Updates all matrices, each on one thread. `keep` is the factor of weight decay, and `scale` that of clipping.
 pub fn update(lr: f64, keep: f32, scale: f32, matrices: Vec<Matrix>) {
+    if matrices.is_empty() {
+        return; // and is not counted as a call
+    }
     let flops = matrices.iter().map(|matrix| flops(matrix.rows, matrix.columns)).sum();
     let numbers: usize = matrices.iter().map(|matrix| matrix.weight.len()).sum();
     let _timer = profile::op("muon", flops, 20 * numbers);

@@ -113,9 +113,7 @@ impl Optimizer {
                 Method::Muon => matrices.extend(muon::matrices(weight, m, gradient)),
             }
         }
-        if !matrices.is_empty() {
-            muon::update(lr, keep(Role::Matrix), scale, matrices);
-        }
+        muon::update(lr, keep(Role::Matrix), scale, matrices);
         Ok(norm)
     }
     // ANCHOR_END: step

@@ -4,7 +4,7 @@ use super::Arguments;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::train::adamw::Hyperparameters;
-use crate::train::{DataPath, Method, RunSettings, Schedule, Settings};
+use crate::train::{DataPath, Method, RunSettings, Schedule, Settings, Suited};
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -86,15 +86,21 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
 /// Returns the settings that the arguments and the defaults of the preset determine.
 pub fn run_settings(a: &Arguments, config: &ModelConfig) -> RunSettings {
     let preset = a.preset.clone().unwrap_or_else(|| if a.config.is_some() { "custom".into() } else { "nano".into() });
-    let (steps, batch_size, learning_rate) = Settings::suited(&preset, a.task.is_some());
-    let (steps, context) = (a.steps.unwrap_or(steps), a.context.unwrap_or(config.context.min(512)));
-    let usual =
-        Settings::new(steps, a.batch_size.unwrap_or(batch_size), context, a.learning_rate.unwrap_or(learning_rate));
+    let suited = Suited::to(&preset, a.task.is_some(), a.optimizer.map(Method::from));
+    let usual = Settings {
+        optimizer: suited.optimizer,
+        adamw: suited.hyperparameters(),
+        ..Settings::new(
+            a.steps.unwrap_or(suited.steps),
+            a.batch_size.unwrap_or(suited.batch_size),
+            a.context.unwrap_or(config.context.min(512)),
+            a.learning_rate.unwrap_or(suited.learning_rate),
+        )
+    };
     let settings = Settings {
         accumulate: a.accumulate.unwrap_or(usual.accumulate),
         warmup: a.warmup.unwrap_or(usual.warmup),
         schedule: a.schedule.map_or(usual.schedule, Schedule::from),
-        optimizer: a.optimizer.map_or(usual.optimizer, Method::from),
         adamw: Hyperparameters {
             beta1: a.beta1.unwrap_or(usual.adamw.beta1),
             beta2: a.beta2.unwrap_or(usual.adamw.beta2),

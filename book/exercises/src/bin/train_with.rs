@@ -202,9 +202,10 @@ fn copy(from: &Path, to: &Path) -> Done<()> {
     Ok(())
 }
 
-/// The arguments of `ossia` for a training run that leaves its results in `out`.
+/// The arguments of `ossia` for a training run that leaves its results in `out`. All parameters are updated by AdamW, because
+/// its step can be one of your layers.
 fn training(steps: &str, out: &Path) -> Vec<OsString> {
-    let arguments = ["train", "--steps", steps, "--eval-every", "0", "--out"];
+    let arguments = ["train", "--optimizer", "adamw", "--steps", steps, "--eval-every", "0", "--out"];
     arguments.into_iter().map(OsString::from).chain([out.into()]).collect()
 }
 
