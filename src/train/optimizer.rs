@@ -104,13 +104,12 @@ impl Optimizer {
         for (parameter, Moments { m, v }) in parameters.into_iter().zip(&mut self.moments) {
             let Some(gradient) = gradients.get(parameter.tensor()).map(slice) else { continue };
             let role = parameter.role();
-            let weight = parameter.tensor_mut();
             match self.method.of(role) {
                 Method::AdamW => {
                     let step = self.hyperparameters.step(self.steps, lr, keep(role), scale);
-                    adamw::update(&step, gradient, weight.data_mut(), m, v);
+                    adamw::update(&step, gradient, parameter.tensor_mut().data_mut(), m, v);
                 }
-                Method::Muon => matrices.extend(muon::matrices(weight, m, gradient)),
+                Method::Muon => matrices.extend(muon::matrices(parameter.tensor_mut(), m, gradient)),
             }
         }
         muon::update(lr, keep(Role::Matrix), scale, matrices);
