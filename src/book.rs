@@ -27,6 +27,7 @@ chapters! {
     muon
     data
     training
+    many_machines
     kv_cache
     sampling
     tiles

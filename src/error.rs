@@ -53,6 +53,14 @@ pub enum Error {
         /// The loss, or the gradient with respect to a parameter.
         tensor: String,
     },
+    /// A rank of a job is gone.
+    #[error("rank {rank}: {message}")]
+    Rank {
+        /// The number of the rank, from 0.
+        rank: usize,
+        /// A description of what happened.
+        message: String,
+    },
 }
 
 impl Error {
@@ -81,6 +89,11 @@ impl Error {
     pub fn unusable(source: impl Into<Cause>) -> Self {
         let source = source.into();
         Self::argument(source.to_string()).caused_by(source)
+    }
+
+    /// Creates the error for a rank that has ended while others wait for it.
+    pub fn gone(rank: usize) -> Self {
+        Self::Rank { rank, message: "has ended before the others".into() }
     }
 
     /// Keeps the error that caused this one; see [`std::error::Error::source`].

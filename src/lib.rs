@@ -59,6 +59,7 @@
 //! - [`tokenizer`]: byte-pair encoding, and o200k_harmony
 //! - [`data`]: stories with a known entropy, corpora, windows and batches
 //! - [`train`]: AdamW and Muon, the training loop, and run directories
+//! - [`collective`]: sums and messages of several ranks that train together
 //! - [`config`]: the numbers that define a model, and presets
 //! - [`checkpoint`]: model directories of Hugging Face and OpenAI
 //! - [`files`]: writes that complete or leave the file unchanged
@@ -118,6 +119,7 @@ pub mod config;
 pub mod train;
 pub mod data;
 pub mod files;
+pub mod collective;
 pub mod generate;
 pub mod mxfp4;
 pub mod profile;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the crate that each module may import. Every module may also import `error` and itself.
-const MAY_IMPORT: [(&str, &str); 25] = [
+const MAY_IMPORT: [(&str, &str); 26] = [
     ("error", ""),
     ("tokenizer", "files"),
     ("tensor", "kernels profile"),
@@ -15,9 +15,13 @@ const MAY_IMPORT: [(&str, &str); 25] = [
     ("parameter", "tensor kernels stored"),
     ("model", "layers ops parameter tensor config"),
     ("config", "files"),
-    ("train", "tasks harmony model checkpoint data tokenizer layers ops parameter tensor kernels config files profile"),
+    (
+        "train",
+        "collective tasks harmony model checkpoint data tokenizer layers ops parameter tensor kernels config files profile",
+    ),
     ("data", "tokenizer files"),
     ("files", ""),
+    ("collective", "kernels"),
     ("generate", "model checkpoint schema tokenizer layers ops tensor kernels"),
     ("mxfp4", ""),
     ("profile", ""),

@@ -13,7 +13,7 @@ use crate::layers::Layer;
 use crate::profile;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
-use crate::train::{Outcome, RunDirectory, RunSettings, Session, Settings};
+use crate::train::{Outcome, RunDirectory, RunSettings, Session, Settings, memory};
 use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,7 +84,7 @@ pub struct Arguments {
     #[arg(long, value_name = "T")]
     #[arg(help_heading = "Optimization")]
     context: Option<usize>,
-    /// Micro-batches per step, for gradient accumulation [default: 1]
+    /// Micro-batches per step, for gradient accumulation; with --ranks, those of each rank [default: 1]
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     accumulate: Option<usize>,
@@ -149,6 +149,11 @@ pub struct Arguments {
     #[arg(long, requires = "out")]
     #[arg(help_heading = "Run")]
     resume: bool,
+    /// Train on N ranks, which are threads of this process. The results are those of one process with N times the micro-batches,
+    /// bit for bit [default: 1]
+    #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Run")]
+    ranks: Option<usize>,
     /// Gradient checkpointing: keep only the input of each block and recompute the rest in the backward pass. Less
     /// memory, more time, bit-identical results
     #[arg(long)]
@@ -160,9 +165,17 @@ pub struct Arguments {
     profile: bool,
 }
 
+/// The most ranks in one process.
+const MOST_RANKS: usize = 64;
+
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let ranks = arguments.ranks.unwrap_or(1);
+    if !(1..=MOST_RANKS).contains(&ranks) {
+        return Err(Error::argument(format!("--ranks {ranks}: expected 1 to {MOST_RANKS}")));
+    }
     let mut session = if arguments.resume { resume(arguments)? } else { start(arguments)? };
     session.trainer.model.checkpoint_activations = arguments.checkpoint_activations;
+    session.divide(ranks)?;
     describe(&session);
     let (step, steps) = (session.trainer.step_count(), session.trainer.settings.steps);
     let mut progress = Progress::new(step, steps, interrupt::flag()?);
@@ -195,6 +208,7 @@ fn start(arguments: &Arguments) -> Result<Session> {
         }
         config.router_aux_loss_coef = balance;
     }
+    memory::check(&config, arguments.ranks.unwrap_or(1))?; // before the directory is created
     let settings = run_settings(arguments, &config);
     let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::open).transpose()?;
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
@@ -206,6 +220,7 @@ fn resume(arguments: &Arguments) -> Result<Session> {
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_default());
     if directory.has_run() {
         refuse_changes(arguments)?;
+        directory.read_settings()?.settings.check_ranks(arguments.ranks.unwrap_or(1))?;
     }
     Session::resume(directory, arguments.steps, &mut report)
 }

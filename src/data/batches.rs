@@ -28,6 +28,7 @@ use ndarray::Array2;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Marks a target that does not count.
 pub const IGNORE: u32 = u32::MAX;
@@ -44,12 +45,12 @@ pub struct MaskedDocument {
     pub learned: Vec<bool>,
 }
 
-/// The stream, and the positions at which windows start in it.
+/// The stream, and the positions at which windows start in it. Copies share them.
 #[derive(Clone, Debug)]
 pub struct Windows {
-    stream: Vec<u32>,
-    learned: Vec<bool>, // whether each token of the stream counts as a target
-    starts: Vec<usize>,
+    stream: Arc<[u32]>,
+    learned: Arc<[bool]>, // whether each token of the stream counts as a target
+    starts: Arc<[usize]>,
     context: usize,
     end: u32,
 }
@@ -120,8 +121,8 @@ impl Windows {
             return Err(Error::argument("found no token in the documents, expected at least 1"));
         }
         beginnings.push(stream.len() - 1);
-        let starts = starts(&beginnings, context);
-        Ok(Self { stream, learned, starts, context, end })
+        let starts = starts(&beginnings, context).into();
+        Ok(Self { stream: stream.into(), learned: learned.into(), starts, context, end })
     }
 
     /// Returns the number of windows, at least 1.
@@ -265,6 +266,17 @@ impl Batches {
 
     /// Returns the next batch, with inputs and targets (B, T).
     pub fn next_batch(&mut self) -> Batch {
+        let windows = self.next_windows();
+        self.windows.batch(&windows, false)
+    }
+
+    /// Moves on by a batch. Returns it if it is `wanted`.
+    pub fn next_if(&mut self, wanted: bool) -> Option<Batch> {
+        let windows = self.next_windows();
+        wanted.then(|| self.windows.batch(&windows, false))
+    }
+
+    fn next_windows(&mut self) -> Vec<usize> {
         let mut windows = Vec::with_capacity(self.batch);
         while windows.len() < self.batch {
             if self.cursor.position == self.order.len() {
@@ -274,7 +286,7 @@ impl Batches {
             windows.push(self.order[self.cursor.position]);
             self.cursor.position += 1;
         }
-        self.windows.batch(&windows, false)
+        windows
     }
 }
 

@@ -1,6 +1,6 @@
 //! Evaluation: measures how well a model predicts text that it was not trained on.
 
-use crate::data::{IGNORE, Windows};
+use crate::data::{Batch, IGNORE, Windows};
 use crate::kernels::{self, parallel};
 use crate::layers::Layer;
 use crate::model::Transformer;
@@ -8,6 +8,7 @@ use crate::tensor::Tensor;
 use ndarray::Axis;
 
 /// A text to measure on.
+#[derive(Clone)]
 pub struct EvaluationSet {
     /// The windows of the text; each token counts in exactly one of them.
     pub windows: Windows,
@@ -31,6 +32,16 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// Returns the result for a text whose tokens have a cross-entropy of `nats` together.
+    pub(super) fn of(set: &EvaluationSet, nats: f64, tokens: usize) -> Self {
+        Self {
+            loss: nats / tokens.max(1) as f64,
+            tokens,
+            entropy_floor: set.entropy_floor,
+            bits_per_byte: nats / std::f64::consts::LN_2 / set.bytes.max(1) as f64,
+        }
+    }
+
     /// Returns e^loss, the perplexity: the number of equally probable tokens that would give the same loss.
     pub fn perplexity(&self) -> f64 {
         self.loss.exp()
@@ -54,18 +65,21 @@ pub fn evaluate_with(
     let (model, all) = (model.detached(), set.windows.tokens());
     let (mut nats, mut tokens) = (0.0, 0);
     for batch in set.windows.evaluation(batch) {
-        let targets: Vec<u32> = batch.targets.iter().copied().collect();
-        let output = model.forward(batch.inputs.view(), None);
-        nats += f64::from(model.loss(&output, &targets).cross_entropy) * batch.counted() as f64;
+        nats += nats_of(&model, &batch);
         tokens += batch.counted();
         progress(tokens, all);
     }
-    let loss = nats / tokens.max(1) as f64;
+    Evaluation::of(set, nats, tokens)
     // ANCHOR_END: measure
-    let bits_per_byte = nats / std::f64::consts::LN_2 / set.bytes.max(1) as f64;
-    Evaluation { loss, tokens, entropy_floor: set.entropy_floor, bits_per_byte }
 }
 // ANCHOR_END: evaluate
+
+/// Returns the cross-entropy of all tokens of a batch together, in nats.
+pub(super) fn nats_of(model: &Transformer, batch: &Batch) -> f64 {
+    let targets: Vec<u32> = batch.targets.iter().copied().collect();
+    let output = model.forward(batch.inputs.view(), None);
+    f64::from(model.loss(&output, &targets).cross_entropy) * batch.counted() as f64
+}
 
 /// The difference between the predictions of two models, token by token.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -15,6 +15,8 @@ pub struct Needs {
     pub memory: usize,
     /// The state of the run, once more while it is replaced, and two models.
     pub disk: usize,
+    /// The part of the memory that ranks divide: the moments.
+    moments: usize,
 }
 
 impl fmt::Display for Needs {
@@ -46,7 +48,15 @@ impl Needs {
             // The state has three numbers per parameter, and exists twice while it is replaced. The model is also in
             // `model.safetensors` and in `best/`.
             disk: 4 * (2 * 3 + 2) * parameters,
+            moments: 4 * 2 * parameters,
         }
+    }
+
+    /// Returns what several ranks take in one process. They divide the moments, and each has everything else, and two messages
+    /// as large as its gradient: the one that it sends and the one that it gets.
+    pub fn of_ranks(self, ranks: usize) -> Self {
+        let messages = if ranks > 1 { self.moments } else { 0 };
+        Self { memory: ranks * (self.memory - self.moments + messages) + self.moments, ..self }
     }
 }
 
@@ -66,17 +76,20 @@ fn activations(config: &ModelConfig, layer: usize) -> usize {
     attention + feed_forward
 }
 
-/// Refuses a model that is too large to be trained on this machine, before hours go by.
+/// Refuses a model that is too large to be trained on this machine, on so many ranks, before hours go by.
 ///
 /// # Errors
-/// If the parameters alone, with their gradients and moments, need more memory than there is.
-pub fn check(config: &ModelConfig) -> Result<()> {
+/// If the parameters alone, with their gradients, moments and messages, need more memory than there is.
+pub fn check(config: &ModelConfig, ranks: usize) -> Result<()> {
     let parameters = report::published(config).total().parameters;
-    match limit(Path::new("/")).filter(|&memory| 16 * parameters > memory) {
+    // Ranks divide the moments. Each has its own weights, gradients and two messages.
+    let needed = if ranks > 1 { (16 * ranks + 8) * parameters } else { 16 * parameters };
+    match limit(Path::new("/")).filter(|&memory| needed > memory) {
         Some(memory) => Err(Error::argument(format!(
-            "{:.1} billion parameters need {} GB to be trained; this machine has {:.1} GB",
+            "{:.1} billion parameters need {} GB to be trained{}; this machine has {:.1} GB",
             parameters as f64 / 1e9,
-            16 * parameters / 1_000_000_000,
+            needed / 1_000_000_000,
+            if ranks > 1 { format!(" on {ranks} ranks") } else { String::new() },
             memory as f64 / 1e9
         ))),
         None => Ok(()), // also if the system does not say how much memory it has

@@ -12,6 +12,8 @@ pub mod adamw;
 pub mod muon;
 pub mod settings;
 pub mod trainer;
+mod together;
+mod distributed;
 pub mod evaluate;
 pub mod metrics;
 pub mod run;

@@ -10,7 +10,6 @@
 
 use crate::kernels::{self, gemm, parallel};
 use crate::profile;
-use crate::tensor::Tensor;
 use ndarray::{Array2, ArrayView2};
 
 /// β, the decay rate of the running mean of the gradient.
@@ -35,22 +34,16 @@ pub struct Matrix<'a> {
     gradient: &'a [f32],
 }
 
-/// Returns the matrices of a parameter (rows, columns), or of a stack of them (E, rows, columns).
+/// Returns the matrices of a weight (rows, columns), or of a stack of them. The slices hold whole matrices.
 pub fn matrices<'a>(
-    parameter: &'a mut Tensor,
+    (rows, columns): (usize, usize),
+    weight: &'a mut [f32],
     m: &'a mut [f32],
     gradient: &'a [f32],
 ) -> impl Iterator<Item = Matrix<'a>> {
-    let [.., rows, columns] = *parameter.shape() else { panic!("muon: {:?} is no matrix", parameter.shape()) };
     let size = (rows * columns).max(1);
-    let weights = parameter.data_mut().chunks_mut(size);
-    weights.zip(m.chunks_mut(size)).zip(gradient.chunks(size)).map(move |((weight, m), gradient)| Matrix {
-        rows,
-        columns,
-        weight,
-        m,
-        gradient,
-    })
+    let parts = weight.chunks_mut(size).zip(m.chunks_mut(size)).zip(gradient.chunks(size));
+    parts.map(move |((weight, m), gradient)| Matrix { rows, columns, weight, m, gradient })
 }
 
 /// Updates all matrices, each on one thread. `keep` is the factor of weight decay, and `scale` that of clipping.

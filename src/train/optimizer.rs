@@ -11,6 +11,7 @@ use crate::parameter::{Parameter, Role};
 use crate::profile;
 use crate::tensor::{Gradients, slice};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Numbers whose squares one thread adds up at a time.
 const PIECE: usize = 1 << 14;
@@ -38,6 +39,11 @@ impl Method {
         if matches!(role, Role::Matrix | Role::Expert) { self } else { Method::AdamW }
     }
     // ANCHOR_END: of
+
+    /// Returns whether a running mean of the squared gradient is kept for a parameter.
+    pub fn has_squares(self, role: Role) -> bool {
+        self.of(role) == Method::AdamW
+    }
 }
 
 /// The running means of one parameter, each with as many numbers as the parameter.
@@ -49,13 +55,15 @@ pub struct Moments {
     pub v: Vec<f32>,
 }
 
-/// The optimizer: its step count, and the moments of every trainable parameter in the order of the model.
+/// The optimizer: its step count, and the moments of every trainable parameter in the order of the model. If several ranks
+/// train together, each has the moments of its own share of the numbers, and updates no others.
 #[derive(Clone)]
 pub struct Optimizer {
     method: Method,
     hyperparameters: Hyperparameters,
     steps: u64,
     moments: Vec<Moments>,
+    share: Vec<Range<usize>>,
 }
 
 impl Optimizer {
@@ -64,16 +72,44 @@ impl Optimizer {
         let trainable = parameters.iter().filter(|parameter| parameter.is_trainable());
         let zeros = |parameter: &&&Parameter| {
             let count = parameter.value().count();
-            let squares = if method.of(parameter.role()) == Method::AdamW { count } else { 0 };
+            let squares = if method.has_squares(parameter.role()) { count } else { 0 };
             Moments { m: vec![0.0; count], v: vec![0.0; squares] }
         };
         let moments = trainable.map(|parameter| zeros(&parameter)).collect();
-        Self { method, hyperparameters, steps: 0, moments }
+        Self::resume(method, hyperparameters, 0, moments)
     }
 
     /// Creates an optimizer that continues after `steps` steps with the moments of every trainable parameter.
     pub fn resume(method: Method, hyperparameters: Hyperparameters, steps: u64, moments: Vec<Moments>) -> Self {
-        Self { method, hyperparameters, steps, moments }
+        let share = moments.iter().map(|moments| 0..moments.m.len()).collect();
+        Self { method, hyperparameters, steps, moments, share }
+    }
+
+    /// Drops the moments of all numbers that are not in a share, and updates only these from now on. `share` has a range of each
+    /// parameter.
+    ///
+    /// # Panics
+    /// If this was called before.
+    pub fn restrict(&mut self, share: &[Range<usize>]) {
+        let is_whole = |(moments, share): (&Moments, &Range<usize>)| share.end <= moments.m.len();
+        assert!(self.moments.iter().zip(share).all(is_whole), "an optimizer is divided once");
+        self.share = share.to_vec();
+        for (Moments { m, v }, share) in self.moments.iter_mut().zip(share) {
+            *m = m[share.clone()].to_vec();
+            if !v.is_empty() {
+                *v = v[share.clone()].to_vec();
+            }
+        }
+    }
+
+    /// Returns the same optimizer with other moments.
+    pub fn with_moments(&self, moments: Vec<Moments>) -> Self {
+        Self::resume(self.method, self.hyperparameters.clone(), self.steps, moments)
+    }
+
+    /// Returns the rule by which matrices are updated.
+    pub fn method(&self) -> Method {
+        self.method
     }
 
     /// Returns how many steps it has taken.
@@ -86,7 +122,12 @@ impl Optimizer {
         &self.moments
     }
 
-    // ANCHOR: step
+    /// Returns how many numbers of a parameter have to be updated by one rank: a whole matrix with Muon.
+    pub fn unit(&self, parameter: &Parameter) -> usize {
+        let (rows, columns) = matrix_shape(parameter);
+        if self.method.of(parameter.role()) == Method::Muon { (rows * columns).max(1) } else { PIECE }
+    }
+
     /// Updates every trainable parameter that has a gradient; skips frozen ones. Returns the norm of the gradient before
     /// clipping.
     ///
@@ -94,51 +135,76 @@ impl Optimizer {
     /// [`Error::NotFinite`] if the gradient is not finite; no parameter has changed then.
     pub fn step(&mut self, mut parameters: Vec<&mut Parameter>, gradients: &Gradients, lr: f64) -> Result<f64> {
         parameters.retain(|parameter| parameter.is_trainable());
+        let is_whole = |(parameter, share): (&&mut Parameter, &Range<usize>)| share.len() == parameter.value().count();
+        assert!(parameters.iter().zip(&self.share).all(is_whole), "an optimizer with a share takes no step alone");
+        let gradients: Vec<_> = parameters.iter().map(|p| gradients.get(p.tensor()).map(slice)).collect();
+        let squares = self.squares(&parameters, &gradients);
+        let norm = self.norm(&parameters, &squares)?;
+        self.update(&mut parameters, &gradients, lr, norm);
+        Ok(norm)
+    }
+
+    // ANCHOR: step
+    /// Updates the trainable parameters, given their gradients and the norm of all of these.
+    pub fn update(&mut self, parameters: &mut [&mut Parameter], gradients: &[Option<&[f32]>], lr: f64, norm: f64) {
         assert_eq!(parameters.len(), self.moments.len(), "the optimizer was created for other parameters");
-        let norm = self.checked_norm(&parameters, gradients)?;
         self.steps += 1;
         // The 10⁻⁶ is PyTorch's (`clip_grad_norm_`).
         let scale = (self.hyperparameters.clip / (norm + 1e-6)).min(1.0) as f32;
         let keep = |role| (1.0 - lr * if decays(role) { self.hyperparameters.weight_decay } else { 0.0 }) as f32;
         let mut matrices = Vec::new();
-        for (parameter, Moments { m, v }) in parameters.into_iter().zip(&mut self.moments) {
-            let Some(gradient) = gradients.get(parameter.tensor()).map(slice) else { continue };
-            let role = parameter.role();
+        let state = self.moments.iter_mut().zip(&self.share);
+        for ((parameter, gradient), (Moments { m, v }, share)) in parameters.iter_mut().zip(gradients).zip(state) {
+            let Some(gradient) = gradient else { continue };
+            let (role, shape) = (parameter.role(), matrix_shape(parameter));
+            let weight = &mut parameter.tensor_mut().data_mut()[share.clone()];
             match self.method.of(role) {
                 Method::AdamW => {
                     let step = self.hyperparameters.step(self.steps, lr, keep(role), scale);
-                    adamw::update(&step, gradient, parameter.tensor_mut().data_mut(), m, v);
+                    adamw::update(&step, gradient, weight, m, v);
                 }
-                Method::Muon => matrices.extend(muon::matrices(parameter.tensor_mut(), m, gradient)),
+                Method::Muon => matrices.extend(muon::matrices(shape, weight, m, gradient)),
             }
         }
         muon::update(lr, keep(Role::Matrix), scale, matrices);
-        Ok(norm)
     }
     // ANCHOR_END: step
 
     // ANCHOR: norm
-    /// Returns the norm of all gradients together.
-    fn checked_norm(&self, parameters: &[&mut Parameter], gradients: &Gradients) -> Result<f64> {
+    /// Returns the sums of the squares of the pieces of each gradient.
+    pub fn squares(&self, parameters: &[&mut Parameter], gradients: &[Option<&[f32]>]) -> Vec<Vec<f64>> {
         let _timer = NORM.start(self.moments.iter().map(|moments| moments.m.len()).sum());
+        let squares = |(parameter, gradient): (&&mut Parameter, &Option<&[f32]>)| {
+            let units = gradient.unwrap_or(&[]).chunks(self.unit(parameter));
+            let pieces: Vec<&[f32]> = units.flat_map(|unit| unit.chunks(PIECE)).collect();
+            parallel::map(pieces.len(), |i| f64::from(kernels::dot(pieces[i], pieces[i])))
+        };
+        parameters.iter().zip(gradients).map(squares).collect()
+    }
+
+    /// Returns the norm of all gradients together.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if it is not finite.
+    pub fn norm(&self, parameters: &[&mut Parameter], squares: &[Vec<f64>]) -> Result<f64> {
         let mut total = 0.0;
-        for parameter in parameters {
-            let Some(gradient) = gradients.get(parameter.tensor()) else { continue };
-            let gradient = slice(gradient);
-            let squares = parallel::map(gradient.len().div_ceil(PIECE), |i| {
-                let piece = &gradient[i * PIECE..gradient.len().min((i + 1) * PIECE)];
-                f64::from(kernels::dot(piece, piece))
-            });
+        for (parameter, squares) in parameters.iter().zip(squares) {
             let squares: f64 = squares.iter().sum();
             if !squares.is_finite() {
-                return Err(Error::NotFinite {
-                    step: self.steps + 1,
-                    tensor: format!("the gradient of {}", parameter.name()),
-                });
+                let tensor = format!("the gradient of {}", parameter.name());
+                return Err(Error::NotFinite { step: self.steps + 1, tensor });
             }
             total += squares;
         }
         Ok(total.sqrt())
     }
     // ANCHOR_END: norm
+}
+
+/// Returns the rows and columns of a matrix, or of each matrix of a stack.
+fn matrix_shape(parameter: &Parameter) -> (usize, usize) {
+    match *parameter.tensor().shape() {
+        [.., rows, columns] => (rows, columns),
+        _ => (1, parameter.value().count()),
+    }
 }

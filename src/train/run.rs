@@ -7,7 +7,7 @@
 //!
 //! One process at a time works in a run directory: it holds a lock on the file `lock`.
 
-use super::optimizer::{Method, Moments, Optimizer};
+use super::optimizer::{Moments, Optimizer};
 use super::settings::RunSettings;
 use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
@@ -21,14 +21,16 @@ use crate::parameter::{Request, Source, Value};
 use crate::tensor::Tensor;
 use crate::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The file that a process locks while it works in the directory.
 const LOCK: &str = "lock";
-/// The key of the position in the metadata of `state.safetensors`.
+/// The key of the position in the metadata of `state.safetensors`. It is the only one, because several would be written in
+/// any order, and the same run would not leave the same file.
 const POSITION: &str = "ossia";
-/// The key of the checksum of the position and of the arrays.
+/// The key of the checksum in version 2 of `state.safetensors`.
 const CHECKSUM: &str = "ossia-checksum";
 
 /// The directory of a run.
@@ -54,6 +56,13 @@ pub struct Position {
     /// A fingerprint of the model's configuration. Runs before version 2 of `state.safetensors` have none.
     #[serde(default)]
     pub config: Option<u32>,
+}
+
+/// A position with the checksum of it and of the arrays.
+#[derive(Serialize, Deserialize)]
+struct Checked {
+    position: Box<RawValue>,
+    checksum: String,
 }
 
 /// The state of a run, to be saved.
@@ -209,9 +218,11 @@ impl RunDirectory {
                 arrays.insert(format!("v.{name}"), (tensor.shape(), &moments.v[..]));
             }
         }
-        let position = serde_json::to_string(&state.position).expect("plain numbers");
         let bytes = arrays.iter().map(|(name, (_, numbers))| (name.as_str(), little_endian(numbers)));
-        let metadata = [(CHECKSUM, checksum(&position, bytes)), (POSITION, position)];
+        let position = RawValue::from_string(json(&state.position)).expect("the text is JSON");
+        let checksum = checksum(position.get(), bytes);
+        let checked = Checked { position, checksum };
+        let metadata = [(POSITION, json(&checked))];
         let tensors = arrays.iter().map(|(name, (shape, numbers))| (name.clone(), TensorToWrite::f32(shape, numbers)));
         write_tensors(&self.state(), tensors, &metadata)?;
         checkpoint::save_weights(state.model, &self.path)
@@ -225,10 +236,7 @@ impl RunDirectory {
     pub fn resume(&self, settings: &RunSettings) -> Result<SavedRun> {
         let path = self.state();
         let file = TensorFile::open(&path)?;
-        let position = file.metadata().get(POSITION).map_or("", String::as_str);
-        verify(&file, position, settings.version)?;
-        let position: Position = serde_json::from_str(position)
-            .map_err(|e| Error::file(&path, format!("the metadata is not that of a run: {e}")).caused_by(e))?;
+        let position = verified_position(&file, settings.version)?;
         let config = ModelConfig::load(self.file(checkpoint::CONFIG))?;
         if position.config.is_some_and(|fingerprint| fingerprint != config_fingerprint(&config)) {
             return Err(Error::file(self.file(checkpoint::CONFIG), "is not what the run was started with"));
@@ -239,8 +247,7 @@ impl RunDirectory {
             let read =
                 |kind: &str| file.tensor(&format!("{kind}.{}", parameter.name()), Some(parameter.value().shape()));
             let numbers = |array| crate::tensor::slice(&array).to_vec();
-            let squares = method.of(parameter.role()) == Method::AdamW;
-            let v = if squares { numbers(read("v")?) } else { Vec::new() };
+            let v = if method.has_squares(parameter.role()) { numbers(read("v")?) } else { Vec::new() };
             moments.push(Moments { m: numbers(read("m")?), v });
         }
         let optimizer = Optimizer::resume(method, settings.settings.adamw.clone(), position.step, moments);
@@ -259,17 +266,27 @@ fn checksum<'b, B: AsRef<[u8]>>(position: &str, arrays: impl Iterator<Item = (&'
     format!("{:08x}", hasher.finalize())
 }
 
-/// Checks the checksum of a state. States of version 1 have none.
-fn verify(file: &TensorFile, position: &str, version: u32) -> Result<()> {
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain numbers")
+}
+
+/// Returns the position in a state whose checksum is right. States of version 1 have none, and in version 2 it stands beside
+/// the position.
+fn verified_position(file: &TensorFile, version: u32) -> Result<Position> {
+    let text = file.metadata().get(POSITION).map_or("", String::as_str);
+    let invalid =
+        |e: serde_json::Error| Error::file(file.path(), format!("the metadata is not that of a run: {e}")).caused_by(e);
+    let (position, expected) = match serde_json::from_str(text) {
+        Ok(Checked { position, checksum }) => (position.get().to_string(), Some(checksum)),
+        Err(_) => (text.to_string(), file.metadata().get(CHECKSUM).cloned()),
+    };
     let arrays = file.names().filter_map(|name| Some((name, &*file.entry(name)?.bytes)));
-    match file.metadata().get(CHECKSUM) {
-        None if version == 1 => Ok(()),
-        Some(expected) if *expected == checksum(position, arrays) => Ok(()),
-        _ => Err(Error::file(
-            file.path(),
-            "is damaged: its checksum does not fit its content; restore it from a copy, or start a new run",
-        )),
+    let is_right = expected.map_or(version == 1, |expected| expected == checksum(&position, arrays));
+    if !is_right {
+        let message = "is damaged: its checksum does not fit its content; restore it from a copy, or start a new run";
+        return Err(Error::file(file.path(), message));
     }
+    serde_json::from_str(&position).map_err(invalid)
 }
 
 /// The saved state as a source of parameters, under ossia's own names.

@@ -12,6 +12,7 @@ use super::run::RunDirectory;
 use super::settings::RunSettings;
 use super::trainer::{Monitor, Outcome, Trainer};
 use crate::checkpoint;
+use crate::collective::Threads;
 use crate::config::ModelConfig;
 use crate::data::Batches;
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ use crate::harmony::{Effort, Harmony};
 use crate::model::Transformer;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 /// A run that is ready to train. It holds the lock of its directory.
 pub struct Session {
@@ -29,6 +32,8 @@ pub struct Session {
     pub tokenizer: Tokenizer,
     /// The settings of the run.
     pub settings: RunSettings,
+    /// The number of ranks that train together, as threads of this process.
+    ranks: usize,
     recorder: Recorder,
     _lock: Lock,
 }
@@ -47,7 +52,7 @@ impl Session {
         notes: Notes,
     ) -> Result<Self> {
         settings.check()?;
-        memory::check(&config)?;
+        memory::check(&config, 1)?;
         // A run that is refused says why in one line, so other notes wait until it is created.
         let mut held = Vec::new();
         let material = Material::new(&settings, tokenizer, config.vocab_size, &mut |note| match note {
@@ -76,6 +81,7 @@ impl Session {
         let mut settings = before.clone();
         settings.settings.steps = steps.unwrap_or(settings.settings.steps);
         settings.check()?;
+        settings.renew();
         let tokenizer = Tokenizer::load(directory.file(checkpoint::TOKENIZER))?;
         // How the text was divided was said when the run was started.
         let material = Material::new(&settings, Some(tokenizer), 0, &mut |note| {
@@ -109,7 +115,7 @@ impl Session {
             notes(Note::ScheduleChanged { step: done, from, to, learning_rate: rates });
         }
         let recorder = recorder_of(directory, &settings, &tokenizer);
-        Ok(Self { trainer, tokenizer, settings, recorder, _lock: lock })
+        Ok(Self { trainer, tokenizer, settings, ranks: 1, recorder, _lock: lock })
     }
 
     /// Starts a run again that was stopped before it saved a state.
@@ -122,7 +128,7 @@ impl Session {
     ) -> Result<Self> {
         notes(Note::StartsAnew);
         let config = ModelConfig::load(directory.file(checkpoint::CONFIG))?;
-        memory::check(&config)?;
+        memory::check(&config, 1)?;
         let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
         cut_back(&directory, 0)?;
         directory.write_settings(&settings)?;
@@ -143,7 +149,18 @@ impl Session {
         let model = Transformer::random(config, settings.settings.seed);
         let trainer = Trainer::new(model, settings.settings.clone(), batches, Some(evaluation));
         let recorder = recorder_of(directory, &settings, &tokenizer);
-        Self { trainer, tokenizer, settings, recorder, _lock: lock }
+        Self { trainer, tokenizer, settings, ranks: 1, recorder, _lock: lock }
+    }
+
+    /// Divides the run among several ranks, which are threads of this process. The results are the same.
+    ///
+    /// # Errors
+    /// Those of [`Settings::check_ranks`](super::Settings::check_ranks), and if the memory does not suffice for so many.
+    pub fn divide(&mut self, ranks: usize) -> Result<()> {
+        self.trainer.settings.check_ranks(ranks)?;
+        memory::check(&self.trainer.model.config, ranks)?;
+        self.ranks = ranks;
+        Ok(())
     }
 
     /// Returns the run directory.
@@ -154,17 +171,47 @@ impl Session {
     /// Estimates the memory and the disk that the run takes.
     pub fn needs(&self) -> Needs {
         let Trainer { model, settings, .. } = &self.trainer;
-        Needs::of(&model.config, settings, model.checkpoint_activations)
+        Needs::of(&model.config, settings, model.checkpoint_activations).of_ranks(self.ranks)
     }
 
     /// Trains to the end, or until the monitor interrupts; keeps the run directory up to date.
     ///
     /// # Errors
     /// Those of [`Trainer::run`].
+    ///
+    /// # Panics
+    /// If several ranks have already run: then [`Session::resume`] continues.
     pub fn run(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
-        let outcome = self.trainer.run(Some(&self.recorder), monitor)?;
+        let outcome =
+            if self.ranks > 1 { self.run_ranks(monitor)? } else { self.trainer.run(Some(&self.recorder), monitor)? };
         self.save_cards()?;
         Ok(outcome)
+    }
+
+    /// Runs rank 0 on this thread, and each other rank on one of its own, with a copy of the trainer.
+    fn run_ranks(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
+        let Self { trainer, recorder, .. } = self;
+        let copies: Vec<Trainer> = (1..self.ranks).map(|_| trainer.copy()).collect();
+        let mut job = Threads::job(self.ranks).into_iter();
+        let first = job.next().expect("at least one rank");
+        std::thread::scope(|scope| {
+            let rank = |(rank, mut trainer): (Threads, Trainer)| {
+                scope.spawn(move || trainer.join(Arc::new(rank)).and_then(|()| trainer.run(None, &mut ())))
+            };
+            let others: Vec<_> = job.zip(copies).map(rank).collect();
+            let run = || trainer.join(Arc::new(first)).and_then(|()| trainer.run(Some(recorder), monitor));
+            let outcome = catch_unwind(AssertUnwindSafe(run));
+            trainer.leave(); // if it has failed, the others end, too
+            let others: Vec<_> = others.into_iter().map(|other| other.join()).collect();
+            let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+            let others = others.into_iter().map(|other| other.unwrap_or_else(|panic| resume_unwind(panic)));
+            // If a rank fails, the others only see that it is gone.
+            let reason = others.filter_map(Result::err).find(|error| !matches!(error, Error::Rank { .. }));
+            match (outcome, reason) {
+                (Err(Error::Rank { .. }), Some(reason)) => Err(reason),
+                (outcome, _) => outcome,
+            }
+        })
     }
 
     /// Writes the model cards of the run and of its best model, with the results.

@@ -79,6 +79,19 @@ impl Settings {
         self.schedule.learning_rate(step, self.steps, self.warmup, self.learning_rate)
     }
 
+    /// Checks that a step can be divided among `ranks`.
+    ///
+    /// # Errors
+    /// If there is no rank, or there are more ranks than micro-batches in a step.
+    pub fn check_ranks(&self, ranks: usize) -> Result<()> {
+        match self.accumulate {
+            micro_batches if (1..=micro_batches).contains(&ranks) => Ok(()),
+            micro_batches => Err(Error::argument(format!(
+                "{ranks} ranks: expected 1 to {micro_batches}, the number of micro-batches per step"
+            ))),
+        }
+    }
+
     /// Checks that every number is in its range. A message names the setting as the flag of `ossia train`.
     ///
     /// # Errors
@@ -149,8 +162,8 @@ const MOST_STORIES: usize = 10_000_000;
 /// The default number of tokens that an evaluation may use.
 pub const EVAL_TOKENS: usize = 65_536;
 /// The newest version of `state.safetensors`. Version 2 has a checksum, and fingerprints of the evaluation text and of the
-/// configuration.
-const VERSION: u32 = 2;
+/// configuration; version 3 has all of them in one field, so that a run always leaves the same bytes.
+const VERSION: u32 = 3;
 
 /// The content of `train.json`: how the run was started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -215,6 +228,14 @@ impl RunSettings {
         }
         check_stories(self.stories)?;
         self.settings.check()
+    }
+
+    /// Notes that the next state will have the newest format. Runs of version 1 stay as they are, because their state may have no
+    /// checksum.
+    pub(super) fn renew(&mut self) {
+        if self.version > 1 {
+            self.version = VERSION;
+        }
     }
 
     /// Makes the paths of the data absolute, so that the run can resume from another directory.

@@ -8,6 +8,8 @@ use super::optimizer::Optimizer;
 use super::recorder::Recorder;
 use super::run::{Position, RunState, SavedRun, config_fingerprint};
 use super::settings::Settings;
+use super::together::Together;
+use crate::collective::Collective;
 use crate::data::{Batch, Batches, Windows};
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
@@ -15,6 +17,7 @@ use crate::layers::Layer;
 use crate::model::{Totals, Transformer};
 use crate::ops::load_balancing::ExpertLoad;
 use crate::tensor::Gradients;
+use std::sync::Arc;
 use std::time::Instant;
 
 // The data marks targets that do not count with the id that the loss ignores.
@@ -75,6 +78,8 @@ pub struct Trainer {
     pub evaluation: Option<EvaluationSet>,
     /// The lowest validation loss so far.
     pub best_loss: Option<f64>,
+    /// The other ranks, if there are any.
+    together: Option<Together>,
 }
 
 /// The measurements of one step.
@@ -96,7 +101,7 @@ impl Trainer {
     /// Creates a trainer for a model that has not been trained.
     pub fn new(model: Transformer, settings: Settings, batches: Batches, evaluation: Option<EvaluationSet>) -> Self {
         let optimizer = Optimizer::new(settings.optimizer, settings.adamw.clone(), &model.parameters());
-        Self { model, settings, optimizer, batches, evaluation, best_loss: None }
+        Self { model, settings, optimizer, batches, evaluation, best_loss: None, together: None }
     }
 
     /// Creates a trainer that continues a saved run on the same `windows`.
@@ -111,7 +116,37 @@ impl Trainer {
     ) -> Result<Self> {
         let SavedRun { model, optimizer, position: Position { cursor, best_loss, .. } } = saved;
         let batches = Batches::from_cursor(windows, settings.batch_size, settings.seed, cursor)?;
-        Ok(Self { model, settings, optimizer, batches, evaluation, best_loss })
+        Ok(Self { model, settings, optimizer, batches, evaluation, best_loss, together: None })
+    }
+
+    /// Trains with other ranks from now on: R ranks divide the micro-batches of a step, the moments, and the evaluation. All of
+    /// them have to have the same model, settings and data.
+    ///
+    /// # Errors
+    /// If there are more ranks than micro-batches in a step.
+    pub fn join(&mut self, ranks: Arc<dyn Collective>) -> Result<()> {
+        self.settings.check_ranks(ranks.size())?;
+        self.together = (ranks.size() > 1).then(|| Together::new(ranks, &self.model, &mut self.optimizer));
+        Ok(())
+    }
+
+    /// Leaves the other ranks, which do not wait for this one any longer. The moments of their shares are theirs, so this
+    /// trainer takes no more steps; a saved run can resume.
+    pub fn leave(&mut self) {
+        self.together = None;
+    }
+
+    /// Returns a trainer of its own that takes the same steps.
+    pub fn copy(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            settings: self.settings.clone(),
+            optimizer: self.optimizer.clone(),
+            batches: self.batches.clone(),
+            evaluation: self.evaluation.clone(),
+            best_loss: self.best_loss,
+            together: None,
+        }
     }
 
     /// Returns how many steps were taken.
@@ -130,13 +165,16 @@ impl Trainer {
     /// # Errors
     /// [`Error::NotFinite`] if the loss or a gradient is not finite; the model has not changed then.
     pub fn step(&mut self) -> Result<StepReport> {
-        parallel::inside(|| self.accumulate_and_update())
+        match self.together.clone() {
+            None => parallel::inside(|| self.accumulate_and_update()),
+            Some(together) => self.step_together(&together),
+        }
     }
 
     fn accumulate_and_update(&mut self) -> Result<StepReport> {
         let step = self.step_count() + 1;
         let batches: Vec<Batch> = (0..self.settings.accumulate).map(|_| self.batches.next_batch()).collect();
-        let mut totals = self.totals(&batches);
+        let mut totals = (batches.len() > 1).then(|| self.totals(&batches));
         let mut gradients = Gradients::default();
         let (mut loss_sum, mut balance_sum) = (0.0, 0.0);
         for batch in &batches {
@@ -159,12 +197,8 @@ impl Trainer {
     }
 
     /// Counts the targets and the visits of all micro-batches of a step. The visits are known only after a forward pass,
-    /// but every backward pass needs their sum, so this takes a forward pass more per micro-batch. A single batch needs
-    /// none: returns `None`.
-    fn totals(&self, batches: &[Batch]) -> Option<Totals> {
-        if batches.len() == 1 {
-            return None;
-        }
+    /// but every backward pass needs their sum, so this takes a forward pass more per micro-batch.
+    pub(super) fn totals(&self, batches: &[Batch]) -> Totals {
         let mut totals = Totals { targets: batches.iter().map(Batch::counted).sum(), load: ExpertLoad::default() };
         let model = self.model.detached();
         let with_experts = model.config.layers > model.config.dense_layers.len();
@@ -172,12 +206,13 @@ impl Trainer {
             let output = model.forward(batch.inputs.view(), None);
             totals.load.add(&model.totals(&output, batch.targets.as_slice().expect("row-major")).load);
         }
-        Some(totals)
+        totals
     }
     // ANCHOR_END: step
 
     // ANCHOR: run
-    /// Trains to the end, or until `monitor` interrupts. The recorder, if there is one, writes the run directory.
+    /// Trains to the end, or until `monitor` interrupts. The recorder, if there is one, writes the run directory. Of several
+    /// ranks, only rank 0 has a recorder.
     ///
     /// # Errors
     /// Those of [`Trainer::step`] and of the recorder. The last checkpoint is kept.
@@ -190,7 +225,7 @@ impl Trainer {
             let last = step == self.settings.steps;
             let seconds = logged.0.elapsed().as_secs_f64().max(1e-9);
             let evaluate = due(self.settings.eval_every) || last;
-            let evaluation = if evaluate { self.evaluate(&mut |done, of| monitor.evaluating(done, of)) } else { None };
+            let evaluation = if evaluate { self.measure(&mut |done, of| monitor.evaluating(done, of))? } else { None };
             let log = (due(self.settings.log_every) || step == 1 || last || evaluation.is_some()).then(|| {
                 let steps = step - logged.1;
                 self.metrics(&report, (steps * self.tokens_per_step() as u64) as f64 / seconds, evaluation.as_ref())
@@ -209,9 +244,9 @@ impl Trainer {
                     recorder.evaluated(&self.model, step, best, &mut |piece| monitor.sampled(piece))?;
                 }
             }
-            let interrupted = !last && monitor.interrupted();
-            if let Some(recorder) = recorder.filter(|_| due(self.settings.save_every) || last || interrupted) {
-                recorder.save(&self.state())?;
+            let interrupted = !last && self.any(monitor.interrupted())?;
+            if due(self.settings.save_every) || last || interrupted {
+                self.save(recorder)?;
             }
             if interrupted {
                 return Ok(Outcome::Interrupted);
@@ -224,7 +259,7 @@ impl Trainer {
     }
     // ANCHOR_END: run
 
-    /// Returns the state from which the run can resume.
+    /// Returns the state from which the run can resume. It has no moments of other ranks.
     pub fn state(&self) -> RunState<'_> {
         let position = Position {
             step: self.step_count(),
@@ -235,6 +270,27 @@ impl Trainer {
             config: Some(config_fingerprint(&self.model.config)),
         };
         RunState { model: &self.model, optimizer: &self.optimizer, position }
+    }
+
+    /// Saves the run. Of several ranks, rank 0 gets the moments of all.
+    fn save(&self, recorder: Option<&Recorder>) -> Result<()> {
+        let gather = |together: &Together| together.gathered(&self.model, &self.optimizer);
+        let gathered = self.together.as_ref().map(gather).transpose()?;
+        let Some(recorder) = recorder else { return Ok(()) };
+        recorder.save(&RunState { optimizer: gathered.as_ref().unwrap_or(&self.optimizer), ..self.state() })
+    }
+
+    /// Returns whether any rank says yes.
+    fn any(&self, yes: bool) -> Result<bool> {
+        self.together.as_ref().map_or(Ok(yes), |together| together.any(yes))
+    }
+
+    /// Measures the model on the validation text, together with the other ranks.
+    fn measure(&self, progress: &mut dyn FnMut(usize, usize)) -> Result<Option<Evaluation>> {
+        match (&self.together, &self.evaluation) {
+            (Some(together), Some(set)) => self.evaluate_together(together, set, progress).map(Some),
+            _ => Ok(self.evaluate(progress)),
+        }
     }
 
     /// Measures the model on the validation text, and calls `progress` as [`evaluate_with`] does; `None` if there is no text.

@@ -6,6 +6,7 @@ mod bad_input;
 mod chat;
 mod harmony;
 mod profile;
+mod ranks;
 mod resume;
 mod usage;
 mod schema;

@@ -33,6 +33,8 @@ mod corpus;
 mod adamw;
 mod muon;
 mod training;
+mod collective;
+mod distributed;
 mod generation;
 mod harmony;
 mod chat_template;

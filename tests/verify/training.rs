@@ -97,7 +97,7 @@ fn training_leaves_a_parameter_without_gradient_alone() {
     assert_eq!(weight.tensor().data(), [1.0, 2.0]);
 }
 
-fn small() -> ModelConfig {
+pub fn small() -> ModelConfig {
     ModelConfig {
         layers: 2,
         windows: vec![Some(5), None],
@@ -113,7 +113,7 @@ fn small() -> ModelConfig {
     }
 }
 
-fn settings(steps: u64, accumulate: usize, batch_size: usize) -> Settings {
+pub fn settings(steps: u64, accumulate: usize, batch_size: usize) -> Settings {
     Settings {
         steps,
         batch_size,
@@ -131,11 +131,11 @@ fn settings(steps: u64, accumulate: usize, batch_size: usize) -> Settings {
     }
 }
 
-fn documents() -> Vec<Vec<u32>> {
+pub fn documents() -> Vec<Vec<u32>> {
     (0..30_u32).map(|d| (0..7 + d % 9).map(|i| 1 + (d * 7 + i * 3) % 39).collect()).collect()
 }
 
-fn windows() -> Windows {
+pub fn windows() -> Windows {
     Windows::new(&documents(), 0, 12).unwrap()
 }
 

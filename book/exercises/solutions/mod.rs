@@ -15,6 +15,7 @@ pub mod kv_cache;
 pub mod matmul;
 pub mod muon;
 pub mod mxfp4;
+pub mod ring;
 pub mod rms_norm;
 pub mod rope;
 pub mod sampler;

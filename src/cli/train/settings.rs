@@ -98,7 +98,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> RunSettings {
         )
     };
     let settings = Settings {
-        accumulate: a.accumulate.unwrap_or(usual.accumulate),
+        accumulate: a.accumulate.unwrap_or(usual.accumulate).saturating_mul(a.ranks.unwrap_or(1)),
         warmup: a.warmup.unwrap_or(usual.warmup),
         schedule: a.schedule.map_or(usual.schedule, Schedule::from),
         adamw: Hyperparameters {

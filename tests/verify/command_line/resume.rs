@@ -207,7 +207,7 @@ fn command_line_checks_every_number_of_train_json() {
     let path = at.join("run/train.json");
     let good: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     for (pointer, value, expected) in [
-        ("/version", 3.0, "version 3: expected at most 2"),
+        ("/version", 4.0, "version 4: expected at most 3"),
         ("/version", 0.0, "version 0"),
         ("/stories", 1e8, "100000000 stories: expected at most 10000000"),
         ("/validation_fraction", 1.0, "--validation-fraction 1"),

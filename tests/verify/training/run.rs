@@ -1,9 +1,12 @@
 //! The run directory: what it saves, and what it refuses to resume.
 
 use super::{Notes, recorder, run_settings, settings, small, trainer};
+use ossia::checkpoint::{TensorFile, TensorToWrite, write_tensors};
 use ossia::config::ModelConfig;
+use ossia::layers::Layer;
+use ossia::tensor::slice;
 use ossia::train::recorder::truncate_samples;
-use ossia::train::{Metrics, Monitor, RunDirectory, Trainer, metrics};
+use ossia::train::{Metrics, Monitor, RunDirectory, RunSettings, Trainer, metrics};
 
 #[test]
 fn training_saves_every_few_steps_and_after_the_last() {
@@ -24,6 +27,62 @@ fn training_saves_every_few_steps_and_after_the_last() {
     let lines = metrics::read(&run.metrics(), 8).unwrap();
     assert_eq!(lines.iter().map(|line| line.step).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
     assert!(run.file("loss.svg").exists() == cfg!(feature = "plots") && run.file("best/model.safetensors").exists());
+}
+
+/// States of version 2 have the checksum beside the position, and those of version 1 have none.
+#[test]
+fn training_resumes_states_of_older_versions() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = RunDirectory::new(directory.path().join("run"));
+    let settings = run_settings(settings(2, 1, 4));
+    run.create(&settings, &small(), None).unwrap();
+    trainer(settings.settings.clone()).run(Some(&recorder(&run)), &mut Notes::new(u64::MAX)).unwrap();
+    let path = run.file("state.safetensors");
+    let new = run.resume(&settings).unwrap();
+    let arrays: Vec<_> = {
+        let file = TensorFile::open(&path).unwrap();
+        let mut names: Vec<&str> = file.names().collect();
+        names.sort_unstable();
+        names.into_iter().map(|name| (name.to_string(), file.tensor(name, None).unwrap())).collect()
+    };
+    let position = serde_json::to_string(&new.position).unwrap();
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(position.as_bytes());
+    for (name, array) in &arrays {
+        hasher.update(name.as_bytes());
+        array.iter().for_each(|x| hasher.update(&x.to_le_bytes()));
+    }
+    let checksum = format!("{:08x}", hasher.finalize());
+    let write = |metadata: &[(&str, String)]| {
+        let tensors =
+            arrays.iter().map(|(name, array)| (name.clone(), TensorToWrite::f32(array.shape(), slice(array))));
+        write_tensors(&path, tensors, metadata).unwrap();
+    };
+    write(&[("ossia", position.clone()), ("ossia-checksum", checksum)]);
+    let second = run.resume(&settings).unwrap();
+    assert_eq!(second.position, new.position);
+    for (a, b) in second.model.parameters().into_iter().zip(new.model.parameters()) {
+        assert_eq!(a.tensor().data(), b.tensor().data());
+    }
+    write(&[("ossia", position.clone()), ("ossia-checksum", "00000000".into())]);
+    assert!(run.resume(&settings).err().unwrap().to_string().contains("its checksum does not fit"));
+    write(&[("ossia", position)]);
+    assert!(run.resume(&settings).err().unwrap().to_string().contains("its checksum does not fit"));
+    assert_eq!(run.resume(&RunSettings { version: 1, ..settings }).unwrap().position, new.position);
+}
+
+/// The same run leaves the same bytes: nothing in its files has the order of a hash map.
+#[test]
+fn training_leaves_the_same_files_each_time() {
+    let files = || {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::new(directory.path().join("run"));
+        run.create(&run_settings(settings(2, 1, 4)), &small(), None).unwrap();
+        trainer(settings(2, 1, 4)).run(Some(&recorder(&run)), &mut Notes::new(u64::MAX)).unwrap();
+        ["config.json", "model.safetensors", "state.safetensors"].map(|name| std::fs::read(run.file(name)).unwrap())
+    };
+    let first = files();
+    assert!((0..8).all(|_| files() == first)); // two keys of a hash map would be in the same order in one of two cases
 }
 
 /// Every bit that flips, every byte that is lost, and every block of zeros is noticed.

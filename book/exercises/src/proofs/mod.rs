@@ -16,6 +16,7 @@ mod matmul;
 mod muon;
 mod mxfp4;
 mod recorded;
+mod ring;
 mod rms_norm;
 mod rope;
 mod sampler;
@@ -43,6 +44,7 @@ pub use kv_cache::KvCache;
 pub use matmul::{Matmul, Product};
 pub use muon::Muon;
 pub use mxfp4::Mxfp4;
+pub use ring::Ring;
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sampler::Sampler;
@@ -76,6 +78,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Muon>($($argument),*),
             $f::<$crate::proofs::Data>($($argument),*),
             $f::<$crate::proofs::TrainingLoop>($($argument),*),
+            $f::<$crate::proofs::Ring>($($argument),*),
             $f::<$crate::proofs::KvCache>($($argument),*),
             $f::<$crate::proofs::Sampler>($($argument),*),
             $f::<$crate::proofs::Mxfp4>($($argument),*),

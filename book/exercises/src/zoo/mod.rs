@@ -3,6 +3,7 @@
 //! its entry names, and `cargo run -p exercises --bin hunt` lets you find out what is wrong with the programs.
 
 mod attention;
+mod machines;
 mod numbers;
 mod pointwise;
 mod programs;
@@ -10,6 +11,7 @@ mod rest;
 mod talking;
 
 pub use attention::attention;
+pub use machines::ring;
 pub use numbers::{data, grad_check, simd, speed};
 pub use pointwise::{rms_norm, rope, swiglu};
 pub use programs::{block, bpe, dispatch, kv_cache, sampler, scalar_autograd, training_loop};
@@ -17,8 +19,9 @@ pub use rest::{adamw, cross_entropy, embedding, matmul, muon, mxfp4, top_k};
 pub use talking::{effort, harmony, structured_output, tools};
 
 /// The source of the zoo, from which `hunt` shows a bug.
-pub const SOURCES: [&str; 6] = [
+pub const SOURCES: [&str; 7] = [
     include_str!("attention.rs"),
+    include_str!("machines.rs"),
     include_str!("numbers.rs"),
     include_str!("pointwise.rs"),
     include_str!("programs.rs"),

@@ -1,0 +1,125 @@
+//! A step of training on several ranks.
+//!
+//! It does what [`Trainer::step`] does on one rank, bit for bit: the gradients of all micro-batches are added in their order, and
+//! each rank does this for the numbers of its share. The tests compare the files of whole runs.
+//!
+//! Book: [many_machines](../../../../book/many_machines.html)
+
+use super::evaluate::{Evaluation, EvaluationSet, nats_of};
+use super::together::{Together, trainable};
+use super::trainer::{StepReport, Trainer};
+use crate::collective::add_to;
+use crate::data::Batch;
+use crate::error::{Error, Result};
+use crate::kernels::parallel;
+use crate::layers::Layer;
+use crate::model::{Output, Totals};
+use crate::ops::load_balancing::ExpertLoad;
+use crate::tensor::Gradients;
+
+impl Trainer {
+    // ANCHOR: step
+    /// Takes one optimizer step with the other ranks.
+    pub(super) fn step_together(&mut self, together: &Together) -> Result<StepReport> {
+        let (step, count) = (self.step_count() + 1, self.settings.accumulate);
+        let batches: Vec<Batch> = (0..count).filter_map(|i| self.batches.next_if(together.is_own(i))).collect();
+        let (totals, mut output) = self.count_together(&batches, together)?;
+        let (mut sum, mut losses, mut present) = (Vec::new(), Vec::new(), None);
+        for round in 0..count.div_ceil(together.ranks().size()) {
+            let mut messages = vec![Vec::new(); together.ranks().size()]; // empty: no micro-batch
+            if let Some(batch) = batches.get(round) {
+                let (loss, gradients) = parallel::inside(|| self.micro_batch(batch, output.take(), &totals));
+                let parameters = trainable(&self.model);
+                messages = together.divided(&parameters, &gradients);
+                losses.push(loss);
+                let has: Vec<bool> = parameters.iter().map(|p| gradients.get(p.tensor()).is_some()).collect();
+                assert_eq!(*present.get_or_insert_with(|| has.clone()), has, "all batches use the same parameters");
+            }
+            let parts = together.ranks().all_to_all(messages)?;
+            parts.iter().filter(|part| !part.is_empty()).for_each(|part| add_to(&mut sum, part));
+        }
+        let losses = together.in_order(&losses, count)?;
+        if losses.iter().any(|[loss, balance]| !(loss + balance).is_finite()) {
+            return Err(Error::NotFinite { step, tensor: "the loss".into() });
+        }
+        let total = |k: usize| losses.iter().map(|loss| loss[k] as f32).sum();
+        let lr = self.settings.learning_rate(step);
+        let grad_norm = self.update_together(together, &sum, &present.unwrap_or_default(), lr)?;
+        let (loss, load_balancing) = (total(0), total(1));
+        Ok(StepReport { loss, load_balancing, grad_norm, lr, expert_load: totals.load.visits })
+    }
+    // ANCHOR_END: step
+
+    /// Counts the targets and the visits of a step, over all ranks. A rank with a single micro-batch needs no forward pass only
+    /// for counting: returns its output.
+    fn count_together(&self, batches: &[Batch], together: &Together) -> Result<(Totals, Option<Output>)> {
+        let single = self.settings.accumulate <= together.ranks().size();
+        let (own, output) = parallel::inside(|| match batches {
+            [batch] if single => {
+                let output = self.model.forward(batch.inputs.view(), None);
+                let mut totals = self.model.totals(&output, batch.targets.as_slice().expect("row-major"));
+                if output.routing.is_empty() {
+                    totals.load = ExpertLoad::default();
+                }
+                (totals, Some(output))
+            }
+            _ => (self.totals(batches), None),
+        });
+        Ok((together.sum_of_totals(&own)?, output))
+    }
+
+    /// Returns the losses of a micro-batch, and the gradients.
+    fn micro_batch(&self, batch: &Batch, output: Option<Output>, totals: &Totals) -> ([f64; 2], Gradients) {
+        let output = output.unwrap_or_else(|| self.model.forward(batch.inputs.view(), None));
+        let loss = self.model.partial_loss(&output, batch.targets.as_slice().expect("row-major"), totals);
+        drop(output);
+        ([loss.cross_entropy, loss.load_balancing].map(f64::from), loss.total.backward())
+    }
+
+    // ANCHOR: update
+    /// Updates the share of this rank, and takes the weights of the others. `sum` has the gradients of the share, for the
+    /// parameters that have one.
+    fn update_together(&mut self, together: &Together, sum: &[f32], present: &[bool], lr: f64) -> Result<f64> {
+        let mut rest = sum;
+        let gradients = together.share().iter().zip(present).map(|(range, present)| {
+            let gradient;
+            (gradient, rest) = rest.split_at(if *present { range.len() } else { 0 });
+            present.then_some(gradient)
+        });
+        let gradients: Vec<Option<&[f32]>> = gradients.collect();
+        let mut parameters = self.model.parameters_mut();
+        parameters.retain(|parameter| parameter.is_trainable());
+        let squares = together.squares(&self.optimizer.squares(&parameters, &gradients))?;
+        let norm = self.optimizer.norm(&parameters, &squares)?;
+        self.optimizer.update(&mut parameters, &gradients, lr, norm);
+        together.share_weights(parameters)?;
+        Ok(norm)
+    }
+    // ANCHOR_END: update
+
+    /// Measures the model on the validation text, of which each rank measures its share.
+    pub(super) fn evaluate_together(
+        &self,
+        together: &Together,
+        set: &EvaluationSet,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Evaluation> {
+        let (model, all) = (self.model.detached(), set.windows.tokens());
+        let (mut count, mut before, mut own) = (0, 0, Vec::new());
+        for (i, batch) in set.windows.evaluation(self.settings.batch_size).enumerate() {
+            count += 1;
+            before += batch.counted();
+            if together.is_own(i) {
+                own.push([nats_of(&model, &batch), batch.counted() as f64]);
+                progress(before, all); // the others have done about as much
+            }
+        }
+        let measured = together.in_order(&own, count)?;
+        let (mut nats, mut tokens) = (0.0, 0);
+        for [batch, counted] in measured {
+            nats += batch;
+            tokens += counted as usize;
+        }
+        Ok(Evaluation::of(set, nats, tokens))
+    }
+}

@@ -1,0 +1,58 @@
+//! Runs that are divided among ranks: `ossia train --ranks`.
+
+use super::{losses, refuse, succeed, train, workplace};
+use std::fs;
+
+/// The model, the state and the settings are those of one rank that computes all micro-batches, and any number of ranks can
+/// continue the run.
+#[test]
+fn command_line_ranks_leave_the_files_of_one_process() {
+    let place = workplace();
+    let at = place.path();
+    let files = |run: &str| {
+        let read = |name: &str| fs::read(at.join(run).join(name)).unwrap();
+        ["model.safetensors", "state.safetensors", "train.json", "samples.txt", "README.md"].map(read)
+    };
+    let steps = ["--steps", "6", "--eval-every", "3"];
+    succeed(&train(&[&steps[..], &["--accumulate", "4", "--out", "one"]].concat()), at);
+    succeed(&train(&[&steps[..], &["--accumulate", "2", "--ranks", "2", "--out", "two"]].concat()), at);
+    succeed(&train(&[&steps[..], &["--ranks", "4", "--out", "four"]].concat()), at);
+    for run in ["two", "four"] {
+        assert_eq!(losses(&at.join(run)), losses(&at.join("one")), "{run}");
+        assert!(files(run) == files("one"), "the files of {run}");
+    }
+    for (run, ranks) in [("one", "1"), ("two", "3"), ("four", "2")] {
+        succeed(&["train", "--resume", "--out", run, "--steps", "9", "--ranks", ranks], at);
+        assert_eq!(losses(&at.join(run)), losses(&at.join("one")), "{run}");
+        assert!(files(run) == files("one"), "the files of {run}");
+    }
+    let before = files("one");
+    refuse(&["train", "--resume", "--out", "one", "--steps", "12", "--ranks", "5"], at, "5 ranks: expected 1 to 4");
+    refuse(&["train", "--resume", "--out", "one", "--steps", "12", "--ranks", "0"], at, "--ranks 0: expected 1 to 64");
+    assert!(files("one") == before);
+    for ranks in ["0", "65", "18446744073709551615"] {
+        refuse(&train(&["--ranks", ranks, "--out", "none"]), at, &format!("--ranks {ranks}: expected 1 to 64"));
+    }
+    refuse(
+        &train(&["--ranks", "2", "--accumulate", "40000", "--out", "none"]),
+        at,
+        "--accumulate 80000: expected 1 to",
+    );
+    assert!(!at.join("none").exists());
+}
+
+/// If rank 0 cannot write, all ranks end.
+#[cfg(unix)]
+#[test]
+fn command_line_ranks_end_with_the_one_that_cannot_write() {
+    let place = workplace();
+    let at = place.path();
+    let train = train(&["--steps", "50", "--save-every", "1", "--ranks", "3", "--out", "run"]).join(" ");
+    let script = format!("trap '' XFSZ; ulimit -f 64; exec {} {train}", env!("CARGO_BIN_EXE_ossia"));
+    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(at).output().unwrap();
+    let message = super::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("step 1/50"), "{message}");
+    let last = message.lines().last().unwrap();
+    assert!(last.starts_with("error: run/") && last.contains("cannot write"), "{message}");
+}
