@@ -185,7 +185,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let outcome = session.run(&mut progress);
     progress.finish();
     if arguments.profile {
-        say!("{}", profile::stop());
+        let mut profile = profile::stop();
+        if ranks > 1 {
+            profile.time *= ranks as u32;
+            say!("the times of all {ranks} ranks together, which share the threads of this process:");
+        }
+        say!("{profile}");
     }
     if outcome? == Outcome::Interrupted {
         say!("stopped at step {}; everything is saved", session.trainer.step_count());

@@ -35,7 +35,7 @@ impl Trainer {
                 let has: Vec<bool> = parameters.iter().map(|p| gradients.get(p.tensor()).is_some()).collect();
                 assert_eq!(*present.get_or_insert_with(|| has.clone()), has, "all batches use the same parameters");
             }
-            let parts = together.ranks().all_to_all(messages)?;
+            let parts = together.exchange(messages)?;
             parts.iter().filter(|part| !part.is_empty()).for_each(|part| add_to(&mut sum, part));
         }
         let losses = together.in_order(&losses, count)?;

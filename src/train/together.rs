@@ -17,11 +17,15 @@ use crate::layers::Layer;
 use crate::model::{Totals, Transformer};
 use crate::ops::load_balancing::ExpertLoad;
 use crate::parameter::Parameter;
+use crate::profile;
 use crate::tensor::{Gradients, slice};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The ranks that train together, and what belongs to each.
+/// The bytes that a rank sends to others. The time is also that of waiting for them.
+const EXCHANGE: profile::Op = profile::Op::per_number("exchange", 0, 1);
+
+/// The ranks that train together, and the share of each.
 #[derive(Clone)]
 pub struct Together {
     ranks: Arc<dyn Collective>,
@@ -66,6 +70,21 @@ impl Together {
         &*self.ranks
     }
 
+    /// Sends `messages[r]` to each rank r. Returns the message from each rank.
+    ///
+    /// # Errors
+    /// If a rank is gone, here and in all that follows.
+    pub fn exchange(&self, messages: Messages) -> Result<Messages> {
+        let others = messages.iter().enumerate().filter(|(rank, _)| *rank != self.ranks.rank());
+        let _timer = EXCHANGE.start(others.map(|(_, message)| message.len()).sum());
+        self.ranks().all_to_all(messages)
+    }
+
+    /// Sends the same message to all ranks. Returns the message from each rank.
+    fn gather(&self, message: &[u8]) -> Result<Messages> {
+        self.exchange(vec![message.to_vec(); self.ranks.size()])
+    }
+
     /// Returns the share of this rank.
     pub fn share(&self) -> &[Range<usize>] {
         &self.shares[self.ranks.rank()]
@@ -79,7 +98,7 @@ impl Together {
     /// Returns two numbers for each of `count` pieces of work, in order, given those of this rank's pieces.
     pub fn in_order(&self, own: &[[f64; 2]], count: usize) -> Result<Vec<[f64; 2]>> {
         let bytes: Vec<u8> = own.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
-        let of_ranks: Vec<Vec<f64>> = self.ranks().all_gather(&bytes)?.iter().map(|bytes| to_f64(bytes)).collect();
+        let of_ranks: Vec<Vec<f64>> = self.gather(&bytes)?.iter().map(|bytes| to_f64(bytes)).collect();
         let size = self.ranks.size();
         Ok((0..count).map(|i| [0, 1].map(|k| of_ranks[i % size][i / size * 2 + k])).collect())
     }
@@ -89,7 +108,7 @@ impl Together {
     /// # Errors
     /// If a rank is gone.
     pub fn any(&self, yes: bool) -> Result<bool> {
-        Ok(self.ranks().all_gather(&[u8::from(yes)])?.iter().any(|answer| answer == &[1]))
+        Ok(self.gather(&[u8::from(yes)])?.iter().any(|answer| answer == &[1]))
     }
 
     /// Adds up the targets and the visits of all ranks.
@@ -97,7 +116,7 @@ impl Together {
         let numbers = [own.targets, own.load.tokens].into_iter().chain(own.load.visits.iter().copied());
         let bytes: Vec<u8> = numbers.flat_map(|number| (number as u64).to_le_bytes()).collect();
         let mut sum = Totals::default();
-        for bytes in self.ranks().all_gather(&bytes)? {
+        for bytes in self.gather(&bytes)? {
             let (numbers, _) = bytes.as_chunks::<8>();
             let mut numbers = numbers.iter().map(|&bytes| u64::from_le_bytes(bytes) as usize);
             sum.targets += numbers.next().unwrap_or(0);
@@ -126,7 +145,7 @@ impl Together {
         let flat = own.iter().flat_map(|squares| [squares.len() as f64].into_iter().chain(squares.iter().copied()));
         let bytes: Vec<u8> = flat.flat_map(f64::to_le_bytes).collect();
         let mut all = vec![Vec::new(); own.len()];
-        for bytes in self.ranks().all_gather(&bytes)? {
+        for bytes in self.gather(&bytes)? {
             let mut numbers = to_f64(&bytes).into_iter();
             for squares in &mut all {
                 let count = numbers.next().unwrap_or(0.0) as usize;
@@ -140,7 +159,7 @@ impl Together {
     pub fn share_weights(&self, mut parameters: Vec<&mut Parameter>) -> Result<()> {
         let own = parameters.iter().zip(self.share());
         let own: Vec<_> = own.map(|(parameter, range)| to_bytes(&parameter.tensor().data()[range.clone()])).collect();
-        for (share, message) in self.shares.iter().zip(self.ranks().all_gather(&own.concat())?) {
+        for (share, message) in self.shares.iter().zip(self.gather(&own.concat())?) {
             let mut rest = &message[..];
             for (parameter, range) in parameters.iter_mut().zip(share) {
                 let weights;
@@ -159,7 +178,7 @@ impl Together {
         let own = optimizer.moments().iter().flat_map(|Moments { m, v }| [to_bytes(m), to_bytes(v)]);
         let mut messages = vec![Vec::new(); self.ranks.size()];
         messages[0] = own.collect::<Vec<_>>().concat();
-        let messages = self.ranks().all_to_all(messages)?;
+        let messages = self.exchange(messages)?;
         let mut numbers: Vec<_> = messages.iter().map(|message| to_numbers(message)).collect();
         let mut moments = Vec::new();
         for (i, parameter) in trainable(model).into_iter().enumerate() {
