@@ -10,6 +10,7 @@ use ossia::error::{Error, Result};
 use ossia::layers::Layer;
 use ossia::model::Transformer;
 use ossia::parameter::Role;
+use ossia::train::trainer::StepReport;
 use ossia::train::{EvaluationSet, Method, Metrics, Monitor, Outcome, Recorder, RunDirectory, RunSettings};
 use ossia::train::{Session, Settings, Trainer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -154,12 +155,32 @@ fn distributed_runs_resume_with_any_number_of_ranks() {
     assert_eq!(end[0].losses, alone.losses[5..]);
 }
 
+/// Takes three steps alone and on ranks, with the same reports and the same weights. Returns the reports.
+fn takes_the_same_steps(start: impl Fn() -> Trainer + Sync, sizes: &[usize]) -> Vec<StepReport> {
+    let steps = |trainer: &mut Trainer| (0..3).map(|_| trainer.step().unwrap()).collect::<Vec<_>>();
+    let mut alone = start();
+    let expected = steps(&mut alone);
+    for &size in sizes {
+        let trainers = run_threads(size, |rank| {
+            let mut trainer = start();
+            trainer.join(Arc::new(rank)).unwrap();
+            assert_eq!(steps(&mut trainer), expected);
+            trainer
+        });
+        for trainer in trainers {
+            for (a, b) in trainer.model.parameters().into_iter().zip(alone.model.parameters()) {
+                assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
+            }
+        }
+    }
+    expected
+}
+
 /// All tokens visit the same two experts, so the others have no tokens on any rank.
 #[test]
 fn distributed_ranks_train_with_idle_experts() {
-    let settings = settings(4, 4, 1);
     let biased = || {
-        let mut trainer = trainer(&settings, &windows());
+        let mut trainer = trainer(&settings(3, 4, 1), &windows());
         for parameter in trainer.model.parameters_mut() {
             if parameter.role() == Role::Bias && parameter.name().contains("router") {
                 parameter.tensor_mut().data_mut()[..2].fill(50.0);
@@ -167,20 +188,8 @@ fn distributed_ranks_train_with_idle_experts() {
         }
         trainer
     };
-    let steps = |trainer: &mut Trainer| (0..4).map(|_| trainer.step().unwrap()).collect::<Vec<_>>();
-    let mut alone = biased();
-    let expected = steps(&mut alone);
-    assert!(expected[0].expert_load[2..].iter().all(|&visits| visits == 0), "{expected:?}");
-    for trainer in run_threads(4, |rank| {
-        let mut trainer = biased();
-        trainer.join(Arc::new(rank)).unwrap();
-        assert_eq!(steps(&mut trainer), expected);
-        trainer
-    }) {
-        for (a, b) in trainer.model.parameters().into_iter().zip(alone.model.parameters()) {
-            assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
-        }
-    }
+    let reports = takes_the_same_steps(biased, &[2, 4]);
+    assert!(reports[0].expert_load[2..].iter().all(|&visits| visits == 0), "{reports:?}");
 }
 
 /// Each rank keeps the moments of its share. The shares are whole matrices with Muon, and together they are everything.
@@ -225,21 +234,7 @@ fn distributed_ranks_train_dense_models_with_frozen_parameters() {
         let batches = Batches::new(windows(), settings.batch_size, settings.seed).unwrap();
         Trainer::new(model, settings.clone(), batches, None)
     };
-    let steps = |trainer: &mut Trainer| (0..3).map(|_| trainer.step().unwrap()).collect::<Vec<_>>();
-    let mut alone = dense();
-    let expected = steps(&mut alone);
-    for size in [2, 4] {
-        for trainer in run_threads(size, |rank| {
-            let mut trainer = dense();
-            trainer.join(Arc::new(rank)).unwrap();
-            assert_eq!(steps(&mut trainer), expected);
-            trainer
-        }) {
-            for (a, b) in trainer.model.parameters().into_iter().zip(alone.model.parameters()) {
-                assert_eq!(a.tensor().data(), b.tensor().data(), "{}", a.name());
-            }
-        }
-    }
+    takes_the_same_steps(dense, &[2, 4]);
 }
 
 #[test]
