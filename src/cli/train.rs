@@ -145,7 +145,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     #[arg(help_heading = "Run")]
     out: Option<PathBuf>,
-    /// Continue the run in --out with its own settings, with bit-identical results; only --steps may be raised
+    /// Continue the run in --out with its own settings, with bit-identical results; only --steps may be raised, and --ranks may
+    /// differ
     #[arg(long, requires = "out")]
     #[arg(help_heading = "Run")]
     resume: bool,
