@@ -52,7 +52,7 @@ impl Collective for Noting {
     }
 }
 
-/// What a rank has in the end, the bytes that it has sent, and to which ranks, as bits.
+/// The array of a rank after the sum, the number of bytes that it has sent, and a bit for each rank that it has sent them to.
 type Left = (Vec<f32>, usize, usize);
 
 impl Exercise for Ring {
