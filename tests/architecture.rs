@@ -196,6 +196,9 @@ fn architecture_lib_lists_every_module_in_reading_order() {
     assert_eq!(listed, table);
 }
 
+/// The code outside of the kernels that is unsafe: MPI reads and writes bytes while the program goes on.
+const UNSAFE: &str = "src/collective/mpi/transfer.rs";
+
 #[test]
 fn architecture_unsafe_code_stands_in_kernels_and_says_why() {
     for path in sources(&root().join("src")) {
@@ -205,7 +208,7 @@ fn architecture_unsafe_code_stands_in_kernels_and_says_why() {
             ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|u| code.contains(u))
         });
         if unsafe_lines.count() > 0 {
-            assert_eq!(module_of(&path), "kernels", "{}", path.display());
+            assert!(module_of(&path) == "kernels" || path.ends_with(UNSAFE), "{}", path.display());
             assert!(text.contains("SAFETY:"), "{} does not say why it is safe", path.display());
         }
     }

@@ -3,11 +3,12 @@
 //! The result of a command goes to standard output, and progress, notes and statistics go to standard error. If a command
 //! fails, it prints one line and exits with code 2.
 
-/// Prints a line on standard error. If standard error is closed, the run goes on.
+/// Prints a line on standard error, in one piece, because several ranks may print at the same time. If standard error is
+/// closed, the run goes on.
 macro_rules! complain {
     ($($part:tt)*) => {{
         use std::io::Write as _;
-        _ = writeln!(std::io::stderr(), $($part)*);
+        _ = std::io::stderr().write_all((format!($($part)*) + "\n").as_bytes());
     }};
 }
 
@@ -27,6 +28,7 @@ mod generate;
 mod harmony;
 mod inspect;
 mod interrupt;
+mod job;
 mod progress;
 mod quantize;
 mod schema;
@@ -74,6 +76,11 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// Returns whether only results and errors are printed.
 fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints no progress, notes and statistics from now on.
+fn silence() {
+    QUIET.store(true, Ordering::Relaxed);
 }
 
 #[derive(Subcommand)]
@@ -147,11 +154,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     kernels::memory::keep_freed_memory();
     kernels::signals::explain_truncated_files();
     kernels::selected()?;
-    if let Some(threads) = arguments.threads {
+    let threads = arguments.threads;
+    if let Some(threads) = threads {
         parallel::set_threads(threads.into()).map_err(|e| Error::argument(format!("--threads {threads}: {e}")))?;
     }
     match arguments.command {
-        Command::Train(arguments) => return train::run(&arguments),
+        Command::Train(arguments) => return train::run(&arguments, threads),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Chat(arguments) => chat::run(*arguments),
         Command::Eval(arguments) => eval::run(arguments),

@@ -1,7 +1,7 @@
 //! The display of a training run: a bar in a terminal, plain lines elsewhere.
 
 use super::terminal::{Lines, shown_on};
-use crate::train::{Evaluation, Metrics, Monitor, Trainer};
+use crate::train::{Evaluation, Metrics, Monitor, Pace, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -133,6 +133,10 @@ impl Monitor for Progress {
             None => vec![std::mem::replace(&mut self.sample, Lines::new(SAMPLE)).finish()],
         };
         lines.iter().for_each(|line| self.say(&format!("  | {}", shown_on(&stderr(), line))));
+    }
+
+    fn paced(&mut self, pace: &Pace) {
+        self.say(&pace.to_string());
     }
 
     fn interrupted(&self) -> bool {

@@ -5,7 +5,8 @@ mod settings;
 use self::settings::{OptimizerArgument, ScheduleArgument, refuse_changes, run_settings};
 use super::progress::Progress;
 use super::terminal::shown_on;
-use super::{interrupt, print, report, thousands};
+use super::{interrupt, job, print, report, silence, thousands};
+use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::generate::Sampling;
@@ -17,6 +18,7 @@ use crate::train::{Outcome, RunDirectory, RunSettings, Session, Settings, memory
 use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Train a model
@@ -169,12 +171,28 @@ pub struct Arguments {
 /// The most ranks in one process.
 const MOST_RANKS: usize = 64;
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+/// Runs the command, as one of the processes that a launcher has started, or alone.
+pub fn run(arguments: &Arguments, threads: Option<u16>) -> Result<ExitCode> {
     let ranks = arguments.ranks.unwrap_or(1);
     if !(1..=MOST_RANKS).contains(&ranks) {
         return Err(Error::argument(format!("--ranks {ranks}: expected 1 to {MOST_RANKS}")));
     }
-    let mut session = if arguments.resume { resume(arguments)? } else { start(arguments)? };
+    let job = job::join(threads)?;
+    if job.rank() > 0 {
+        silence();
+    }
+    job.attempt(|| train(arguments, &job))
+}
+
+/// Trains as a rank of a job.
+fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
+    let ranks = arguments.ranks.unwrap_or(1);
+    if ranks > 1 && job.size() > 1 {
+        let size = job.size();
+        return Err(Error::argument(format!("--ranks {ranks}: {size} processes were started, which are the ranks")));
+    }
+
+    let mut session = if arguments.resume { resume(arguments, job)? } else { start(arguments, job)? };
     session.trainer.model.checkpoint_activations = arguments.checkpoint_activations;
     session.divide(ranks)?;
     describe(&session);
@@ -185,6 +203,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let outcome = session.run(&mut progress);
     progress.finish();
+
     if arguments.profile {
         let mut profile = profile::stop();
         if ranks > 1 {
@@ -198,12 +217,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         say!("continue with: ossia train --resume --out {}", session.directory().path().display());
         return Ok(ExitCode::from(interrupt::INTERRUPTED));
     }
-    conclude(&session)?;
+    if job.rank() == 0 {
+        conclude(&session)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Starts a new run.
-fn start(arguments: &Arguments) -> Result<Session> {
+fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let mut config = match &arguments.config {
         Some(path) => ModelConfig::load(path)?,
         None => ModelConfig::preset(arguments.preset.as_deref().unwrap_or("nano"))?,
@@ -214,21 +235,22 @@ fn start(arguments: &Arguments) -> Result<Session> {
         }
         config.router_aux_loss_coef = balance;
     }
-    memory::check(&config, arguments.ranks.unwrap_or(1))?; // before the directory is created
-    let settings = run_settings(arguments, &config);
+    let ranks = arguments.ranks.unwrap_or(1);
+    memory::check(&config, ranks)?; // before the directory is created
+    let settings = run_settings(arguments, &config, ranks * job.size());
     let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::open).transpose()?;
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
-    Session::start(config, settings, tokenizer, directory, &mut report)
+    Session::start(job.clone(), config, settings, tokenizer, directory, &mut report)
 }
 
 /// Resumes a run.
-fn resume(arguments: &Arguments) -> Result<Session> {
+fn resume(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_default());
     if directory.has_run() {
         refuse_changes(arguments)?;
-        directory.read_settings()?.settings.check_ranks(arguments.ranks.unwrap_or(1))?;
+        directory.read_settings()?.settings.check_ranks(arguments.ranks.unwrap_or(1) * job.size())?;
     }
-    Session::resume(directory, arguments.steps, &mut report)
+    Session::resume(job.clone(), directory, arguments.steps, &mut report)
 }
 
 /// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on. For a task, the directory has the name of the task

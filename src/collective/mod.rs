@@ -12,12 +12,18 @@
 //! Book: [many_machines](../../../book/many_machines.html)
 
 mod alone;
+mod inbox;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod threads;
 
 pub use alone::Alone;
+#[cfg(feature = "mpi")]
+pub use mpi::Mpi;
+
 pub use threads::{Threads, run_threads};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::{self, memory};
 use std::ops::Range;
 
@@ -32,17 +38,19 @@ pub trait Collective: Send + Sync {
     /// The number of ranks.
     fn size(&self) -> usize;
 
-    /// Begins to send `messages[r]` to each rank r, and does not wait for the others.
-    ///
-    /// # Errors
-    /// If a rank is gone.
-    fn begin(&self, messages: Messages) -> Result<()>;
+    /// Begins to send `messages[r]` to each rank r, and does not wait for the others. If one is gone, [`finish`](Self::finish)
+    /// says so.
+    fn begin(&self, messages: Messages);
 
     /// Waits for the oldest exchange that has begun and is not finished. Returns the message from each rank.
     ///
     /// # Errors
     /// If a rank is gone.
     fn finish(&self) -> Result<Messages>;
+
+    /// Tells all ranks that this one ends, and why. An exchange that needs it fails there, and names the rank and the reason.
+    /// If this rank ends because another one has, the news is about that one.
+    fn give_up(&self, error: &Error);
 }
 
 /// Returns the part of an array of `length` numbers that belongs to a rank. The parts of the ranks follow each other, and their
@@ -52,11 +60,17 @@ pub fn part(length: usize, rank: usize, size: usize) -> Range<usize> {
 }
 
 // ANCHOR: operations
-/// The collective operations. All of them fail if a rank is gone.
+/// The collective operations, which fail if a rank is gone.
 impl dyn Collective + '_ {
+    /// Does some work, and gives up if it fails.
+    pub fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        work().inspect_err(|error| self.give_up(error))
+    }
+
     /// Sends `messages[r]` to each rank r. Returns the message from each rank.
     pub fn all_to_all(&self, messages: Messages) -> Result<Messages> {
-        self.begin(messages)?;
+        self.begin(messages);
+
         self.finish()
     }
 

@@ -1,29 +1,23 @@
 //! Ranks that are threads of one process: for tests, and to try a job on one machine.
 
+use super::inbox::{Gone, Inbox, Post};
 use super::{Collective, Messages};
 use crate::error::{Error, Result};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Sender;
 
-/// A rank that is a thread. A channel leads from each rank to each rank, and keeps its messages in order.
+/// A rank that is a thread. A queue leads from each rank to each rank, and keeps its messages in order.
 pub struct Threads {
     rank: usize,
-    to: Vec<Sender<Vec<u8>>>,
-    from: Vec<Mutex<Receiver<Vec<u8>>>>,
+    to: Vec<Sender<Post>>,
+    inbox: Inbox,
 }
 
 impl Threads {
     /// Creates the ranks of a job.
     pub fn job(size: usize) -> Vec<Self> {
-        let mut ranks: Vec<Self> = (0..size).map(|rank| Self { rank, to: Vec::new(), from: Vec::new() }).collect();
-        for from in 0..size {
-            for to in 0..size {
-                let (sender, receiver) = channel();
-                ranks[from].to.push(sender);
-                ranks[to].from.push(Mutex::new(receiver));
-            }
-        }
-        ranks
+        let (inboxes, ends): (Vec<_>, Vec<_>) = (0..size).map(|_| Inbox::new(size)).unzip();
+        let to = |rank: usize| ends.iter().map(|ends| ends[rank].clone()).collect();
+        inboxes.into_iter().enumerate().map(|(rank, inbox)| Self { rank, to: to(rank), inbox }).collect()
     }
 }
 
@@ -36,17 +30,19 @@ impl Collective for Threads {
         self.to.len()
     }
 
-    fn begin(&self, messages: Messages) -> Result<()> {
+    fn begin(&self, messages: Messages) {
         assert_eq!(messages.len(), self.size(), "one message for each rank");
-        let mut pairs = self.to.iter().zip(messages).enumerate();
-        pairs.try_for_each(|(rank, (to, message))| to.send(message).map_err(|_| Error::gone(rank)))
+        self.to.iter().zip(messages).for_each(|(to, message)| _ = to.send(Ok(message)));
     }
 
     fn finish(&self) -> Result<Messages> {
-        let receive = |(rank, from): (usize, &Mutex<Receiver<Vec<u8>>>)| {
-            from.lock().expect("nothing panics here").recv().map_err(|_| Error::gone(rank))
-        };
-        self.from.iter().enumerate().map(receive).collect()
+        self.inbox.receive()
+    }
+
+    fn give_up(&self, error: &Error) {
+        let gone = Gone::because_of(error, self.rank);
+
+        self.to.iter().for_each(|to| _ = to.send(Err(gone.clone())));
     }
 }
 

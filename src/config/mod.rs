@@ -203,7 +203,15 @@ impl ModelConfig {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_text(path)?;
-        Self::parse(&text).map_err(|error| Error::invalid(path, error))
+        Self::from_json(&text, path)
+    }
+
+    /// Parses the text of a `config.json`. `path` is only used in messages.
+    ///
+    /// # Errors
+    /// If the text is malformed, or a number in it is out of its range.
+    pub fn from_json(text: &str, path: impl AsRef<Path>) -> Result<Self> {
+        Self::parse(text).map_err(|error| Error::invalid(path, error))
     }
 
     /// Returns a line for every number that the text of a `config.json` has under two keys with different values, where

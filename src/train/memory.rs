@@ -17,6 +17,8 @@ pub struct Needs {
     pub disk: usize,
     /// The part of the memory that ranks divide: the moments.
     moments: usize,
+    /// The number of ranks. The memory is that of each.
+    ranks: usize,
 }
 
 impl fmt::Display for Needs {
@@ -25,7 +27,13 @@ impl fmt::Display for Needs {
             gigabytes if gigabytes < 1.0 => format!("{:.0} MB", 1e3 * gigabytes),
             gigabytes => format!("{gigabytes:.1} GB"),
         };
-        write!(f, "the run takes about {} of memory and up to {} of disk", size(self.memory), size(self.disk))
+        let (memory, disk) = (size(self.memory), size(self.disk));
+        match self.ranks {
+            1 => write!(f, "the run takes about {memory} of memory and up to {disk} of disk"),
+            ranks => {
+                write!(f, "each of the {ranks} ranks takes about {memory} of memory, and the run up to {disk} of disk")
+            }
+        }
     }
 }
 
@@ -49,14 +57,15 @@ impl Needs {
             // `model.safetensors` and in `best/`.
             disk: 4 * (2 * 3 + 2) * parameters,
             moments: 4 * 2 * parameters,
+            ranks: 1,
         }
     }
 
-    /// Returns what several ranks take in one process. They divide the moments, and each has everything else, and two messages
-    /// as large as its gradient: the one that it sends and the one that it gets.
+    /// Returns what each of several ranks takes. They divide the moments, and each has everything else, and two messages as large
+    /// as its gradient: the one that it sends and the one that it gets.
     pub fn of_ranks(self, ranks: usize) -> Self {
         let messages = if ranks > 1 { self.moments } else { 0 };
-        Self { memory: ranks * (self.memory - self.moments + messages) + self.moments, ..self }
+        Self { memory: self.memory - self.moments + messages + self.moments / ranks, ranks, ..self }
     }
 }
 

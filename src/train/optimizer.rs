@@ -122,6 +122,11 @@ impl Optimizer {
         &self.moments
     }
 
+    /// Returns the moments, to be changed.
+    pub fn moments_mut(&mut self) -> &mut [Moments] {
+        &mut self.moments
+    }
+
     /// Returns how many numbers of a parameter have to be updated by one rank: a whole matrix with Muon.
     pub fn unit(&self, parameter: &Parameter) -> usize {
         let (rows, columns) = matrix_shape(parameter);

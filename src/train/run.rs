@@ -85,6 +85,17 @@ pub struct SavedRun {
     pub position: Position,
 }
 
+impl SavedRun {
+    /// Returns a run at the same position whose weights and moments are still to come, from another rank.
+    pub fn blank(config: &ModelConfig, settings: &RunSettings, position: Position) -> Self {
+        let (method, adamw) = (settings.settings.optimizer, settings.settings.adamw.clone());
+        let model = Transformer::random(config, 0);
+        let moments = Optimizer::new(method, adamw.clone(), &model.parameters()).moments().to_vec();
+        let optimizer = Optimizer::resume(method, adamw, position.step, moments);
+        Self { model, optimizer, position }
+    }
+}
+
 /// Returns a fingerprint of a configuration, to check that a resumed run has the same one.
 pub fn config_fingerprint(config: &ModelConfig) -> u32 {
     crc32fast::hash(config.to_json().as_bytes())

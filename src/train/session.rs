@@ -3,16 +3,17 @@
 //! Book: [training](../../../../book/training.html)
 
 use super::card::Card;
+use super::job::{self, Found, Opened};
 use super::material::Material;
 use super::memory::{self, Needs};
 use super::metrics;
 use super::note::{Note, Notes};
 use super::recorder::{self, Recorder};
-use super::run::RunDirectory;
+use super::run::{Position, RunDirectory, SavedRun};
 use super::settings::RunSettings;
 use super::trainer::{Monitor, Outcome, Trainer};
 use crate::checkpoint;
-use crate::collective::Threads;
+use crate::collective::{Collective, Threads};
 use crate::config::ModelConfig;
 use crate::data::Batches;
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ use crate::tokenizer::Tokenizer;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-/// A run that is ready to train. It holds the lock of its directory.
+/// A run that is ready to train. The first rank, or the only one, holds the lock of its directory.
 pub struct Session {
     /// The model, the optimizer and the data.
     pub trainer: Trainer,
@@ -32,146 +33,160 @@ pub struct Session {
     pub tokenizer: Tokenizer,
     /// The settings of the run.
     pub settings: RunSettings,
-    /// The number of ranks that train together, as threads of this process.
-    ranks: usize,
-    recorder: Recorder,
-    _lock: Lock,
+    /// The processes that train together.
+    ranks: Arc<dyn Collective>,
+    /// The number of threads that train together in this process, as ranks.
+    threads: usize,
+    directory: RunDirectory,
+    recorder: Option<Recorder>,
+    _lock: Option<Lock>,
 }
 
 impl Session {
-    /// Starts a new run: reads the material, creates the run directory, and initializes the model.
+    /// Starts a new run: reads the material, creates the run directory, and initializes the model. Every one of `ranks` calls
+    /// this. Rank 0 creates the directory, and the others do not touch theirs.
     ///
     /// # Errors
-    /// If the model is too large for this machine, the text cannot be read, the tokenizer does not fit the model, or the
-    /// directory is not empty.
+    /// If the model is too large for this machine, the text cannot be read, the tokenizer does not fit the model, the directory
+    /// is not empty, or a rank has another program, settings or text.
     pub fn start(
+        ranks: Arc<dyn Collective>,
         config: ModelConfig,
         settings: RunSettings,
         tokenizer: Option<Tokenizer>,
         directory: RunDirectory,
         notes: Notes,
     ) -> Result<Self> {
-        settings.check()?;
-        memory::check(&config, 1)?;
         // A run that is refused says why in one line, so other notes wait until it is created.
         let mut held = Vec::new();
-        let material = Material::new(&settings, tokenizer, config.vocab_size, &mut |note| match note {
+        let prepared = prepare(config, &settings, tokenizer, &mut |note| match note {
             Note::Skipped(_) => notes(note),
             note => held.push(note),
-        })?;
-        let config = fitted(config, &material.tokenizer, &settings)?;
+        });
+        let all = &*ranks;
+        let (config, material, batches) =
+            job::agree(all, prepared, |(config, material, _)| job::identity(&settings, config, material))?;
         let settings = settings.with_absolute_paths()?; // after reading: messages name the paths as they were given
         // Everything that can refuse the run comes before its directory.
-        let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
-        let lock = directory.create(&settings, &config, Some(&material.tokenizer))?;
-        describe(&settings, &config, &material.tokenizer, &directory)?;
+        let lock = job::on_first(all, || {
+            let lock = directory.create(&settings, &config, Some(&material.tokenizer))?;
+            describe(&settings, &config, &material.tokenizer, &directory)?;
+            Ok(lock)
+        })?;
         held.into_iter().for_each(notes);
-        Ok(Self::first(&config, settings, material, batches, directory, lock))
+        Self::first(ranks, &config, settings, material, batches, directory, lock)
     }
 
     /// Continues a run that was stopped, with its own settings; only the number of steps may be raised. A run that was stopped
-    /// before it saved a state starts anew.
+    /// before it saved a state starts anew. Every one of `ranks` calls this. Rank 0 reads the directory, and sends the others
+    /// what they need.
     ///
     /// # Errors
-    /// If the directory has no run, another process works in it, the run is finished or damaged, or its text or its
-    /// configuration has changed.
-    pub fn resume(directory: RunDirectory, steps: Option<u64>, notes: Notes) -> Result<Self> {
-        let lock = directory.lock()?;
-        let before = directory.read_settings()?;
-        let mut settings = before.clone();
-        settings.settings.steps = steps.unwrap_or(settings.settings.steps);
-        settings.check()?;
-        settings.renew();
-        let tokenizer = Tokenizer::load(directory.file(checkpoint::TOKENIZER))?;
+    /// If the directory has no run, another process works in it, the run is finished or damaged, its text or its configuration
+    /// has changed, or a rank has another program or text.
+    pub fn resume(
+        ranks: Arc<dyn Collective>,
+        directory: RunDirectory,
+        steps: Option<u64>,
+        notes: Notes,
+    ) -> Result<Self> {
+        let all = &*ranks;
+        let mut opened = job::on_first(all, || Opened::read(&directory, steps, all.size()))?;
+        let Found { before, settings, config, tokenizer, position } = Found::share(opened.as_ref(), &directory, all)?;
         // How the text was divided was said when the run was started.
         let material = Material::new(&settings, Some(tokenizer), 0, &mut |note| {
             if let Note::Skipped(_) = note {
                 notes(note);
             }
-        })?;
-        if !directory.has_state() {
-            return Self::start_anew(settings, material, directory, lock, notes);
-        }
-        let saved = directory.resume(&settings)?;
-        if material.windows.fingerprint() != saved.position.fingerprint {
-            return Err(changed(&directory, "training", &settings.data));
-        }
-        if saved.position.evaluation.is_some_and(|known| known != material.evaluation.windows.fingerprint()) {
-            let data = if settings.eval_data.is_empty() { &settings.data } else { &settings.eval_data };
-            return Err(changed(&directory, "evaluation", data));
-        }
-        let done = saved.position.step;
-        if done >= settings.settings.steps {
-            return Err(Error::file(directory.path(), format!("is finished: {done} steps; give more with --steps")));
-        }
+        });
+        let material = material.and_then(|material| match &position {
+            Some(position) => same_text(&directory, &settings, material, position),
+            None => Ok(material),
+        });
+        let material = job::agree(all, material, |material| job::identity(&settings, &config, material))?;
         // Everything that can refuse the run comes before the first change of its directory.
-        let Material { tokenizer, windows, evaluation } = material;
-        let trainer = Trainer::resume(saved, settings.settings.clone(), windows, Some(evaluation))?;
-        cut_back(&directory, done)?;
-        directory.write_settings(&settings)?;
+        let done = position.map_or(0, |position| position.step);
+        let change = || {
+            cut_back(&directory, done)?;
+            directory.write_settings(&settings)?;
+            if done == 0 { describe(&settings, &config, &material.tokenizer, &directory) } else { Ok(()) }
+        };
+        let Some(position) = position else {
+            notes(Note::StartsAnew);
+            let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
+            job::on_first(all, change)?;
+            let lock = opened.map(|opened| opened.lock);
+            return Self::first(ranks, &config, settings, material, batches, directory, lock);
+        };
+        let saved = opened.as_mut().and_then(|opened| opened.saved.take());
+        let saved = saved.unwrap_or_else(|| SavedRun::blank(&config, &settings, position));
+        let trainer = Trainer::resume(saved, settings.settings.clone(), material.windows.clone(), None)?;
+        job::on_first(all, change)?;
         let rates = [&before, &settings].map(|settings| settings.settings.learning_rate(done + 1));
         if rates[0] != rates[1] {
             let (from, to) = (before.settings.steps, settings.settings.steps);
             notes(Note::ScheduleChanged { step: done, from, to, learning_rate: rates });
         }
-        let recorder = recorder_of(directory, &settings, &tokenizer);
-        Ok(Self { trainer, tokenizer, settings, ranks: 1, recorder, _lock: lock })
-    }
-
-    /// Starts a run again that was stopped before it saved a state.
-    fn start_anew(
-        settings: RunSettings,
-        material: Material,
-        directory: RunDirectory,
-        lock: Lock,
-        notes: Notes,
-    ) -> Result<Self> {
-        notes(Note::StartsAnew);
-        let config = ModelConfig::load(directory.file(checkpoint::CONFIG))?;
-        memory::check(&config, 1)?;
-        let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
-        cut_back(&directory, 0)?;
-        directory.write_settings(&settings)?;
-        describe(&settings, &config, &material.tokenizer, &directory)?;
-        Ok(Self::first(&config, settings, material, batches, directory, lock))
+        let lock = opened.map(|opened| opened.lock);
+        Self::of(ranks, trainer, settings, material, directory, lock)
     }
 
     /// Creates the session of a run that has taken no step.
     fn first(
+        ranks: Arc<dyn Collective>,
         config: &ModelConfig,
         settings: RunSettings,
         material: Material,
         batches: Batches,
         directory: RunDirectory,
-        lock: Lock,
-    ) -> Self {
-        let Material { tokenizer, evaluation, .. } = material;
+        lock: Option<Lock>,
+    ) -> Result<Self> {
         let model = Transformer::random(config, settings.settings.seed);
-        let trainer = Trainer::new(model, settings.settings.clone(), batches, Some(evaluation));
-        let recorder = recorder_of(directory, &settings, &tokenizer);
-        Self { trainer, tokenizer, settings, ranks: 1, recorder, _lock: lock }
+        let trainer = Trainer::new(model, settings.settings.clone(), batches, None);
+        Self::of(ranks, trainer, settings, material, directory, lock)
     }
 
-    /// Divides the run among several ranks, which are threads of this process. The results are the same.
+    /// Creates a session. The trainer joins the other ranks.
+    fn of(
+        ranks: Arc<dyn Collective>,
+        mut trainer: Trainer,
+        settings: RunSettings,
+        material: Material,
+        directory: RunDirectory,
+        lock: Option<Lock>,
+    ) -> Result<Self> {
+        let Material { tokenizer, evaluation, .. } = material;
+        trainer.evaluation = Some(evaluation);
+        trainer.join(ranks.clone())?;
+        let recorder = (ranks.rank() == 0).then(|| recorder_of(directory.clone(), &settings, &tokenizer));
+        Ok(Self { trainer, tokenizer, settings, ranks, threads: 1, directory, recorder, _lock: lock })
+    }
+
+    /// Divides the run of this process among several ranks, which are threads of it. The results are the same.
     ///
     /// # Errors
     /// Those of [`Settings::check_ranks`](super::Settings::check_ranks), and if the memory does not suffice for so many.
     pub fn divide(&mut self, ranks: usize) -> Result<()> {
         self.trainer.settings.check_ranks(ranks)?;
         memory::check(&self.trainer.model.config, ranks)?;
-        self.ranks = ranks;
+        self.threads = ranks;
         Ok(())
     }
 
     /// Returns the run directory.
     pub fn directory(&self) -> &RunDirectory {
-        self.recorder.directory()
+        &self.directory
+    }
+
+    /// Returns the rank of this process.
+    pub fn rank(&self) -> usize {
+        self.ranks.rank()
     }
 
     /// Estimates the memory and the disk that the run takes.
     pub fn needs(&self) -> Needs {
         let Trainer { model, settings, .. } = &self.trainer;
-        Needs::of(&model.config, settings, model.checkpoint_activations).of_ranks(self.ranks)
+        Needs::of(&model.config, settings, model.checkpoint_activations).of_ranks(self.threads * self.ranks.size())
     }
 
     /// Trains to the end, or until the monitor interrupts; keeps the run directory up to date.
@@ -182,35 +197,34 @@ impl Session {
     /// # Panics
     /// If several ranks have already run: then [`Session::resume`] continues.
     pub fn run(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
-        let outcome =
-            if self.ranks > 1 { self.run_ranks(monitor)? } else { self.trainer.run(Some(&self.recorder), monitor)? };
-        self.save_cards()?;
+        let outcome = match self.threads {
+            1 => self.trainer.run(self.recorder.as_ref(), monitor)?,
+            _ => self.run_threads(monitor)?,
+        };
+        job::on_first(&*self.ranks, || self.save_cards())?;
         Ok(outcome)
     }
 
     /// Runs rank 0 on this thread, and each other rank on one of its own, with a copy of the trainer.
-    fn run_ranks(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
+    fn run_threads(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
         let Self { trainer, recorder, .. } = self;
-        let copies: Vec<Trainer> = (1..self.ranks).map(|_| trainer.copy()).collect();
-        let mut job = Threads::job(self.ranks).into_iter();
+        let copies: Vec<Trainer> = (1..self.threads).map(|_| trainer.copy()).collect();
+        let mut job = Threads::job(self.threads).into_iter().map(|rank| Arc::new(rank) as Arc<dyn Collective>);
         let first = job.next().expect("at least one rank");
         std::thread::scope(|scope| {
-            let rank = |(rank, mut trainer): (Threads, Trainer)| {
-                scope.spawn(move || trainer.join(Arc::new(rank)).and_then(|()| trainer.run(None, &mut ())))
+            let rank = |(rank, mut trainer): (Arc<dyn Collective>, Trainer)| {
+                let joined = rank.clone();
+                let run = move || trainer.join(joined).and_then(|()| trainer.run(None, &mut ()));
+                scope.spawn(move || rank.attempt(run))
             };
             let others: Vec<_> = job.zip(copies).map(rank).collect();
-            let run = || trainer.join(Arc::new(first)).and_then(|()| trainer.run(Some(recorder), monitor));
-            let outcome = catch_unwind(AssertUnwindSafe(run));
-            trainer.leave(); // if it has failed, the others end, too
-            let others: Vec<_> = others.into_iter().map(|other| other.join()).collect();
-            let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-            let others = others.into_iter().map(|other| other.unwrap_or_else(|panic| resume_unwind(panic)));
-            // If a rank fails, the others only see that it is gone.
-            let reason = others.filter_map(Result::err).find(|error| !matches!(error, Error::Rank { .. }));
-            match (outcome, reason) {
-                (Err(Error::Rank { .. }), Some(reason)) => Err(reason),
-                (outcome, _) => outcome,
-            }
+            let run = || trainer.join(first.clone()).and_then(|()| trainer.run(recorder.as_ref(), monitor));
+            let outcome = catch_unwind(AssertUnwindSafe(|| first.attempt(run)));
+            drop(first);
+            trainer.leave(); // if it has panicked, the others end, too
+            // The first rank knows why another one has ended, unless that one has panicked.
+            others.into_iter().for_each(|other| _ = other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            outcome.unwrap_or_else(|panic| resume_unwind(panic))
         })
     }
 
@@ -230,6 +244,38 @@ impl Session {
             _ => Ok(()),
         }
     }
+}
+
+/// Reads or makes what a new run needs, and checks it.
+fn prepare(
+    config: ModelConfig,
+    settings: &RunSettings,
+    tokenizer: Option<Tokenizer>,
+    notes: Notes,
+) -> Result<(ModelConfig, Material, Batches)> {
+    settings.check()?;
+    memory::check(&config, 1)?;
+    let material = Material::new(settings, tokenizer, config.vocab_size, notes)?;
+    let config = fitted(config, &material.tokenizer, settings)?;
+    let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
+    Ok((config, material, batches))
+}
+
+/// Checks that the text is the one with which the run was started.
+fn same_text(
+    directory: &RunDirectory,
+    settings: &RunSettings,
+    material: Material,
+    position: &Position,
+) -> Result<Material> {
+    if material.windows.fingerprint() != position.fingerprint {
+        return Err(changed(directory, "training", &settings.data));
+    }
+    if position.evaluation.is_some_and(|known| known != material.evaluation.windows.fingerprint()) {
+        let data = if settings.eval_data.is_empty() { &settings.data } else { &settings.eval_data };
+        return Err(changed(directory, "evaluation", data));
+    }
+    Ok(material)
 }
 
 /// Removes what a run has recorded after step `last`, which a resumed run records again.

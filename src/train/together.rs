@@ -11,6 +11,7 @@
 //! Book: [many_machines](../../../../book/many_machines.html)
 
 use super::optimizer::{Moments, Optimizer};
+use super::pace::{Pace, Times};
 use crate::collective::{Collective, Messages, copy_to, part, to_bytes, to_numbers};
 use crate::error::Result;
 use crate::layers::Layer;
@@ -20,7 +21,8 @@ use crate::parameter::Parameter;
 use crate::profile;
 use crate::tensor::{Gradients, slice};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 /// The bytes that a rank sends to others. The time is also that of waiting for them.
 const EXCHANGE: profile::Op = profile::Op::per_number("exchange", 0, 1);
@@ -31,6 +33,7 @@ pub struct Together {
     ranks: Arc<dyn Collective>,
     /// The share of each rank: a range of every trainable parameter.
     shares: Vec<Vec<Range<usize>>>,
+    times: Arc<Mutex<Times>>,
 }
 
 // ANCHOR: shares
@@ -58,11 +61,32 @@ pub fn trainable(model: &Transformer) -> Vec<&Parameter> {
 }
 
 impl Together {
-    /// Divides a model and its optimizer among ranks.
-    pub fn new(ranks: Arc<dyn Collective>, model: &Transformer, optimizer: &mut Optimizer) -> Self {
+    /// Divides a model and its optimizer among ranks. All ranks get the weights of rank 0, and each gets its share of the moments.
+    ///
+    /// # Errors
+    /// If a rank is gone.
+    pub fn new(ranks: Arc<dyn Collective>, model: &mut Transformer, optimizer: &mut Optimizer) -> Result<Self> {
         let shares = shares(&trainable(model), optimizer, ranks.size());
+        let first = ranks.rank() == 0;
+        let state =
+            shares.iter().map(|share| if first { state(model, optimizer, share) } else { Vec::new() }).collect();
         optimizer.restrict(&shares[ranks.rank()]);
-        Self { ranks, shares }
+        let together = Self { ranks, shares, times: Arc::default() };
+        let message = together.exchange(state)?.swap_remove(0);
+        let mut rest = &message[..];
+        let mut take = |numbers: &mut [f32]| {
+            let taken;
+            (taken, rest) = rest.split_at(4 * numbers.len());
+            copy_to(numbers, taken);
+        };
+        let mut parameters = model.parameters_mut();
+        parameters.retain(|parameter| parameter.is_trainable());
+        parameters.into_iter().for_each(|parameter| take(parameter.tensor_mut().data_mut()));
+        optimizer
+            .moments_mut()
+            .iter_mut()
+            .for_each(|Moments { m, v }| [m, v].into_iter().for_each(|numbers| take(numbers)));
+        Ok(together)
     }
 
     /// Returns the ranks.
@@ -77,7 +101,44 @@ impl Together {
     pub fn exchange(&self, messages: Messages) -> Result<Messages> {
         let others = messages.iter().enumerate().filter(|(rank, _)| *rank != self.ranks.rank());
         let _timer = EXCHANGE.start(others.map(|(_, message)| message.len()).sum());
-        self.ranks().all_to_all(messages)
+        let start = Instant::now();
+        let received = self.ranks().all_to_all(messages);
+        self.times().exchanging += start.elapsed();
+        received
+    }
+
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().expect("nothing panics here")
+    }
+
+    /// Takes the time of a step.
+    ///
+    /// # Errors
+    /// Those of the step.
+    pub fn timed<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (start, before) = (Instant::now(), self.times().exchanging);
+        let done = step()?;
+        let mut times = self.times();
+        times.steps += 1;
+        times.stepping += start.elapsed();
+        let exchanging = times.exchanging - before;
+        times.exchanging_in_steps += exchanging;
+        Ok(done)
+    }
+
+    /// Returns the pace of all ranks; `None` if they have taken no step.
+    ///
+    /// # Errors
+    /// If a rank is gone.
+    pub fn pace(&self) -> Result<Option<Pace>> {
+        let Times { steps, stepping, exchanging_in_steps, .. } = *self.times();
+        if steps == 0 {
+            return Ok(None);
+        }
+        let (step, exchange) = (stepping / steps, exchanging_in_steps / steps);
+        let computing = self.in_order(&[[(step - exchange).as_secs_f64(), 0.0]], self.ranks.size())?;
+        let computing = computing.into_iter().map(|[seconds, _]| seconds).collect();
+        Ok(Some(Pace { step: step.as_secs_f64(), computing }))
     }
 
     /// Sends the same message to all ranks. Returns the message from each rank.
@@ -196,6 +257,15 @@ impl Together {
         }
         Ok(optimizer.with_moments(moments))
     }
+}
+
+/// Returns all weights, and the moments of a share.
+fn state(model: &Transformer, optimizer: &Optimizer, share: &[Range<usize>]) -> Vec<u8> {
+    let weights = trainable(model).into_iter().map(|parameter| to_bytes(parameter.tensor().data()));
+    let part = |numbers: &[f32], range: &Range<usize>| numbers.get(range.clone()).map_or(Vec::new(), to_bytes);
+    let moments = optimizer.moments().iter().zip(share);
+    let moments = moments.flat_map(|(Moments { m, v }, range)| [part(m, range), part(v, range)]);
+    weights.chain(moments).collect::<Vec<_>>().concat()
 }
 
 fn to_f64(bytes: &[u8]) -> Vec<f64> {

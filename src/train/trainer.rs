@@ -5,6 +5,7 @@
 use super::evaluate::{Evaluation, EvaluationSet, evaluate_with};
 use super::metrics::Metrics;
 use super::optimizer::Optimizer;
+use super::pace::Pace;
 use super::recorder::Recorder;
 use super::run::{Position, RunState, SavedRun, config_fingerprint};
 use super::settings::Settings;
@@ -44,6 +45,11 @@ pub trait Monitor {
     /// with `None`.
     fn sampled(&mut self, piece: Option<&str>) {
         _ = piece;
+    }
+
+    /// Called when a run on several ranks ends.
+    fn paced(&mut self, pace: &Pace) {
+        _ = pace;
     }
 
     /// Returns whether the user asked to stop.
@@ -120,13 +126,15 @@ impl Trainer {
     }
 
     /// Trains with other ranks from now on: R ranks divide the micro-batches of a step, the moments, and the evaluation. All of
-    /// them have to have the same model, settings and data.
+    /// them have to have the same settings and data, and a model of the same configuration: they get the weights and the moments
+    /// of rank 0.
     ///
     /// # Errors
-    /// If there are more ranks than micro-batches in a step.
+    /// If there are more ranks than micro-batches in a step, or a rank is gone.
     pub fn join(&mut self, ranks: Arc<dyn Collective>) -> Result<()> {
         self.settings.check_ranks(ranks.size())?;
-        self.together = (ranks.size() > 1).then(|| Together::new(ranks, &self.model, &mut self.optimizer));
+        let several = ranks.size() > 1;
+        self.together = several.then(|| Together::new(ranks, &mut self.model, &mut self.optimizer)).transpose()?;
         Ok(())
     }
 
@@ -167,7 +175,7 @@ impl Trainer {
     pub fn step(&mut self) -> Result<StepReport> {
         match self.together.clone() {
             None => parallel::inside(|| self.accumulate_and_update()),
-            Some(together) => self.step_together(&together),
+            Some(together) => together.timed(|| self.step_together(&together)),
         }
     }
 
@@ -249,12 +257,14 @@ impl Trainer {
                 self.save(recorder)?;
             }
             if interrupted {
+                self.measure_pace(monitor)?;
                 return Ok(Outcome::Interrupted);
             }
             if log.is_some() {
                 logged = (Instant::now(), step);
             }
         }
+        self.measure_pace(monitor)?;
         Ok(Outcome::Finished)
     }
     // ANCHOR_END: run
@@ -278,6 +288,12 @@ impl Trainer {
         let gathered = self.together.as_ref().map(gather).transpose()?;
         let Some(recorder) = recorder else { return Ok(()) };
         recorder.save(&RunState { optimizer: gathered.as_ref().unwrap_or(&self.optimizer), ..self.state() })
+    }
+
+    fn measure_pace(&self, monitor: &mut dyn Monitor) -> Result<()> {
+        let pace = self.together.as_ref().and_then(|together| together.pace().transpose()).transpose()?;
+        pace.iter().for_each(|pace| monitor.paced(pace));
+        Ok(())
     }
 
     /// Returns whether any rank says yes.

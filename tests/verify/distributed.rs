@@ -3,7 +3,7 @@
 //! Book: [many_machines](../../book/src/many_machines.md)
 
 use crate::training::{documents, settings, small, windows};
-use ossia::collective::{Collective, run_threads};
+use ossia::collective::{Alone, Collective, run_threads};
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, MaskedDocument, Windows};
 use ossia::error::{Error, Result};
@@ -285,7 +285,7 @@ fn distributed_ranks_end_if_the_first_one_panics() {
     let (_kept, run) = directory();
     let settings = Settings { accumulate: 3, ..Settings::new(5, 1, 32, 1e-3) };
     let settings = RunSettings { stories: 50, settings, ..RunSettings::default() };
-    let mut session = Session::start(config(), settings, None, run, &mut |_| {}).unwrap();
+    let mut session = Session::start(Arc::new(Alone::default()), config(), settings, None, run, &mut |_| {}).unwrap();
     session.divide(3).unwrap();
     let outcome = catch_unwind(AssertUnwindSafe(|| session.run(&mut Panics).map(drop)));
     assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"a monitor panics"));

@@ -122,7 +122,7 @@ fn material_needs_grow_with_the_batch_and_shrink_with_recomputation() {
     let alone = needs(8, false);
     assert_eq!(alone.of_ranks(1), alone);
     let moments = 8 * parameters; // two ranks divide them; each has two messages, which are as large together
-    assert_eq!(alone.of_ranks(2).memory, 2 * alone.memory + moments);
+    assert_eq!(alone.of_ranks(2).memory, alone.memory + moments / 2);
     assert!(needs(1, true).memory > 16 * parameters);
     assert!(needs(8, true).memory < needs(8, false).memory && needs(8, false).memory < needs(16, false).memory);
     assert_eq!(needs(8, false).disk, 32 * parameters);

@@ -83,8 +83,8 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
     }
 }
 
-/// Returns the settings that the arguments and the defaults of the preset determine.
-pub fn run_settings(a: &Arguments, config: &ModelConfig) -> RunSettings {
+/// Returns the settings that the arguments and the defaults of the preset determine, for a number of ranks.
+pub fn run_settings(a: &Arguments, config: &ModelConfig, ranks: usize) -> RunSettings {
     let preset = a.preset.clone().unwrap_or_else(|| if a.config.is_some() { "custom".into() } else { "nano".into() });
     let suited = Suited::to(&preset, a.task.is_some(), a.optimizer.map(Method::from));
     let usual = Settings {
@@ -98,7 +98,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig) -> RunSettings {
         )
     };
     let settings = Settings {
-        accumulate: a.accumulate.unwrap_or(usual.accumulate).saturating_mul(a.ranks.unwrap_or(1)),
+        accumulate: a.accumulate.unwrap_or(usual.accumulate).saturating_mul(ranks),
         warmup: a.warmup.unwrap_or(usual.warmup),
         schedule: a.schedule.map_or(usual.schedule, Schedule::from),
         adamw: Hyperparameters {

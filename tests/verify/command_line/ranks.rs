@@ -41,6 +41,21 @@ fn command_line_ranks_leave_the_files_of_one_process() {
     assert!(!at.join("none").exists());
 }
 
+/// Without MPI, processes of a launcher would all train the whole model, and write the same files.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn command_line_without_mpi_is_one_process() {
+    let place = workplace();
+    for (name, size) in [("OMPI_COMM_WORLD_SIZE", "2"), ("PMI_SIZE", "3")] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ossia"));
+        let output = command.args(train(&["--out", "run"])).env(name, size).current_dir(place.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let message = super::text(&output.stderr);
+        assert!(message.starts_with(&format!("error: {size} processes were started")), "{message}");
+        assert!(!place.path().join("run").exists());
+    }
+}
+
 /// If rank 0 cannot write, all ranks end.
 #[cfg(unix)]
 #[test]

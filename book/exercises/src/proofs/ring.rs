@@ -1,7 +1,7 @@
 use super::{Exercise, Mutant, NamedProof, Proof, because, close};
 use crate::zoo;
 use ossia::collective::{Alone, Collective, Messages, Threads, run_threads};
-use ossia::error::Result;
+use ossia::error::{Error, Result};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub struct Ring {
@@ -38,17 +38,20 @@ impl Collective for Noting {
     fn size(&self) -> usize {
         self.rank.size()
     }
-    fn begin(&self, messages: Messages) -> Result<()> {
+    fn begin(&self, messages: Messages) {
         for (to, message) in messages.iter().enumerate().filter(|(to, _)| *to != self.rank()) {
             self.bytes.fetch_add(message.len(), Relaxed);
             if !message.is_empty() {
                 self.receivers.fetch_or(1 << to, Relaxed);
             }
         }
-        self.rank.begin(messages)
+        self.rank.begin(messages);
     }
     fn finish(&self) -> Result<Messages> {
         self.rank.finish()
+    }
+    fn give_up(&self, error: &Error) {
+        self.rank.give_up(error);
     }
 }
 

@@ -1,0 +1,66 @@
+//! The cores of each machine, divided among the ranks on it.
+
+use crate::collective::Collective;
+use crate::error::{Error, Result};
+use crate::kernels::parallel;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a rank tells the others about its place.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    machine: String,
+    cores: BTreeSet<usize>,
+    threads: Option<u16>,
+}
+
+impl Place {
+    /// Returns the place of this process. Without Linux, the machine has no name, and ranks do not know that they share it.
+    fn here(threads: Option<u16>) -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let status = read("/proc/self/status");
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("");
+        Self { machine: read("/proc/sys/kernel/random/boot_id"), cores: numbers(list.trim()), threads }
+    }
+
+    /// Returns how many threads the rank has.
+    fn threads(&self, all: &[Place]) -> usize {
+        let sharing =
+            |core| all.iter().filter(|other| other.machine == self.machine && other.cores.contains(core)).count();
+        let share: f64 = self.cores.iter().map(|core| 1.0 / sharing(core) as f64).sum();
+        self.threads.map_or((share as usize).max(1), usize::from)
+    }
+}
+
+/// Returns the numbers in a list such as `0-3,8`.
+fn numbers(list: &str) -> BTreeSet<usize> {
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    list.split(',').filter_map(range).flatten().collect()
+}
+
+/// Sets the number of threads of this rank. Rank 0 says on which machines the ranks have more threads than cores.
+pub fn divide(ranks: &dyn Collective, threads: Option<u16>) -> Result<()> {
+    let place = serde_json::to_vec(&Place::here(threads)).expect("plain values");
+    let places: Vec<Place> =
+        ranks.all_gather(&place)?.iter().filter_map(|place| serde_json::from_slice(place).ok()).collect();
+    let own = &places[ranks.rank()];
+    if own.threads.is_none() && !own.cores.is_empty() {
+        let threads = own.threads(&places);
+        parallel::set_threads(threads).map_err(|e| Error::argument(format!("{threads} threads: {e}")))?;
+    }
+    let mut machines: BTreeMap<&str, (usize, usize, BTreeSet<usize>)> = BTreeMap::new();
+    for place in &places {
+        let (ranks, threads, cores) = machines.entry(&place.machine).or_default();
+        *ranks += 1;
+        *threads += place.threads(&places);
+        cores.extend(&place.cores);
+    }
+    let crowded = machines.into_values().filter(|(_, threads, cores)| *threads > cores.len() && !cores.is_empty());
+    for (count, threads, cores) in crowded.filter(|_| ranks.rank() == 0) {
+        say!("warning: {count} ranks have {threads} threads on a machine with {} cores", cores.len());
+    }
+    Ok(())
+}

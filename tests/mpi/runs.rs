@@ -1,0 +1,49 @@
+//! Whole runs, on any number of ranks.
+
+use crate::job::{files, losses, resume, train, workplace};
+
+pub fn same_files() {
+    let place = workplace();
+    let at = place.path();
+    let steps = ["--steps", "6", "--eval-every", "3"];
+    for (size, accumulate, run) in [(1, "4", "one"), (2, "2", "two"), (4, "1", "four")] {
+        train(size, &[&steps[..], &["--accumulate", accumulate, "--out", run]].concat(), at);
+        assert_eq!(losses(&at.join(run)), losses(&at.join("one")), "{run}");
+        assert!(files(&at.join(run)) == files(&at.join("one")), "the files of {run}");
+    }
+    let muon = ["--steps", "4", "--optimizer", "muon"];
+    train(1, &[&muon[..], &["--accumulate", "3", "--out", "alone"]].concat(), at);
+    train(3, &[&muon[..], &["--out", "three"]].concat(), at);
+    assert!(files(&at.join("three")) == files(&at.join("alone")));
+}
+
+pub fn resume_with_any() {
+    let place = workplace();
+    let at = place.path();
+    train(1, &["--accumulate", "4", "--steps", "8", "--schedule", "constant", "--out", "one"], at);
+    train(4, &["--steps", "3", "--schedule", "constant", "--out", "four"], at);
+    for (size, steps) in [(1, "4"), (2, "6"), (3, "8")] {
+        resume(size, "four", &["--steps", steps], at);
+    }
+    let without_cards = |run: &str| files(&at.join(run)).into_iter().take(2).collect::<Vec<_>>();
+    assert!(without_cards("four") == without_cards("one"));
+}
+
+/// Ranks divide the cores, and rank 0 says so if they have been given more threads than there are.
+pub fn cores() {
+    let place = workplace();
+    let at = place.path();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let printed = train(2, &["--steps", "2", "--threads", &cores.to_string(), "--out", "crowded"], at);
+    let warning = format!("warning: 2 ranks have {} threads on a machine with {cores} cores", 2 * cores);
+    assert_eq!(printed.matches("warning").count(), 1, "{printed}");
+    assert!(printed.contains(&warning), "{printed}");
+    if cores > 1 {
+        let printed = train(2, &["--steps", "2", "--out", "divided"], at);
+        assert!(!printed.contains("warning"), "{printed}");
+        // Progress, notes and samples are those of one rank.
+        assert_eq!(printed.matches("step 1/2 ").count(), 1, "{printed}");
+        assert_eq!(printed.matches("each of the 2 ranks takes about").count(), 1, "{printed}");
+        assert_eq!(printed.matches("a step of 2 ranks took").count(), 1, "{printed}");
+    }
+}
