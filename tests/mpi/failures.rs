@@ -106,14 +106,14 @@ pub fn kills() {
     let count = std::env::var("KILLS").map_or(2, |count| count.parse().unwrap());
     let place = workplace();
     let at = place.path();
-    let steps = ["--steps", "300", "--save-every", "10", "--eval-every", "50"];
+    let steps = ["--steps", "600", "--save-every", "10", "--eval-every", "100"];
     train(1, &[&steps[..], &["--accumulate", "4", "--out", "one"]].concat(), at);
     let (mut slowest, mut lines, mut whole_steps) = (Duration::ZERO, 0, Vec::new());
     for i in 0..count {
         let run = format!("killed-{i}");
         let mut running = Running::start(4, &[&TRAIN[..], &steps].concat(), &run, at);
         running.wait_for(&at.join(&run).join("state.safetensors"));
-        std::thread::sleep(Duration::from_millis(random(3000)));
+        std::thread::sleep(Duration::from_millis(random(2000)));
         let processes = running.processes();
         let Some(&(rank, process)) = processes.get(random(4) as usize) else {
             panic!("the run has ended before a rank was killed");
