@@ -4,8 +4,9 @@
 //!
 //! Book: [model](../../../book/model.html)
 
+use crate::collective::{Collective, caught, or_unwind};
 use crate::config::ModelConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layers::router::Routing;
 use crate::layers::{Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, children};
 use crate::ops::attention::KvFormat;
@@ -18,6 +19,7 @@ use crate::parameter::{Init, Parameter, Random, Role, Scope, Source};
 use crate::tensor::Tensor;
 use ndarray::ArrayView2;
 use std::fmt;
+use std::sync::Arc;
 
 /// A gpt-oss model. Cloning it copies no numbers.
 ///
@@ -34,6 +36,7 @@ pub struct Transformer {
     norm: RmsNorm,
     head: Option<Parameter>, // (V, H); `None`: the embedding is also the output projection
     rotary: Rotary,
+    led: Option<Arc<dyn Collective>>, // the ranks that hold the experts, if one of them leads
 }
 
 children!(Transformer: embedding, blocks, norm, head);
@@ -122,7 +125,16 @@ impl Transformer {
         let head =
             if config.tied { None } else { Some(scope.child("head").take("weight", &table, Role::Head, init)?) };
         let rotary = Rotary::new(config);
-        Ok(Self { config: config.clone(), checkpoint_activations: false, embedding, blocks, norm, head, rotary })
+        Ok(Self {
+            config: config.clone(),
+            checkpoint_activations: false,
+            embedding,
+            blocks,
+            norm,
+            head,
+            rotary,
+            led: None,
+        })
     }
 
     /// Sets the format of KV caches. Attention rounds keys and values to it, with or without a cache. A model whose format is
@@ -133,6 +145,52 @@ impl Transformer {
     pub fn set_kv_format(&mut self, format: KvFormat) -> Result<()> {
         self.blocks.iter_mut().try_for_each(|block| block.set_kv_format(format))
     }
+
+    // ANCHOR: spread
+    /// Spreads the experts over ranks. Each keeps its share of them, and computes forward passes at the same time as the others.
+    ///
+    /// # Errors
+    /// If the model has no experts, or their number is no multiple of the number of ranks.
+    pub fn spread(&mut self, ranks: &Arc<dyn Collective>) -> Result<()> {
+        if self.config.dense_layers.len() == self.config.layers {
+            return Err(Error::argument("this model has no experts that ranks could hold"));
+        }
+        self.blocks.iter_mut().try_for_each(|block| block.spread(ranks))
+    }
+
+    /// Like [`spread`](Self::spread), but rank 0 leads: it alone computes forward passes, and the others [`serve`](Self::serve).
+    ///
+    /// # Errors
+    /// Those of [`spread`](Self::spread).
+    pub fn lead(&mut self, ranks: &Arc<dyn Collective>) -> Result<()> {
+        self.spread(ranks)?;
+        self.led = Some(ranks.clone());
+        Ok(())
+    }
+
+    /// Processes the tokens of rank 0 that visit experts of this rank, until rank 0 needs no more.
+    ///
+    /// # Errors
+    /// If a rank is gone.
+    pub fn serve(&self) -> Result<()> {
+        let Some(ranks) = &self.led else { return Ok(()) };
+        while ranks.broadcast(0, &[])? == [1] {
+            caught(|| {
+                self.blocks.iter().for_each(Block::serve);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Lets the ranks that serve this one go.
+    ///
+    /// # Errors
+    /// If a rank is gone.
+    pub fn dismiss(&self) -> Result<()> {
+        self.led.as_ref().map_or(Ok(()), |ranks| ranks.broadcast(0, &[0]).map(drop))
+    }
+    // ANCHOR_END: spread
 
     /// tokens (B, T) → hidden states (B·T, H). With a cache, B is 1 and the tokens follow those in the cache.
     ///
@@ -152,6 +210,7 @@ impl Transformer {
     /// one cache per sequence, or none at all.
     pub fn forward_observed(&self, tokens: ArrayView2<u32>, caches: &mut [&mut KvCache], observe: Observer) -> Output {
         let (sequences, length) = tokens.dim();
+        self.led.iter().for_each(|ranks| drop(or_unwind(ranks.broadcast(0, &[1]))));
         assert!([0, sequences].contains(&caches.len()), "{} caches for {sequences} sequences", caches.len());
         let starts: Vec<usize> = caches.iter().map(|cache| cache.len()).collect();
         let angles = match &starts[..] {

@@ -4,10 +4,13 @@ mod texts;
 
 use super::arithmetic::ArithmeticArguments;
 use super::terminal::Prefill;
-use super::{is_quiet, report_model, standard_input, text_or_standard_input};
+use super::{is_quiet, job, report_model, standard_input, text_or_standard_input};
 use crate::checkpoint;
+use crate::collective::agree::{self, agree};
+use crate::collective::{Collective, caught, to_bytes};
 use crate::error::{Error, Result};
 use crate::generate::{Batch, Control, Generator, Guided, Plain, Sampling};
+use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::profile;
 use crate::schema::Guide;
@@ -108,44 +111,70 @@ impl SamplingArguments {
     }
 }
 
-pub fn run(arguments: Arguments) -> Result<()> {
+/// Runs the command. If a launcher has started several processes, they hold the experts together, and the first one generates.
+pub fn run(arguments: Arguments, threads: Option<u16>) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
-    let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
-    report_model(&arguments.model)?;
+    let job = job::join(threads)?;
+    job.attempt(|| {
+        let (mut model, tokenizer) = open(&arguments, &*job)?;
+        if job.size() > 1 {
+            model.lead(&job)?;
+        }
+        if job.rank() > 0 {
+            return model.serve();
+        }
+        report_model(&arguments.model)?;
+        caught(|| generate(arguments, &model, &tokenizer, &sampling))?;
+        model.dismiss()
+    })
+}
+
+/// Opens the model. All ranks have to open the same one.
+fn open(arguments: &Arguments, job: &dyn Collective) -> Result<(Transformer, Tokenizer)> {
+    let opened = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic());
+    agree(job, opened, |(model, _)| {
+        let mut identity = agree::program();
+        let mut checksum = crc32fast::Hasher::new();
+        // The matrices stay in their file, but norms and biases are in memory, and no two models have the same.
+        let in_memory = model.parameters().into_iter().filter(|parameter| !parameter.role().is_matrix());
+        in_memory.for_each(|parameter| checksum.update(&to_bytes(parameter.tensor().data())));
+        let config = crc32fast::hash(model.config.to_json().as_bytes());
+        identity.insert("configuration".into(), agree::checksum(config.into()));
+        identity.insert("model".into(), agree::checksum(checksum.finalize().into()));
+        identity
+    })
+}
+
+fn generate(arguments: Arguments, model: &Transformer, tokenizer: &Tokenizer, sampling: &Sampling) -> Result<()> {
     let text = match arguments.prompt {
         Some(text) => text_or_standard_input(text)?,
         None if io::stdin().is_terminal() => String::new(),
         None => standard_input()?,
     };
     let prompt = tokenizer.prompt(&text);
-    let sampling = sampling.within(&tokenizer);
+    let sampling = sampling.clone().within(tokenizer);
     let start = Instant::now();
     if arguments.profile {
         profile::start();
     }
     let mut bar = Prefill::default();
     let show_bar = &mut |read, of| bar.show(read, of);
-    let generator = Generator::with_progress(&model, &prompt, sampling.clone(), show_bar)?;
+    let generator = Generator::with_progress(model, &prompt, sampling.clone(), show_bar)?;
     let prefill = start.elapsed();
     if arguments.profile {
         say!("the prompt, {} tokens:\n{}\n", prompt.len(), profile::stop());
         profile::start();
     }
-    let guide = arguments.schema.as_ref().map(|path| guide(path, &model, &tokenizer)).transpose()?;
+    let guide = arguments.schema.as_ref().map(|path| guide(path, model, tokenizer)).transpose()?;
     let mut guides = vec![guide; arguments.samples as usize];
     let most = arguments.max_new_tokens.unwrap_or(usize::MAX);
-    let stop = model.stop_tokens(&tokenizer);
-    let samples = samples(&mut guides, &tokenizer, &sampling, (most, &stop), &generator)?;
+    let stop = model.stop_tokens(tokenizer);
+    let samples = samples(&mut guides, tokenizer, &sampling, (most, &stop), &generator)?;
     let on_terminal = stdout().is_terminal() && io::stderr().is_terminal() && !is_quiet();
     let start = Instant::now();
     let mut batch = Batch::new(generator, samples)?;
-    let mut texts = Texts::new(
-        &tokenizer,
-        &arguments.stop,
-        arguments.samples as usize,
-        on_terminal.then_some(text),
-        arguments.json,
-    );
+    let mut texts =
+        Texts::new(tokenizer, &arguments.stop, arguments.samples as usize, on_terminal.then_some(text), arguments.json);
     loop {
         let tokens = batch.step()?;
         texts.add(&tokens, &mut batch)?;

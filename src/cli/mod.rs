@@ -160,7 +160,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     match arguments.command {
         Command::Train(arguments) => return train::run(&arguments, threads),
-        Command::Generate(arguments) => generate::run(arguments),
+        Command::Generate(arguments) => generate::run(arguments, threads),
         Command::Chat(arguments) => chat::run(*arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

@@ -11,7 +11,9 @@
 //!
 //! Book: [many_machines](../../../book/many_machines.html)
 
+pub mod agree;
 mod alone;
+
 mod inbox;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -26,6 +28,7 @@ pub use threads::{Threads, run_threads};
 use crate::error::{Error, Result};
 use crate::kernels::{self, memory};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Messages: one for each rank, or one from each rank.
 pub type Messages = Vec<Vec<u8>>;
@@ -51,6 +54,20 @@ pub trait Collective: Send + Sync {
     /// Tells all ranks that this one ends, and why. An exchange that needs it fails there, and names the rank and the reason.
     /// If this rank ends because another one has, the news is about that one.
     fn give_up(&self, error: &Error);
+}
+
+/// Returns the result of an exchange in the middle of a forward or backward pass, which has no errors. An error unwinds to
+/// [`caught`].
+pub fn or_unwind<T>(result: Result<T>) -> T {
+    result.unwrap_or_else(|error| resume_unwind(Box::new(error)))
+}
+
+/// Does something in which an exchange may fail, and returns its error.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| match payload.downcast::<Error>() {
+        Ok(error) => Err(*error),
+        Err(panic) => resume_unwind(panic),
+    })
 }
 
 /// Returns the part of an array of `length` numbers that belongs to a rank. The parts of the ranks follow each other, and their

@@ -4,12 +4,14 @@
 
 use super::router::Routing;
 use super::{Angles, Attention, Component, Experts, Layer, LayerCache, Mlp, RmsNorm, Router};
+use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::attention::KvFormat;
 use crate::ops::elementwise::add;
 use crate::parameter::{Parameter, Scope};
 use crate::tensor::{Tensor, recompute};
+use std::sync::Arc;
 
 /// One layer of the model.
 #[derive(Clone)]
@@ -98,6 +100,24 @@ impl Block {
                 FeedForward::Moe(Box::new(Moe::new(scope, config)?))
             },
         })
+    }
+
+    /// Keeps the experts of this rank, if the block has experts; see [`Experts::spread`].
+    ///
+    /// # Errors
+    /// Those of [`Experts::spread`].
+    pub fn spread(&mut self, ranks: &Arc<dyn Collective>) -> Result<()> {
+        match &mut self.feed_forward {
+            FeedForward::Moe(moe) => moe.experts.spread(ranks),
+            FeedForward::Dense(_) => Ok(()),
+        }
+    }
+
+    /// Processes the tokens of other ranks that visit experts of this one.
+    pub fn serve(&self) {
+        if let FeedForward::Moe(moe) = &self.feed_forward {
+            moe.experts.serve();
+        }
     }
 
     /// Sets the format to which attention rounds keys and values.

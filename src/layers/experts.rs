@@ -2,14 +2,19 @@
 //!
 //! Book: [experts](../../../../book/experts.html)
 
+use super::Layer;
 use super::router::Routing;
+use crate::collective::{Collective, part};
 use crate::config::ModelConfig;
-use crate::error::Result;
-use crate::ops::dispatch::{combine, gather};
+use crate::error::{Error, Result};
+use crate::ops::dispatch::{Dispatch, combine, gather};
+use crate::ops::exchange::{send_back, send_to_experts};
+
 use crate::ops::grouped_matmul::grouped_matmul;
 use crate::ops::swiglu::swiglu;
 use crate::parameter::{Init, Parameter, Role, Scope};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, array};
+use std::sync::Arc;
 
 /// The stacked experts of a layer.
 #[derive(Clone)]
@@ -18,6 +23,7 @@ pub struct Experts {
     down: ExpertLinear,    // I → H
     alpha: f32,
     limit: f32,
+    spread: Option<Arc<dyn Collective>>, // the ranks that hold the experts; none if they are all here
 }
 
 children!(Experts: gate_up, down);
@@ -41,8 +47,8 @@ impl ExpertLinear {
     }
 
     /// x (T·A, in) sorted by expert → (T·A, out)
-    fn forward(&self, x: &Tensor, routing: &Routing) -> Tensor {
-        grouped_matmul(x, &self.weight, self.bias.tensor(), &routing.dispatch.offsets)
+    fn forward(&self, x: &Tensor, offsets: &[usize]) -> Tensor {
+        grouped_matmul(x, &self.weight, self.bias.tensor(), offsets)
     }
 }
 
@@ -59,6 +65,7 @@ impl Experts {
             down: ExpertLinear::new(&mut scope.child("down"), experts, (inner, hidden), residual_std)?,
             alpha: config.swiglu_alpha,
             limit: config.swiglu_limit,
+            spread: None,
         })
     }
 
@@ -66,10 +73,50 @@ impl Experts {
     /// x (T, H) → (T, H): the outputs of each token's A experts, weighted and summed.
     pub fn forward(&self, x: &Tensor, routing: &Routing) -> Tensor {
         let visits = gather(x, &routing.dispatch); // (T·A, H), sorted by expert
-        let gate_up = self.gate_up.forward(&visits, routing); // (T·A, 2I)
-        let inner = swiglu(&gate_up, self.alpha, self.limit); // (T·A, I)
-        let out = self.down.forward(&inner, routing); // (T·A, H)
+        let out = match &self.spread {
+            None => self.process(&visits, &routing.dispatch.offsets),
+            Some(ranks) => self.process_spread(&visits, &routing.dispatch, ranks),
+        };
         combine(&out, &routing.weights, &routing.dispatch)
     }
+
+    /// (T·A, H) sorted by expert → (T·A, H): the output of each visit.
+    fn process(&self, visits: &Tensor, offsets: &[usize]) -> Tensor {
+        let gate_up = self.gate_up.forward(visits, offsets); // (T·A, 2I)
+        let inner = swiglu(&gate_up, self.alpha, self.limit); // (T·A, I)
+        self.down.forward(&inner, offsets) // (T·A, H)
+    }
     // ANCHOR_END: forward
+
+    // ANCHOR: spread
+    /// Like [`process`](Self::process), where each visit goes to the rank that holds its expert, and its output comes back.
+    fn process_spread(&self, visits: &Tensor, dispatch: &Dispatch, ranks: &Arc<dyn Collective>) -> Tensor {
+        let (received, exchange) = send_to_experts(visits, dispatch, ranks);
+        let out = self.process(&received, &exchange.offsets);
+        send_back(&out, &exchange)
+    }
+
+    /// Processes the tokens of other ranks, and has none itself.
+    pub fn serve(&self) {
+        let Some(ranks) = &self.spread else { return };
+        let none = Tensor::constant(array(&[0, self.gate_up.weight.value().inputs()], Vec::new()));
+        let experts = self.gate_up.weight.value().shape()[0] * ranks.size();
+        self.process_spread(&none, &Dispatch::new(&[], experts, 1), ranks);
+    }
+    // ANCHOR_END: spread
+
+    /// Keeps the experts that belong to this rank, and lets the other ranks process what visits theirs.
+    ///
+    /// # Errors
+    /// If the number of experts is no multiple of the number of ranks.
+    pub fn spread(&mut self, ranks: &Arc<dyn Collective>) -> Result<()> {
+        let (experts, size) = (self.gate_up.weight.value().shape()[0], ranks.size());
+        if !experts.is_multiple_of(size) {
+            let message = format!("{experts} experts cannot be spread evenly over {size} ranks");
+            return Err(Error::argument(message));
+        }
+        self.visit_mut(&mut |parameter| parameter.keep_experts(part(experts, ranks.rank(), size)));
+        self.spread = (size > 1).then(|| ranks.clone());
+        Ok(())
+    }
 }

@@ -5,6 +5,10 @@
 //! their file, and frozen.
 //! The backward pass, per expert:  dx = dy·Wₑᵀ,  dWₑ = xᵀ·dy,  dbₑ = Σ dy.
 //!
+//! If the rows come from S ranks, `offsets` (S·E + 1,) has the experts once for each rank. The gradients dW (S, E, In, Out) and
+//! db (S, E, Out) are then those of each rank's rows, to be added in the order of the ranks.
+
+//!
 //! Book: [experts](../../../../book/experts.html)
 
 use super::linear::column_sums;
@@ -12,7 +16,7 @@ use crate::kernels::{gemm, parallel};
 use crate::parameter::Value;
 use crate::profile;
 use crate::tensor::{Tensor, array, matrix};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
 /// Starts the timer of the products of `rows` rows with the matrices of the experts that have any.
 fn timer(
@@ -27,23 +31,44 @@ fn timer(
     profile::product((name, format), rows, (inputs, outputs), matrices * matrix_bytes)
 }
 
-/// [`timer`] of a product with the matrices of `w`.
+/// Returns [`timer`] for a product with the matrices of `w`.
 fn timer_of(name: &'static str, rows: usize, w: &Value, offsets: &[usize]) -> profile::Timer {
-    timer(name, w.format(), (rows, w.inputs(), w.outputs()), w.bytes() / (offsets.len() - 1), offsets)
+    timer(name, w.format(), (rows, w.inputs(), w.outputs()), w.bytes() / w.shape()[0], offsets)
 }
 
 // ANCHOR: forward
 /// y (R, Out)
 pub fn forward(x: ArrayView2<f32>, w: &Value, b: &[f32], offsets: &[usize]) -> Array2<f32> {
     let _timer = timer_of("experts", x.nrows(), w, offsets);
-    w.product_of_experts(x, b, offsets)
+    per_rank(x, w, offsets, |x, offsets| w.product_of_experts(x, b, offsets))
 }
 // ANCHOR_END: forward
 
 /// dx (R, In)
 fn input_gradient(dy: ArrayView2<f32>, w: &Value, offsets: &[usize]) -> Array2<f32> {
     let _timer = timer_of("experts ′x", dy.nrows(), w, offsets);
-    w.input_gradient_of_experts(dy, offsets)
+    per_rank(dy, w, offsets, |dy, offsets| w.input_gradient_of_experts(dy, offsets))
+}
+
+/// Computes the product of the rows of each rank on its own, as that rank would.
+fn per_rank(
+    x: ArrayView2<f32>,
+    w: &Value,
+    offsets: &[usize],
+    product: impl Fn(ArrayView2<f32>, &[usize]) -> Array2<f32>,
+) -> Array2<f32> {
+    let experts = w.shape()[0];
+    if offsets.len() == experts + 1 {
+        return product(x, offsets);
+    }
+    let of_rank = |first: usize| {
+        let offsets = &offsets[first..=first + experts];
+        let rows = x.slice(s![offsets[0]..offsets[experts], ..]);
+        product(rows, &offsets.iter().map(|offset| offset - offsets[0]).collect::<Vec<_>>())
+    };
+    let products: Vec<Array2<f32>> = (0..offsets.len() - 1).step_by(experts).map(of_rank).collect();
+    let views: Vec<ArrayView2<f32>> = products.iter().map(|product| product.view()).collect();
+    ndarray::concatenate(Axis(0), &views).expect("all products have as many columns")
 }
 
 // ANCHOR: weight_gradient
@@ -69,9 +94,9 @@ fn bias_gradient(dy: ArrayView2<f32>, offsets: &[usize]) -> Vec<f32> {
 /// that may be stored in a file.
 pub fn grouped_matmul(x: &Tensor, w: impl Into<Value>, b: &Tensor, offsets: &[usize]) -> Tensor {
     let w = w.into();
-    let (experts, inputs, outputs) = (offsets.len() - 1, w.inputs(), w.outputs());
-    assert_eq!(w.count(), experts * inputs * outputs, "grouped_matmul: w {:?} for {experts} experts", w.shape());
-    assert_eq!(x.shape(), [offsets[experts], inputs], "grouped_matmul: x {:?}, w {:?}", x.shape(), w.shape());
+    let (experts, groups, inputs, outputs) = (w.shape()[0], offsets.len() - 1, w.inputs(), w.outputs());
+    assert!(groups > 0 && groups.is_multiple_of(experts), "grouped_matmul: {groups} groups, w {:?}", w.shape());
+    assert_eq!(x.shape(), [offsets[groups], inputs], "grouped_matmul: x {:?}, w {:?}", x.shape(), w.shape());
     assert_eq!(b.shape(), [experts, outputs], "grouped_matmul: b {:?}, w {:?}", b.shape(), w.shape());
     let y = forward(x.matrix(), &w, b.data(), offsets);
     let y = array(&[x.shape()[0], outputs], y.into_raw_vec_and_offset().0);
@@ -83,8 +108,12 @@ pub fn grouped_matmul(x: &Tensor, w: impl Into<Value>, b: &Tensor, offsets: &[us
         Box::new(move |dy| {
             let dy = matrix(&dy);
             let dx = x_needs.then(|| array(x.shape(), input_gradient(dy, &w, &offsets).into_raw_vec_and_offset().0));
-            let db = b_needs.then(|| array(&[experts, outputs], bias_gradient(dy, &offsets)));
-            let dw = w_needs.then(|| array(&[experts, inputs, outputs], weight_gradient(dy, matrix(&x), &offsets)));
+            let of_ranks = |shape: &[usize]| {
+                if groups == experts { shape.to_vec() } else { [&[groups / experts], shape].concat() }
+            };
+            let db = b_needs.then(|| array(&of_ranks(&[experts, outputs]), bias_gradient(dy, &offsets)));
+            let dw = w_needs
+                .then(|| array(&of_ranks(&[experts, inputs, outputs]), weight_gradient(dy, matrix(&x), &offsets)));
             vec![dx, db, dw] // in the order of the inputs; a stored weight is not among them
         })
     })

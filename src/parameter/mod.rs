@@ -16,6 +16,7 @@ pub use source::{Init, Random, Request, Scope, Source};
 pub use value::Value;
 
 use crate::tensor::Tensor;
+use std::ops::Range;
 
 // ANCHOR: parameter
 /// A named array of the model.
@@ -104,6 +105,11 @@ impl Parameter {
         if let Value::Dense(tensor) = &mut self.value {
             *tensor = tensor.detach();
         }
+    }
+
+    /// Keeps some experts, of all that are stacked. Their numbers in a file are not copied.
+    pub fn keep_experts(&mut self, experts: Range<usize>) {
+        self.value = self.value.part(experts);
     }
 
     /// Freezes the parameter, and makes a matrix in memory a stored one, which shares the numbers.

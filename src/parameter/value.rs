@@ -5,6 +5,7 @@ use crate::kernels::{memory, par_gemm, par_grouped_product, par_product, paralle
 use crate::stored::{Bytes, Numbers, Rows, StoredWeight};
 use crate::tensor::{Array, Tensor, slice};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, Slice, s};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The numbers of a parameter. This is the only type that distinguishes where they are.
@@ -123,6 +124,17 @@ impl Value {
         match StoredWeight::fits(self.shape(), &numbers) {
             true => StoredWeight::new(self.shape(), self.rows(), numbers).into(),
             false => self.clone(),
+        }
+    }
+
+    /// Returns the numbers of some experts, of all that are stacked.
+    pub(super) fn part(&self, experts: Range<usize>) -> Value {
+        match self {
+            Value::Stored(weight) => weight.part(experts).into(),
+            Value::Dense(tensor) => {
+                let part = tensor.value().slice_axis(Axis(0), Slice::from(experts)).to_shared();
+                if tensor.needs_grad() { Tensor::parameter(part) } else { Tensor::constant(part) }.into()
+            }
         }
     }
 

@@ -240,6 +240,21 @@ impl StoredWeight {
         Matrix { stored: self, rows: i * rows..(i + 1) * rows }
     }
 
+    /// Returns some matrices of the stack. Their numbers are not copied, except for int8.
+    pub fn part(&self, matrices: Range<usize>) -> Self {
+        let all = self.shape[0];
+        let range = |length: usize| length / all * matrices.start..length / all * matrices.end;
+        let cut = |bytes: &Bytes| bytes.slice(range(bytes.len()));
+        let numbers = match &self.numbers {
+            Numbers::F32(bytes) => Numbers::F32(cut(bytes)),
+            Numbers::Bf16(bytes) => Numbers::Bf16(cut(bytes)),
+            Numbers::Mxfp4 { codes, scales } => Numbers::Mxfp4 { codes: cut(codes), scales: cut(scales) },
+            Numbers::Int8(blocks) => Numbers::Int8(blocks[range(blocks.len())].into()),
+        };
+        let shape = [&[matrices.len()], &self.shape[1..]].concat();
+        Self { shape, numbers, ..self.clone() }
+    }
+
     /// Returns all numbers as f32.
     pub fn to_f32(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.numbers.count()];

@@ -8,29 +8,25 @@ use super::run::{Position, RunDirectory, SavedRun, config_fingerprint};
 use super::settings::RunSettings;
 use crate::checkpoint;
 use crate::collective::Collective;
+use crate::collective::agree::{self, Identity};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files::{Lock, read_text};
 use crate::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use std::ops::ControlFlow;
-
-/// What has to be the same on all ranks, by name: numbers, or checksums.
-pub type Identity = Map<String, Value>;
+use serde_json::Value;
 
 /// Returns what a rank has.
 pub fn identity(settings: &RunSettings, config: &ModelConfig, material: &Material) -> Identity {
-    let program = std::env::current_exe().and_then(std::fs::read).map_or(0, |program| crc32fast::hash(&program));
-    let mut identity = Map::from_iter([("program".to_string(), Value::from(program))]);
+    let mut identity = agree::program();
     flatten(serde_json::to_value(settings).expect("plain settings"), &mut identity);
     // Each machine may have the text at another place.
     identity.retain(|name, _| name != "data" && name != "eval_data");
-    identity.insert("configuration".into(), config_fingerprint(config).into());
-    identity.insert("tokenizer".into(), crc32fast::hash(material.tokenizer.to_json().as_bytes()).into());
-    identity.insert("training text".into(), material.windows.fingerprint().into());
-    identity.insert("evaluation text".into(), material.evaluation.windows.fingerprint().into());
+    identity.insert("configuration".into(), agree::checksum(config_fingerprint(config).into()));
+    identity
+        .insert("tokenizer".into(), agree::checksum(crc32fast::hash(material.tokenizer.to_json().as_bytes()).into()));
+    identity.insert("training text".into(), agree::checksum(material.windows.fingerprint()));
+    identity.insert("evaluation text".into(), agree::checksum(material.evaluation.windows.fingerprint()));
     identity
 }
 
@@ -44,49 +40,6 @@ fn flatten(tree: Value, flat: &mut Identity) {
             flat.insert(name, value);
         }
     }
-}
-
-/// Compares what the ranks have, and returns what this rank has.
-///
-/// # Errors
-/// If a rank has failed, or has something else than rank 0. All ranks get an error that names the same one.
-pub fn agree<T>(ranks: &dyn Collective, own: Result<T>, identity: impl Fn(&T) -> Identity) -> Result<T> {
-    type Said = std::result::Result<Identity, String>;
-    if ranks.size() == 1 {
-        return own;
-    }
-    let said: Said = own.as_ref().map(identity).map_err(Error::to_string);
-    let mut all = Vec::new();
-    for (rank, message) in ranks.all_gather(&serde_json::to_vec(&said).expect("plain values"))?.iter().enumerate() {
-        let said: Said = serde_json::from_slice(message).unwrap_or_else(|e| Err(format!("has another program: {e}")));
-        all.push((rank, said));
-    }
-    let wrong = |rank: usize, message: String| {
-        // The rank itself need not be told which one it is.
-        if rank == ranks.rank() && own.is_err() { None } else { Some(Error::Rank { rank, message }) }
-    };
-    let first = all[0].1.clone();
-    let compared = all.into_iter().try_for_each(|(rank, said)| match (said, &first) {
-        (Err(message), _) => ControlFlow::Break(wrong(rank, message)),
-        (Ok(identity), Ok(first)) => difference(&identity, first)
-            .map_or(ControlFlow::Continue(()), |difference| ControlFlow::Break(wrong(rank, difference))),
-        (Ok(_), Err(_)) => ControlFlow::Continue(()),
-    });
-    match compared {
-        ControlFlow::Break(Some(error)) => Err(error),
-        _ => own,
-    }
-}
-
-/// Describes the first difference between a rank and rank 0.
-fn difference(rank: &Identity, first: &Identity) -> Option<String> {
-    let (name, value) = rank.iter().find(|(name, value)| first.get(*name) != Some(value))?;
-    let is_checksum =
-        ["program", "configuration", "tokenizer", "training text", "evaluation text"].contains(&name.as_str());
-    Some(match first.get(name) {
-        Some(other) if !is_checksum => format!("its {name} is {value}, and that of rank 0 is {other}"),
-        _ => format!("its {name} is not that of rank 0"),
-    })
 }
 
 /// Lets rank 0 do something, while the others wait. Returns its result on rank 0.

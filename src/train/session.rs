@@ -13,7 +13,7 @@ use super::run::{Position, RunDirectory, SavedRun};
 use super::settings::RunSettings;
 use super::trainer::{Monitor, Outcome, Trainer};
 use crate::checkpoint;
-use crate::collective::{Collective, Threads};
+use crate::collective::{Collective, Threads, agree};
 use crate::config::ModelConfig;
 use crate::data::Batches;
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ impl Session {
         });
         let all = &*ranks;
         let (config, material, batches) =
-            job::agree(all, prepared, |(config, material, _)| job::identity(&settings, config, material))?;
+            agree::agree(all, prepared, |(config, material, _)| job::identity(&settings, config, material))?;
         let settings = settings.with_absolute_paths()?; // after reading: messages name the paths as they were given
         // Everything that can refuse the run comes before its directory.
         let lock = job::on_first(all, || {
@@ -103,7 +103,7 @@ impl Session {
             Some(position) => same_text(&directory, &settings, material, position),
             None => Ok(material),
         });
-        let material = job::agree(all, material, |material| job::identity(&settings, &config, material))?;
+        let material = agree::agree(all, material, |material| job::identity(&settings, &config, material))?;
         // Everything that can refuse the run comes before the first change of its directory.
         let done = position.map_or(0, |position| position.step);
         let change = || {

@@ -18,11 +18,12 @@ use std::process::ExitCode;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 11] = [
+const TESTS: [Test; 12] = [
     ("mpi_operations_are_those_of_threads", operations),
     ("mpi_runs_leave_the_files_of_one_process", runs::same_files),
     ("mpi_runs_resume_with_any_number_of_ranks", runs::resume_with_any),
     ("mpi_ranks_divide_the_cores", runs::cores),
+    ("mpi_ranks_hold_the_experts_and_generate_the_same_text", runs::generate),
     ("mpi_refuses_what_does_not_fit", failures::refusals),
     ("mpi_ranks_that_differ_are_named", failures::differences),
     ("mpi_killed_ranks_are_named_and_the_run_continues", failures::kills),

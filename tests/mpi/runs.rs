@@ -1,6 +1,7 @@
 //! Whole runs, on any number of ranks.
 
-use crate::job::{files, losses, resume, train, workplace};
+use crate::job::{files, job, losses, mpirun, resume, text, train, workplace};
+use std::process::Output;
 
 pub fn same_files() {
     let place = workplace();
@@ -27,6 +28,31 @@ pub fn resume_with_any() {
     }
     let without_cards = |run: &str| files(&at.join(run)).into_iter().take(2).collect::<Vec<_>>();
     assert!(without_cards("four") == without_cards("one"));
+}
+
+/// Rank 0 generates, and the others hold experts.
+pub fn generate() {
+    let place = workplace();
+    let at = place.path();
+    train(1, &["--steps", "20", "--out", "run"], at);
+    let generate = ["generate", "run", "--prompt", "Once", "-n", "40", "--seed", "3"];
+    let texts: Vec<Output> = [1, 2, 4].iter().map(|&size| job(size, &generate, at).output().unwrap()).collect();
+    assert!(texts[0].status.success() && texts[0].stdout.len() > 40, "{}", text(&texts[0].stderr));
+    for other in &texts[1..] {
+        assert!(other.status.success(), "{}", text(&other.stderr));
+        assert_eq!(text(&other.stdout), text(&texts[0].stdout));
+        assert_eq!(text(&other.stderr).matches("tokens/s").count(), 1, "{}", text(&other.stderr));
+    }
+    let three = job(3, &generate, at).output().unwrap();
+    let printed = text(&three.stderr);
+    assert_eq!(printed.matches("error: 4 experts cannot be spread evenly over 3 ranks").count(), 3, "{printed}");
+    // Rank 1 opens another model.
+    train(1, &["--steps", "1", "--out", "other"], at);
+    let mut command = mpirun();
+    let ossia = env!("CARGO_BIN_EXE_ossia");
+    command.args(["-n", "1", ossia]).args(generate).args([":", "-n", "1", ossia, "generate", "other"]).current_dir(at);
+    let printed = text(&command.output().unwrap().stderr);
+    assert_eq!(printed.matches("error: rank 1: its model is not that of rank 0").count(), 2, "{printed}");
 }
 
 /// Ranks divide the cores, and rank 0 says so if they have been given more threads than there are.

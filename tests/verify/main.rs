@@ -35,6 +35,7 @@ mod muon;
 mod training;
 mod collective;
 mod distributed;
+mod expert_parallel;
 mod generation;
 mod harmony;
 mod chat_template;
