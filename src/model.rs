@@ -176,11 +176,16 @@ impl Transformer {
         let Some(ranks) = &self.led else { return Ok(()) };
         while ranks.broadcast(0, &[])? == [1] {
             caught(|| {
-                self.blocks.iter().for_each(Block::serve);
+                self.serve_once();
                 Ok(())
             })?;
         }
         Ok(())
+    }
+
+    /// Takes part in a forward pass of other ranks, without tokens of its own.
+    pub fn serve_once(&self) {
+        self.blocks.iter().for_each(Block::serve);
     }
 
     /// Lets the ranks that serve this one go.

@@ -6,6 +6,7 @@ use self::settings::{OptimizerArgument, ScheduleArgument, refuse_changes, run_se
 use super::progress::Progress;
 use super::terminal::shown_on;
 use super::{interrupt, job, print, report, silence, thousands};
+use crate::checkpoint::CONFIG;
 use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::layers::Layer;
 use crate::profile;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
-use crate::train::{Outcome, RunDirectory, RunSettings, Session, Settings, memory};
+use crate::train::{Job, Outcome, RunDirectory, RunSettings, Session, Settings, memory};
 use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -157,6 +158,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Run")]
     ranks: Option<usize>,
+    /// Spread the experts over X ranks, so that each holds an X-th of them: expert parallelism. X divides the number of ranks and
+    /// the number of experts. The results are the same, bit for bit
+    #[arg(long, default_value_t = 1, value_name = "X")]
+    #[arg(help_heading = "Run")]
+    expert_parallel: usize,
     /// Gradient checkpointing: keep only the input of each block and recompute the rest in the backward pass. Less
     /// memory, more time, bit-identical results
     #[arg(long)]
@@ -194,7 +200,9 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
 
     let mut session = if arguments.resume { resume(arguments, job)? } else { start(arguments, job)? };
     session.trainer.model.checkpoint_activations = arguments.checkpoint_activations;
-    session.divide(ranks)?;
+    if ranks > 1 {
+        session.divide(ranks, arguments.expert_parallel)?;
+    }
     describe(&session);
     let (step, steps) = (session.trainer.step_count(), session.trainer.settings.steps);
     let mut progress = Progress::new(step, steps, interrupt::flag()?);
@@ -238,9 +246,10 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let ranks = arguments.ranks.unwrap_or(1);
     memory::check(&config, ranks)?; // before the directory is created
     let settings = run_settings(arguments, &config, ranks * job.size());
+    settings.settings.check_group(&config, ranks * job.size(), arguments.expert_parallel)?;
     let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::open).transpose()?;
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
-    Session::start(job.clone(), config, settings, tokenizer, directory, &mut report)
+    Session::start(processes(arguments, job), config, settings, tokenizer, directory, &mut report)
 }
 
 /// Resumes a run.
@@ -248,9 +257,17 @@ fn resume(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_default());
     if directory.has_run() {
         refuse_changes(arguments)?;
-        directory.read_settings()?.settings.check_ranks(arguments.ranks.unwrap_or(1) * job.size())?;
+        let (settings, ranks) = (directory.read_settings()?.settings, arguments.ranks.unwrap_or(1) * job.size());
+        settings.check_ranks(ranks)?;
+        settings.check_group(&ModelConfig::load(directory.file(CONFIG))?, ranks, arguments.expert_parallel)?;
     }
-    Session::resume(job.clone(), directory, arguments.steps, &mut report)
+    Session::resume(processes(arguments, job), directory, arguments.steps, &mut report)
+}
+
+/// Returns the job of the processes. Threads of this process hold experts together only among themselves.
+fn processes(arguments: &Arguments, job: &Arc<dyn Collective>) -> Job {
+    let expert_parallel = if job.size() > 1 { arguments.expert_parallel } else { 1 };
+    Job { ranks: job.clone(), expert_parallel }
 }
 
 /// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on. For a task, the directory has the name of the task

@@ -13,6 +13,7 @@
 
 pub mod agree;
 mod alone;
+mod group;
 
 mod inbox;
 #[cfg(feature = "mpi")]
@@ -20,6 +21,7 @@ mod mpi;
 mod threads;
 
 pub use alone::Alone;
+pub use group::Group;
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 

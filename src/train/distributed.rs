@@ -6,12 +6,13 @@
 //! Book: [many_machines](../../../../book/many_machines.html)
 
 use super::evaluate::{Evaluation, EvaluationSet, nats_of};
-use super::together::{Together, trainable};
+use super::shares::trainable;
+use super::together::Together;
 use super::trainer::{StepReport, Trainer};
-use crate::collective::add_to;
+use crate::collective::caught;
 use crate::data::Batch;
 use crate::error::{Error, Result};
-use crate::kernels::parallel;
+
 use crate::layers::Layer;
 use crate::model::{Output, Totals};
 use crate::ops::load_balancing::ExpertLoad;
@@ -24,19 +25,20 @@ impl Trainer {
         let (step, count) = (self.step_count() + 1, self.settings.accumulate);
         let batches: Vec<Batch> = (0..count).filter_map(|i| self.batches.next_if(together.is_own(i))).collect();
         let (totals, mut output) = self.count_together(&batches, together)?;
-        let (mut sum, mut losses, mut present) = (Vec::new(), Vec::new(), None);
+        let (mut losses, mut present) = (Vec::new(), vec![false; trainable(&self.model).len()]);
+        let mut sums = vec![Vec::new(); present.len()]; // of the gradients of this rank's share
         for round in 0..count.div_ceil(together.ranks().size()) {
             let mut messages = vec![Vec::new(); together.ranks().size()]; // empty: no micro-batch
             if let Some(batch) = batches.get(round) {
-                let (loss, gradients) = parallel::inside(|| self.micro_batch(batch, output.take(), &totals));
+                let (loss, gradients) = together.compute(|| self.micro_batch(batch, output.take(), &totals))?;
                 let parameters = trainable(&self.model);
                 messages = together.divided(&parameters, &gradients);
                 losses.push(loss);
                 let has: Vec<bool> = parameters.iter().map(|p| gradients.get(p.tensor()).is_some()).collect();
-                assert_eq!(*present.get_or_insert_with(|| has.clone()), has, "all batches use the same parameters");
+                assert!(round == 0 || present == has, "all batches use the same parameters");
+                present = has;
             }
-            let parts = together.exchange(messages)?;
-            parts.iter().filter(|part| !part.is_empty()).for_each(|part| add_to(&mut sum, part));
+            together.add(&mut sums, &together.exchange(messages)?, &present);
         }
         let losses = together.in_order(&losses, count)?;
         if losses.iter().any(|[loss, balance]| !(loss + balance).is_finite()) {
@@ -44,7 +46,7 @@ impl Trainer {
         }
         let total = |k: usize| losses.iter().map(|loss| loss[k] as f32).sum();
         let lr = self.settings.learning_rate(step);
-        let grad_norm = self.update_together(together, &sum, &present.unwrap_or_default(), lr)?;
+        let grad_norm = self.update_together(together, &sums, &present, lr)?;
         let (loss, load_balancing) = (total(0), total(1));
         Ok(StepReport { loss, load_balancing, grad_norm, lr, expert_load: totals.load.visits })
     }
@@ -54,7 +56,7 @@ impl Trainer {
     /// for counting: returns its output.
     fn count_together(&self, batches: &[Batch], together: &Together) -> Result<(Totals, Option<Output>)> {
         let single = self.settings.accumulate <= together.ranks().size();
-        let (own, output) = parallel::inside(|| match batches {
+        let (own, output) = together.compute(|| match batches {
             [batch] if single => {
                 let output = self.model.forward(batch.inputs.view(), None);
                 let mut totals = self.model.totals(&output, batch.targets.as_slice().expect("row-major"));
@@ -64,7 +66,7 @@ impl Trainer {
                 (totals, Some(output))
             }
             _ => (self.totals(batches), None),
-        });
+        })?;
         Ok((together.sum_of_totals(&own)?, output))
     }
 
@@ -77,19 +79,15 @@ impl Trainer {
     }
 
     // ANCHOR: update
-    /// Updates the share of this rank, and takes the weights of the others. `sum` has the gradients of the share, for the
-    /// parameters that have one.
-    fn update_together(&mut self, together: &Together, sum: &[f32], present: &[bool], lr: f64) -> Result<f64> {
-        let mut rest = sum;
-        let gradients = together.share().iter().zip(present).map(|(range, present)| {
-            let gradient;
-            (gradient, rest) = rest.split_at(if *present { range.len() } else { 0 });
-            present.then_some(gradient)
-        });
+    /// Updates the share of this rank, and takes the weights of the others. `sums` has the gradients of the share. `present` says
+    /// which parameters have one.
+    fn update_together(&mut self, together: &Together, sums: &[Vec<f32>], present: &[bool], lr: f64) -> Result<f64> {
+        let gradients = sums.iter().zip(present).map(|(sum, present)| present.then_some(&sum[..]));
         let gradients: Vec<Option<&[f32]>> = gradients.collect();
         let mut parameters = self.model.parameters_mut();
         parameters.retain(|parameter| parameter.is_trainable());
-        let squares = together.squares(&self.optimizer.squares(&parameters, &gradients))?;
+        let units: Vec<usize> = parameters.iter().map(|parameter| self.optimizer.unit(parameter)).collect();
+        let squares = together.squares(&units, &gradients)?;
         let norm = self.optimizer.norm(&parameters, &squares)?;
         self.optimizer.update(&mut parameters, &gradients, lr, norm);
         together.share_weights(parameters)?;
@@ -105,14 +103,20 @@ impl Trainer {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Evaluation> {
         let (model, all) = (self.model.detached(), set.windows.tokens());
-        let (mut count, mut before, mut own) = (0, 0, Vec::new());
+        let (mut count, mut before, mut own) = (0_usize, 0, Vec::new());
         for (i, batch) in set.windows.evaluation(self.settings.batch_size).enumerate() {
             count += 1;
             before += batch.counted();
             if together.is_own(i) {
-                own.push([nats_of(&model, &batch), batch.counted() as f64]);
+                own.push([caught(|| Ok(nats_of(&model, &batch)))?, batch.counted() as f64]);
                 progress(before, all); // the others have done about as much
             }
+        }
+        if own.len() < count.div_ceil(together.ranks().size()) {
+            caught(|| {
+                model.serve_once(); // the others have a batch more
+                Ok(())
+            })?;
         }
         let measured = together.in_order(&own, count)?;
         let (mut nats, mut tokens) = (0.0, 0);

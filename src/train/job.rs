@@ -7,18 +7,36 @@ use super::memory;
 use super::run::{Position, RunDirectory, SavedRun, config_fingerprint};
 use super::settings::RunSettings;
 use crate::checkpoint;
-use crate::collective::Collective;
 use crate::collective::agree::{self, Identity};
+use crate::collective::{Alone, Collective};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::files::{Lock, read_text};
 use crate::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
+
+/// The job that a session belongs to.
+#[derive(Clone)]
+pub struct Job {
+    /// The ranks, of which this process is one.
+    pub ranks: Arc<dyn Collective>,
+    /// How many ranks hold the experts of the model together; 1 if each has all.
+    pub expert_parallel: usize,
+}
+
+impl Job {
+    /// Returns the job of a single process.
+    pub fn alone() -> Self {
+        Self { ranks: Arc::new(Alone::default()), expert_parallel: 1 }
+    }
+}
 
 /// Returns what a rank has.
-pub fn identity(settings: &RunSettings, config: &ModelConfig, material: &Material) -> Identity {
+pub fn identity(job: &Job, settings: &RunSettings, config: &ModelConfig, material: &Material) -> Identity {
     let mut identity = agree::program();
+    identity.insert("expert_parallel".into(), job.expert_parallel.into());
     flatten(serde_json::to_value(settings).expect("plain settings"), &mut identity);
     // Each machine may have the text at another place.
     identity.retain(|name, _| name != "data" && name != "eval_data");
@@ -76,13 +94,13 @@ impl Opened {
     ///
     /// # Errors
     /// If it has no run, another process works in it, the run is finished or damaged, or there are too many ranks for it.
-    pub fn read(directory: &RunDirectory, steps: Option<u64>, ranks: usize) -> Result<Self> {
+    pub fn read(directory: &RunDirectory, steps: Option<u64>, job: &Job) -> Result<Self> {
         let lock = directory.lock()?;
         let before = directory.read_settings()?;
         let mut settings = before.clone();
         settings.settings.steps = steps.unwrap_or(settings.settings.steps);
         settings.check()?;
-        settings.settings.check_ranks(ranks)?;
+
         settings.renew();
         let tokenizer = read_text(&directory.file(checkpoint::TOKENIZER))?;
         let saved = directory.has_state().then(|| directory.resume(&settings)).transpose()?;
@@ -93,6 +111,8 @@ impl Opened {
             return Err(Error::file(directory.path(), format!("is finished: {step} steps; give more with --steps")));
         }
         let config = ModelConfig::load(directory.file(checkpoint::CONFIG))?;
+        settings.settings.check_ranks(job.ranks.size())?;
+        settings.settings.check_group(&config, job.ranks.size(), job.expert_parallel)?;
         memory::check(&config, 1)?;
         let texts = Texts { before, settings, config: config.to_json(), tokenizer, position };
         Ok(Self { lock, saved, texts })

@@ -4,6 +4,7 @@ use super::settings::Settings;
 use crate::checkpoint::report;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::layers::Component;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -17,6 +18,8 @@ pub struct Needs {
     pub disk: usize,
     /// The part of the memory that ranks divide: the moments.
     moments: usize,
+    /// The weights of the experts.
+    experts: usize,
     /// The number of ranks. The memory is that of each.
     ranks: usize,
 }
@@ -57,15 +60,19 @@ impl Needs {
             // `model.safetensors` and in `best/`.
             disk: 4 * (2 * 3 + 2) * parameters,
             moments: 4 * 2 * parameters,
+            experts: 4 * report::published(config).component(Component::Experts).parameters,
+
             ranks: 1,
         }
     }
 
-    /// Returns what each of several ranks takes. They divide the moments, and each has everything else, and two messages as large
-    /// as its gradient: the one that it sends and the one that it gets.
-    pub fn of_ranks(self, ranks: usize) -> Self {
+    /// Returns what each of several ranks takes, of which `group` hold the experts together. They divide the moments. Each has
+    /// its gradients (with experts in groups, those for the tokens of the whole group), and two messages as large as these: the
+    /// one that it sends and the one that it gets.
+    pub fn of_ranks(self, ranks: usize, group: usize) -> Self {
         let messages = if ranks > 1 { self.moments } else { 0 };
-        Self { memory: self.memory - self.moments + messages + self.moments / ranks, ranks, ..self }
+        let held = self.memory - self.moments - self.experts + self.experts / group;
+        Self { memory: held + messages + self.moments / ranks, ranks, ..self }
     }
 }
 

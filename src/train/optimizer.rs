@@ -5,19 +5,14 @@
 
 use super::adamw::{self, Hyperparameters, decays};
 use super::muon;
+use super::pieces;
 use crate::error::{Error, Result};
-use crate::kernels::{self, parallel};
+
 use crate::parameter::{Parameter, Role};
-use crate::profile;
+
 use crate::tensor::{Gradients, slice};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-
-/// Numbers whose squares one thread adds up at a time.
-const PIECE: usize = 1 << 14;
-
-/// The norm reads the gradient.
-const NORM: profile::Op = profile::Op::per_number("gradient norm", 2, 4);
 
 /// The rule by which matrices are updated. Everything else is updated by AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -86,14 +81,14 @@ impl Optimizer {
     }
 
     /// Drops the moments of all numbers that are not in a share, and updates only these from now on. `share` has a range of each
-    /// parameter.
+    /// whole parameter, and `local` says where it is in what this rank holds of it.
     ///
     /// # Panics
     /// If this was called before.
-    pub fn restrict(&mut self, share: &[Range<usize>]) {
+    pub fn restrict(&mut self, share: &[Range<usize>], local: &[Range<usize>]) {
         let is_whole = |(moments, share): (&Moments, &Range<usize>)| share.end <= moments.m.len();
         assert!(self.moments.iter().zip(share).all(is_whole), "an optimizer is divided once");
-        self.share = share.to_vec();
+        self.share = local.to_vec();
         for (Moments { m, v }, share) in self.moments.iter_mut().zip(share) {
             *m = m[share.clone()].to_vec();
             if !v.is_empty() {
@@ -130,7 +125,7 @@ impl Optimizer {
     /// Returns how many numbers of a parameter have to be updated by one rank: a whole matrix with Muon.
     pub fn unit(&self, parameter: &Parameter) -> usize {
         let (rows, columns) = matrix_shape(parameter);
-        if self.method.of(parameter.role()) == Method::Muon { (rows * columns).max(1) } else { PIECE }
+        if self.method.of(parameter.role()) == Method::Muon { (rows * columns).max(1) } else { pieces::PIECE }
     }
 
     /// Updates every trainable parameter that has a gradient; skips frozen ones. Returns the norm of the gradient before
@@ -178,11 +173,9 @@ impl Optimizer {
     // ANCHOR: norm
     /// Returns the sums of the squares of the pieces of each gradient.
     pub fn squares(&self, parameters: &[&mut Parameter], gradients: &[Option<&[f32]>]) -> Vec<Vec<f64>> {
-        let _timer = NORM.start(self.moments.iter().map(|moments| moments.m.len()).sum());
+        let _timer = pieces::NORM.start(self.moments.iter().map(|moments| moments.m.len()).sum());
         let squares = |(parameter, gradient): (&&mut Parameter, &Option<&[f32]>)| {
-            let units = gradient.unwrap_or(&[]).chunks(self.unit(parameter));
-            let pieces: Vec<&[f32]> = units.flat_map(|unit| unit.chunks(PIECE)).collect();
-            parallel::map(pieces.len(), |i| f64::from(kernels::dot(pieces[i], pieces[i])))
+            pieces::squares(gradient.unwrap_or(&[]), self.unit(parameter))
         };
         parameters.iter().zip(gradients).map(squares).collect()
     }

@@ -3,7 +3,7 @@
 //! Book: [training](../../../../book/training.html)
 
 use super::card::Card;
-use super::job::{self, Found, Opened};
+use super::job::{self, Found, Job, Opened};
 use super::material::Material;
 use super::memory::{self, Needs};
 use super::metrics;
@@ -34,7 +34,7 @@ pub struct Session {
     /// The settings of the run.
     pub settings: RunSettings,
     /// The processes that train together.
-    ranks: Arc<dyn Collective>,
+    job: Job,
     /// The number of threads that train together in this process, as ranks.
     threads: usize,
     directory: RunDirectory,
@@ -50,7 +50,7 @@ impl Session {
     /// If the model is too large for this machine, the text cannot be read, the tokenizer does not fit the model, the directory
     /// is not empty, or a rank has another program, settings or text.
     pub fn start(
-        ranks: Arc<dyn Collective>,
+        job: Job,
         config: ModelConfig,
         settings: RunSettings,
         tokenizer: Option<Tokenizer>,
@@ -59,13 +59,13 @@ impl Session {
     ) -> Result<Self> {
         // A run that is refused says why in one line, so other notes wait until it is created.
         let mut held = Vec::new();
-        let prepared = prepare(config, &settings, tokenizer, &mut |note| match note {
+        let prepared = prepare(&job, config, &settings, tokenizer, &mut |note| match note {
             Note::Skipped(_) => notes(note),
             note => held.push(note),
         });
-        let all = &*ranks;
+        let all = &*job.ranks;
         let (config, material, batches) =
-            agree::agree(all, prepared, |(config, material, _)| job::identity(&settings, config, material))?;
+            agree::agree(all, prepared, |(config, material, _)| job::identity(&job, &settings, config, material))?;
         let settings = settings.with_absolute_paths()?; // after reading: messages name the paths as they were given
         // Everything that can refuse the run comes before its directory.
         let lock = job::on_first(all, || {
@@ -74,7 +74,7 @@ impl Session {
             Ok(lock)
         })?;
         held.into_iter().for_each(notes);
-        Self::first(ranks, &config, settings, material, batches, directory, lock)
+        Self::first(job, &config, settings, material, batches, directory, lock)
     }
 
     /// Continues a run that was stopped, with its own settings; only the number of steps may be raised. A run that was stopped
@@ -84,14 +84,9 @@ impl Session {
     /// # Errors
     /// If the directory has no run, another process works in it, the run is finished or damaged, its text or its configuration
     /// has changed, or a rank has another program or text.
-    pub fn resume(
-        ranks: Arc<dyn Collective>,
-        directory: RunDirectory,
-        steps: Option<u64>,
-        notes: Notes,
-    ) -> Result<Self> {
-        let all = &*ranks;
-        let mut opened = job::on_first(all, || Opened::read(&directory, steps, all.size()))?;
+    pub fn resume(job: Job, directory: RunDirectory, steps: Option<u64>, notes: Notes) -> Result<Self> {
+        let all = &*job.ranks;
+        let mut opened = job::on_first(all, || Opened::read(&directory, steps, &job))?;
         let Found { before, settings, config, tokenizer, position } = Found::share(opened.as_ref(), &directory, all)?;
         // How the text was divided was said when the run was started.
         let material = Material::new(&settings, Some(tokenizer), 0, &mut |note| {
@@ -103,7 +98,7 @@ impl Session {
             Some(position) => same_text(&directory, &settings, material, position),
             None => Ok(material),
         });
-        let material = agree::agree(all, material, |material| job::identity(&settings, &config, material))?;
+        let material = agree::agree(all, material, |material| job::identity(&job, &settings, &config, material))?;
         // Everything that can refuse the run comes before the first change of its directory.
         let done = position.map_or(0, |position| position.step);
         let change = || {
@@ -116,7 +111,7 @@ impl Session {
             let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
             job::on_first(all, change)?;
             let lock = opened.map(|opened| opened.lock);
-            return Self::first(ranks, &config, settings, material, batches, directory, lock);
+            return Self::first(job, &config, settings, material, batches, directory, lock);
         };
         let saved = opened.as_mut().and_then(|opened| opened.saved.take());
         let saved = saved.unwrap_or_else(|| SavedRun::blank(&config, &settings, position));
@@ -128,12 +123,12 @@ impl Session {
             notes(Note::ScheduleChanged { step: done, from, to, learning_rate: rates });
         }
         let lock = opened.map(|opened| opened.lock);
-        Self::of(ranks, trainer, settings, material, directory, lock)
+        Self::of(job, trainer, settings, material, directory, lock)
     }
 
     /// Creates the session of a run that has taken no step.
     fn first(
-        ranks: Arc<dyn Collective>,
+        job: Job,
         config: &ModelConfig,
         settings: RunSettings,
         material: Material,
@@ -143,12 +138,12 @@ impl Session {
     ) -> Result<Self> {
         let model = Transformer::random(config, settings.settings.seed);
         let trainer = Trainer::new(model, settings.settings.clone(), batches, None);
-        Self::of(ranks, trainer, settings, material, directory, lock)
+        Self::of(job, trainer, settings, material, directory, lock)
     }
 
     /// Creates a session. The trainer joins the other ranks.
     fn of(
-        ranks: Arc<dyn Collective>,
+        job: Job,
         mut trainer: Trainer,
         settings: RunSettings,
         material: Material,
@@ -157,19 +152,22 @@ impl Session {
     ) -> Result<Self> {
         let Material { tokenizer, evaluation, .. } = material;
         trainer.evaluation = Some(evaluation);
-        trainer.join(ranks.clone())?;
-        let recorder = (ranks.rank() == 0).then(|| recorder_of(directory.clone(), &settings, &tokenizer));
-        Ok(Self { trainer, tokenizer, settings, ranks, threads: 1, directory, recorder, _lock: lock })
+        trainer.join(job.ranks.clone(), job.expert_parallel)?;
+        let recorder = (job.ranks.rank() == 0).then(|| recorder_of(directory.clone(), &settings, &tokenizer));
+        Ok(Self { trainer, tokenizer, settings, job, threads: 1, directory, recorder, _lock: lock })
     }
 
     /// Divides the run of this process among several ranks, which are threads of it. The results are the same.
     ///
     /// # Errors
-    /// Those of [`Settings::check_ranks`](super::Settings::check_ranks), and if the memory does not suffice for so many.
-    pub fn divide(&mut self, ranks: usize) -> Result<()> {
+    /// Those of [`Settings::check_ranks`](super::Settings::check_ranks) and
+    /// [`Settings::check_group`](super::Settings::check_group), and if the memory does not suffice for so many.
+    pub fn divide(&mut self, ranks: usize, expert_parallel: usize) -> Result<()> {
         self.trainer.settings.check_ranks(ranks)?;
+        self.trainer.settings.check_group(&self.trainer.model.config, ranks, expert_parallel)?;
         memory::check(&self.trainer.model.config, ranks)?;
         self.threads = ranks;
+        self.job.expert_parallel = expert_parallel;
         Ok(())
     }
 
@@ -180,13 +178,14 @@ impl Session {
 
     /// Returns the rank of this process.
     pub fn rank(&self) -> usize {
-        self.ranks.rank()
+        self.job.ranks.rank()
     }
 
     /// Estimates the memory and the disk that the run takes.
     pub fn needs(&self) -> Needs {
         let Trainer { model, settings, .. } = &self.trainer;
-        Needs::of(&model.config, settings, model.checkpoint_activations).of_ranks(self.threads * self.ranks.size())
+        Needs::of(&model.config, settings, model.checkpoint_activations)
+            .of_ranks(self.threads * self.job.ranks.size(), self.job.expert_parallel)
     }
 
     /// Trains to the end, or until the monitor interrupts; keeps the run directory up to date.
@@ -201,24 +200,25 @@ impl Session {
             1 => self.trainer.run(self.recorder.as_ref(), monitor)?,
             _ => self.run_threads(monitor)?,
         };
-        job::on_first(&*self.ranks, || self.save_cards())?;
+        job::on_first(&*self.job.ranks, || self.save_cards())?;
         Ok(outcome)
     }
 
     /// Runs rank 0 on this thread, and each other rank on one of its own, with a copy of the trainer.
     fn run_threads(&mut self, monitor: &mut dyn Monitor) -> Result<Outcome> {
-        let Self { trainer, recorder, .. } = self;
+        let Self { trainer, recorder, job: Job { expert_parallel: group, .. }, .. } = self;
+        let group = *group;
         let copies: Vec<Trainer> = (1..self.threads).map(|_| trainer.copy()).collect();
         let mut job = Threads::job(self.threads).into_iter().map(|rank| Arc::new(rank) as Arc<dyn Collective>);
         let first = job.next().expect("at least one rank");
         std::thread::scope(|scope| {
             let rank = |(rank, mut trainer): (Arc<dyn Collective>, Trainer)| {
                 let joined = rank.clone();
-                let run = move || trainer.join(joined).and_then(|()| trainer.run(None, &mut ()));
+                let run = move || trainer.join(joined, group).and_then(|()| trainer.run(None, &mut ()));
                 scope.spawn(move || rank.attempt(run))
             };
             let others: Vec<_> = job.zip(copies).map(rank).collect();
-            let run = || trainer.join(first.clone()).and_then(|()| trainer.run(recorder.as_ref(), monitor));
+            let run = || trainer.join(first.clone(), group).and_then(|()| trainer.run(recorder.as_ref(), monitor));
             let outcome = catch_unwind(AssertUnwindSafe(|| first.attempt(run)));
             drop(first);
             trainer.leave(); // if it has panicked, the others end, too
@@ -248,12 +248,14 @@ impl Session {
 
 /// Reads or makes what a new run needs, and checks it.
 fn prepare(
+    job: &Job,
     config: ModelConfig,
     settings: &RunSettings,
     tokenizer: Option<Tokenizer>,
     notes: Notes,
 ) -> Result<(ModelConfig, Material, Batches)> {
     settings.check()?;
+    settings.settings.check_group(&config, job.ranks.size(), job.expert_parallel)?;
     memory::check(&config, 1)?;
     let material = Material::new(settings, tokenizer, config.vocab_size, notes)?;
     let config = fitted(config, &material.tokenizer, settings)?;

@@ -6,6 +6,7 @@ use super::adamw::Hyperparameters;
 use super::optimizer::Method;
 use super::paths::{BUILTIN, DataPath};
 use super::schedule::Schedule;
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,34 @@ impl Settings {
             micro_batches if (1..=micro_batches).contains(&ranks) => Ok(()),
             micro_batches => Err(Error::argument(format!(
                 "{ranks} ranks: expected 1 to {micro_batches}, the number of micro-batches per step"
+            ))),
+        }
+    }
+
+    /// Checks that groups of `group` ranks can hold the experts of a model together.
+    ///
+    /// # Errors
+    /// If the group divides the ranks or the experts unevenly, or the ranks the micro-batches: then some ranks would wait for
+    /// tokens of others that have none.
+    pub fn check_group(&self, config: &ModelConfig, ranks: usize, group: usize) -> Result<()> {
+        let divides = |what: &str, number: usize| match group > 0 && number.is_multiple_of(group) {
+            true => Ok(()),
+            false => Err(Error::argument(format!(
+                "--expert-parallel {group}: expected a divisor of {number}, the number of {what}"
+            ))),
+        };
+        divides("ranks", ranks)?;
+        if group == 1 {
+            return Ok(());
+        }
+        if config.dense_layers.len() == config.layers {
+            return Err(Error::argument(format!("--expert-parallel {group}: this model has no experts")));
+        }
+        divides("experts", config.experts)?;
+        match self.accumulate {
+            micro_batches if micro_batches.is_multiple_of(ranks) => Ok(()),
+            micro_batches => Err(Error::argument(format!(
+                "--expert-parallel {group}: {ranks} ranks cannot divide {micro_batches} micro-batches per step evenly"
             ))),
         }
     }

@@ -4,22 +4,24 @@
 //! gradient of its micro-batches with the whole model, and the gradients are added in the order of the micro-batches. So R ranks
 //! take the same step as one process that computes all micro-batches, bit for bit.
 //!
-//! The optimizer is divided, too (ZeRO, stage 1): each rank has a share of the numbers, and for these alone it adds up the
-//! gradients, keeps the moments and makes the update. Then all ranks send each other the weights of their shares.
-//! Rajbhandari et al. 2019, <https://arxiv.org/abs/1910.02054>
+//! The optimizer is divided, too: see [`Shares`]. Then all ranks send each other the weights of their shares.
 //!
 //! Book: [many_machines](../../../../book/many_machines.html)
 
 use super::optimizer::{Moments, Optimizer};
 use super::pace::{Pace, Times};
-use crate::collective::{Collective, Messages, copy_to, part, to_bytes, to_numbers};
+use super::pieces;
+use super::shares::{Shares, of_experts, trainable};
+use crate::collective::{Collective, Group, Messages, add_to, caught, copy_to, to_bytes, to_numbers};
 use crate::error::Result;
+use crate::kernels::parallel;
 use crate::layers::Layer;
 use crate::model::{Totals, Transformer};
 use crate::ops::load_balancing::ExpertLoad;
-use crate::parameter::Parameter;
+use crate::parameter::{Parameter, Request, Source, Value};
 use crate::profile;
-use crate::tensor::{Gradients, slice};
+use crate::tensor::{Gradients, Tensor, array, slice};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -31,61 +33,40 @@ const EXCHANGE: profile::Op = profile::Op::per_number("exchange", 0, 1);
 #[derive(Clone)]
 pub struct Together {
     ranks: Arc<dyn Collective>,
-    /// The share of each rank: a range of every trainable parameter.
-    shares: Vec<Vec<Range<usize>>>,
+    shares: Arc<Shares>,
     times: Arc<Mutex<Times>>,
 }
 
-// ANCHOR: shares
-/// Divides the numbers of all trainable parameters, in their order, among `size` ranks. A unit, which the optimizer does not
-/// divide, belongs to the rank in whose part of the numbers it begins.
-fn shares(parameters: &[&Parameter], optimizer: &Optimizer, size: usize) -> Vec<Vec<Range<usize>>> {
-    let total: usize = parameters.iter().map(|parameter| parameter.value().count()).sum();
-    let mut shares = vec![Vec::new(); size];
-    let mut before = 0; // the numbers of the parameters before this one
-    for parameter in parameters {
-        let (count, unit) = (parameter.value().count(), optimizer.unit(parameter));
-        let start = |rank| part(total, rank, size).start.saturating_sub(before).next_multiple_of(unit).min(count);
-        for (rank, share) in shares.iter_mut().enumerate() {
-            share.push(start(rank)..if rank + 1 == size { count } else { start(rank + 1) });
-        }
-        before += count;
-    }
-    shares
-}
-// ANCHOR_END: shares
-
-/// Returns the parameters that have gradients.
-pub fn trainable(model: &Transformer) -> Vec<&Parameter> {
-    model.parameters().into_iter().filter(|parameter| parameter.is_trainable()).collect()
-}
-
 impl Together {
-    /// Divides a model and its optimizer among ranks. All ranks get the weights of rank 0, and each gets its share of the moments.
+    /// Divides a model and its optimizer among ranks, of which `group` each hold the experts together. All ranks get the weights
+    /// of rank 0, and each gets its share of the moments.
     ///
     /// # Errors
-    /// If a rank is gone.
-    pub fn new(ranks: Arc<dyn Collective>, model: &mut Transformer, optimizer: &mut Optimizer) -> Result<Self> {
-        let shares = shares(&trainable(model), optimizer, ranks.size());
-        let first = ranks.rank() == 0;
-        let state =
-            shares.iter().map(|share| if first { state(model, optimizer, share) } else { Vec::new() }).collect();
-        optimizer.restrict(&shares[ranks.rank()]);
-        let together = Self { ranks, shares, times: Arc::default() };
+    /// If a rank is gone, or the experts cannot be divided.
+    pub fn new(
+        ranks: Arc<dyn Collective>,
+        group: usize,
+        model: &mut Transformer,
+        optimizer: &mut Optimizer,
+    ) -> Result<Self> {
+        let (shares, me) = (Shares::new(model, optimizer, ranks.size(), group), ranks.rank());
+        let state = |rank| if me == 0 { state(model, optimizer, &shares, rank) } else { Vec::new() };
+        let state = (0..ranks.size()).map(state).collect();
+        if group > 1 {
+            let group: Arc<dyn Collective> = Arc::new(Group::new(ranks.clone(), group));
+            model.spread(&group)?;
+        }
+        let local: Vec<Range<usize>> = (0..shares.of(me).len()).map(|p| shares.local(p, me)).collect();
+        optimizer.restrict(shares.of(me), &local);
+        let together = Self { ranks, shares: Arc::new(shares), times: Arc::default() };
         let message = together.exchange(state)?.swap_remove(0);
         let mut rest = &message[..];
-        let mut take = |numbers: &mut [f32]| {
-            let taken;
-            (taken, rest) = rest.split_at(4 * numbers.len());
-            copy_to(numbers, taken);
-        };
+        let mut take = |numbers: &mut [f32]| copy_to(numbers, cut(&mut rest, numbers.len()));
         let mut parameters = model.parameters_mut();
         parameters.retain(|parameter| parameter.is_trainable());
         parameters.into_iter().for_each(|parameter| take(parameter.tensor_mut().data_mut()));
-        optimizer
-            .moments_mut()
-            .iter_mut()
-            .for_each(|Moments { m, v }| [m, v].into_iter().for_each(|numbers| take(numbers)));
+        let moments = optimizer.moments_mut().iter_mut();
+        moments.for_each(|Moments { m, v }| [m, v].into_iter().for_each(|numbers| take(numbers)));
         Ok(together)
     }
 
@@ -146,9 +127,13 @@ impl Together {
         self.exchange(vec![message.to_vec(); self.ranks.size()])
     }
 
-    /// Returns the share of this rank.
-    pub fn share(&self) -> &[Range<usize>] {
-        &self.shares[self.ranks.rank()]
+    /// Computes something on all threads. With expert parallelism, its exchanges may fail, and must not keep a thread that others
+    /// need.
+    ///
+    /// # Errors
+    /// If a rank is gone.
+    pub fn compute<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        if self.shares.group() > 1 { caught(|| Ok(work())) } else { Ok(parallel::inside(work)) }
     }
 
     /// Returns whether the i-th of many equal pieces of work is done by this rank.
@@ -188,44 +173,74 @@ impl Together {
     }
 
     // ANCHOR: divided
-    /// Returns the gradients of each rank's share, one parameter after another.
+    /// Returns the gradients of each rank's share, one parameter after another. Gradients of experts go to the ranks that hold
+    /// them.
     pub fn divided(&self, parameters: &[&Parameter], gradients: &Gradients) -> Messages {
-        let of = |share: &Vec<Range<usize>>| {
-            let parts = parameters.iter().zip(share).filter_map(|(parameter, range)| {
-                let gradient = gradients.get(parameter.tensor()).map(slice)?;
-                Some(to_bytes(&gradient[range.clone()]))
+        let me = self.ranks.rank();
+        let of = |rank: usize| {
+            let held = (0..parameters.len()).filter(|&p| self.shares.hold_the_same(p, me, rank));
+            let parts = held.filter_map(|p| {
+                let (gradient, range) = (gradients.get(parameters[p].tensor()).map(slice)?, self.shares.local(p, rank));
+                let of_ranks = gradient.chunks(gradient.len() / self.shares.gradients(p));
+                Some(of_ranks.map(|gradient| to_bytes(&gradient[range.clone()])).collect::<Vec<_>>().concat())
             });
             parts.collect::<Vec<_>>().concat()
         };
-        self.shares.iter().map(of).collect()
+        (0..self.ranks.size()).map(of).collect()
+    }
+
+    /// Adds the gradients of this rank's share that have come from all ranks, in the order of the micro-batches. An empty message
+    /// has none. `present` says which parameters have a gradient.
+    pub fn add(&self, sums: &mut [Vec<f32>], messages: &Messages, present: &[bool]) {
+        let me = self.ranks.rank();
+        for (rank, message) in messages.iter().enumerate().filter(|(_, message)| !message.is_empty()) {
+            let mut rest = &message[..];
+            for p in (0..sums.len()).filter(|&p| present[p] && self.shares.hold_the_same(p, me, rank)) {
+                let length = self.shares.of(me)[p].len();
+                (0..self.shares.gradients(p)).for_each(|_| add_to(&mut sums[p], cut(&mut rest, length)));
+            }
+        }
     }
     // ANCHOR_END: divided
 
-    /// Joins the sums of squares of each parameter's pieces, which belong to several ranks.
-    pub fn squares(&self, own: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        let flat = own.iter().flat_map(|squares| [squares.len() as f64].into_iter().chain(squares.iter().copied()));
-        let bytes: Vec<u8> = flat.flat_map(f64::to_le_bytes).collect();
-        let mut all = vec![Vec::new(); own.len()];
-        for bytes in self.gather(&bytes)? {
-            let mut numbers = to_f64(&bytes).into_iter();
-            for squares in &mut all {
-                let count = numbers.next().unwrap_or(0.0) as usize;
-                squares.extend(numbers.by_ref().take(count));
+    /// Returns the sums of the squares of all pieces of each gradient, given those of this rank's share.
+    pub fn squares(&self, units: &[usize], gradients: &[Option<&[f32]>]) -> Result<Vec<Vec<f64>>> {
+        let timer = pieces::NORM.start(gradients.iter().flatten().map(|gradient| gradient.len()).sum());
+        let own = gradients.iter().enumerate().flat_map(|(p, gradient)| {
+            let range = &self.shares.of(self.ranks.rank())[p];
+            gradient.map_or(Vec::new(), |gradient| {
+                pieces::squares_or_numbers(self.shares.count(p), gradient, range, units[p])
+            })
+        });
+        let bytes: Vec<u8> = own.flat_map(f64::to_le_bytes).collect();
+        drop(timer);
+        let messages: Vec<Vec<f64>> = self.gather(&bytes)?.iter().map(|bytes| to_f64(bytes)).collect();
+        let mut rest: Vec<&[f64]> = messages.iter().map(Vec::as_slice).collect();
+        let join = |(p, gradient): (usize, &Option<&[f32]>)| match gradient {
+            None => Vec::new(),
+            Some(_) => {
+                let ranges: Vec<_> = (0..rest.len()).map(|rank| &self.shares.of(rank)[p]).collect();
+                pieces::joined(self.shares.count(p), units[p], &ranges, &mut rest)
             }
-        }
-        Ok(all)
+        };
+        Ok(gradients.iter().enumerate().map(join).collect())
     }
 
-    /// Sends the weights of this rank's share to all others, and takes theirs.
+    /// Sends the weights of this rank's share to all others that hold them, and takes theirs.
     pub fn share_weights(&self, mut parameters: Vec<&mut Parameter>) -> Result<()> {
-        let own = parameters.iter().zip(self.share());
-        let own: Vec<_> = own.map(|(parameter, range)| to_bytes(&parameter.tensor().data()[range.clone()])).collect();
-        for (share, message) in self.shares.iter().zip(self.gather(&own.concat())?) {
+        let (me, shares) = (self.ranks.rank(), &self.shares);
+        let to = |rank: usize| {
+            let held = (0..parameters.len()).filter(|&p| shares.hold_the_same(p, me, rank));
+            let parts = held.map(|p| to_bytes(&parameters[p].tensor().data()[shares.local(p, me)]));
+            parts.collect::<Vec<_>>().concat()
+        };
+        let messages = (0..self.ranks.size()).map(to).collect();
+        for (rank, message) in self.exchange(messages)?.iter().enumerate() {
             let mut rest = &message[..];
-            for (parameter, range) in parameters.iter_mut().zip(share) {
-                let weights;
-                (weights, rest) = rest.split_at(4 * range.len());
-                copy_to(&mut parameter.tensor_mut().data_mut()[range.clone()], weights);
+            for p in (0..parameters.len()).filter(|&p| shares.hold_the_same(p, me, rank)) {
+                let range = shares.local(p, rank);
+                let weights = cut(&mut rest, range.len());
+                copy_to(&mut parameters[p].tensor_mut().data_mut()[range], weights);
             }
         }
         Ok(())
@@ -237,33 +252,84 @@ impl Together {
     /// If a rank is gone.
     pub fn gathered(&self, model: &Transformer, optimizer: &Optimizer) -> Result<Optimizer> {
         let own = optimizer.moments().iter().flat_map(|Moments { m, v }| [to_bytes(m), to_bytes(v)]);
-        let mut messages = vec![Vec::new(); self.ranks.size()];
-        messages[0] = own.collect::<Vec<_>>().concat();
-        let messages = self.exchange(messages)?;
-        let mut numbers: Vec<_> = messages.iter().map(|message| to_numbers(message)).collect();
+        let messages = self.to_first(own.collect::<Vec<_>>().concat())?;
+        if self.ranks.rank() > 0 {
+            return Ok(optimizer.with_moments(Vec::new()));
+        }
+        let mut rest: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
         let mut moments = Vec::new();
-        for (i, parameter) in trainable(model).into_iter().enumerate() {
-            let mut joined = Moments { m: Vec::new(), v: Vec::new() };
-            for (numbers, shares) in numbers.iter_mut().zip(&self.shares) {
-                let count = shares[i].len();
-                joined.m.extend(numbers.by_ref().take(count));
-                joined.v.extend(numbers.by_ref().take(if optimizer.method().has_squares(parameter.role()) {
-                    count
-                } else {
-                    0
-                }));
+        for (p, parameter) in trainable(model).into_iter().enumerate() {
+            let count = self.shares.count(p);
+            let squares = if optimizer.method().has_squares(parameter.role()) { count } else { 0 };
+            let mut whole = Moments { m: vec![0.0; count], v: vec![0.0; squares] };
+            for (rank, rest) in rest.iter_mut().enumerate() {
+                let range = self.shares.of(rank)[p].clone();
+                for numbers in [&mut whole.m, &mut whole.v].into_iter().filter(|numbers| !numbers.is_empty()) {
+                    copy_to(&mut numbers[range.clone()], cut(rest, range.len()));
+                }
             }
-            moments.push(joined);
+            moments.push(whole);
         }
         Ok(optimizer.with_moments(moments))
     }
+
+    /// Sends a message to rank 0. Returns the messages of all ranks there.
+    fn to_first(&self, message: Vec<u8>) -> Result<Messages> {
+        let mut messages = vec![Vec::new(); self.ranks.size()];
+        messages[0] = message;
+        self.exchange(messages)
+    }
+
+    /// Returns the model with all of its experts on rank 0, if they are spread.
+    ///
+    /// # Errors
+    /// If a rank is gone.
+    pub fn whole(&self, model: &Transformer) -> Result<Option<Transformer>> {
+        if self.shares.group() == 1 {
+            return Ok(None);
+        }
+        let experts = of_experts(model);
+        let held = model.parameters().into_iter().filter(|parameter| experts.contains(parameter.name()));
+        let message = held.map(|parameter| to_bytes(parameter.tensor().data())).collect::<Vec<_>>().concat();
+        let messages = self.to_first(if self.ranks.rank() < self.shares.group() { message } else { Vec::new() })?;
+        if self.ranks.rank() > 0 {
+            return Ok(None);
+        }
+        let rest = messages[..self.shares.group()].iter().map(Vec::as_slice).collect();
+        Transformer::new(&model.config, &mut Joined { model, experts, rest }).map(Some)
+    }
 }
 
-/// Returns all weights, and the moments of a share.
-fn state(model: &Transformer, optimizer: &Optimizer, share: &[Range<usize>]) -> Vec<u8> {
-    let weights = trainable(model).into_iter().map(|parameter| to_bytes(parameter.tensor().data()));
+/// The source of a model whose experts come from several ranks, one parameter after another.
+struct Joined<'a> {
+    model: &'a Transformer,
+    experts: HashSet<&'a str>,
+    rest: Vec<&'a [u8]>,
+}
+
+impl Source for Joined<'_> {
+    fn value(&mut self, request: Request) -> Result<Value> {
+        let parameter = self.model.parameter(request.name).expect("a model has its parameters");
+        if !self.experts.contains(request.name) {
+            return Ok(Tensor::parameter(parameter.tensor().value().clone()).into());
+        }
+        let held = parameter.value().count();
+        let numbers = self.rest.iter_mut().flat_map(|rest| to_numbers(cut(rest, held))).collect();
+        Ok(Tensor::parameter(array(request.shape, numbers)).into())
+    }
+}
+
+/// Cuts so many numbers off the front of a message.
+fn cut<'m>(message: &mut &'m [u8], numbers: usize) -> &'m [u8] {
+    message.split_off(..4 * numbers).expect("a message has all that it should have")
+}
+
+/// Returns the weights that a rank holds, and the moments of its share.
+fn state(model: &Transformer, optimizer: &Optimizer, shares: &Shares, rank: usize) -> Vec<u8> {
+    let weights = trainable(model).into_iter().enumerate();
+    let weights = weights.map(|(p, parameter)| to_bytes(&parameter.tensor().data()[shares.held(p, rank)]));
     let part = |numbers: &[f32], range: &Range<usize>| numbers.get(range.clone()).map_or(Vec::new(), to_bytes);
-    let moments = optimizer.moments().iter().zip(share);
+    let moments = optimizer.moments().iter().zip(shares.of(rank));
     let moments = moments.flat_map(|(Moments { m, v }, range)| [part(m, range), part(v, range)]);
     weights.chain(moments).collect::<Vec<_>>().concat()
 }

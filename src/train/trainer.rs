@@ -129,12 +129,16 @@ impl Trainer {
     /// them have to have the same settings and data, and a model of the same configuration: they get the weights and the moments
     /// of rank 0.
     ///
+    /// `group` ranks hold the experts together (expert parallelism); 1: each rank has all of them.
+    ///
     /// # Errors
-    /// If there are more ranks than micro-batches in a step, or a rank is gone.
-    pub fn join(&mut self, ranks: Arc<dyn Collective>) -> Result<()> {
+    /// If there are more ranks than micro-batches in a step, the experts cannot be divided, or a rank is gone.
+    pub fn join(&mut self, ranks: Arc<dyn Collective>, group: usize) -> Result<()> {
         self.settings.check_ranks(ranks.size())?;
+        self.settings.check_group(&self.model.config, ranks.size(), group)?;
         let several = ranks.size() > 1;
-        self.together = several.then(|| Together::new(ranks, &mut self.model, &mut self.optimizer)).transpose()?;
+        let together = several.then(|| Together::new(ranks, group, &mut self.model, &mut self.optimizer));
+        self.together = together.transpose()?;
         Ok(())
     }
 
@@ -248,8 +252,11 @@ impl Trainer {
                     self.best_loss = Some(evaluation.loss);
                 }
                 monitor.evaluated(self, &evaluation, best);
+                let whole = self.whole()?;
                 if let Some(recorder) = recorder {
-                    recorder.evaluated(&self.model, step, best, &mut |piece| monitor.sampled(piece))?;
+                    recorder.evaluated(whole.as_ref().unwrap_or(&self.model), step, best, &mut |piece| {
+                        monitor.sampled(piece)
+                    })?;
                 }
             }
             let interrupted = !last && self.any(monitor.interrupted())?;
@@ -257,14 +264,14 @@ impl Trainer {
                 self.save(recorder)?;
             }
             if interrupted {
-                self.measure_pace(monitor)?;
+                self.end(monitor)?;
                 return Ok(Outcome::Interrupted);
             }
             if log.is_some() {
                 logged = (Instant::now(), step);
             }
         }
-        self.measure_pace(monitor)?;
+        self.end(monitor)?;
         Ok(Outcome::Finished)
     }
     // ANCHOR_END: run
@@ -282,18 +289,29 @@ impl Trainer {
         RunState { model: &self.model, optimizer: &self.optimizer, position }
     }
 
-    /// Saves the run. Of several ranks, rank 0 gets the moments of all.
+    /// Saves the run. Of several ranks, rank 0 gets the moments and the experts of all.
     fn save(&self, recorder: Option<&Recorder>) -> Result<()> {
         let gather = |together: &Together| together.gathered(&self.model, &self.optimizer);
         let gathered = self.together.as_ref().map(gather).transpose()?;
+        let whole = self.whole()?;
         let Some(recorder) = recorder else { return Ok(()) };
-        recorder.save(&RunState { optimizer: gathered.as_ref().unwrap_or(&self.optimizer), ..self.state() })
+        let (model, optimizer) = (whole.as_ref().unwrap_or(&self.model), gathered.as_ref().unwrap_or(&self.optimizer));
+        recorder.save(&RunState { model, optimizer, ..self.state() })
     }
 
-    fn measure_pace(&self, monitor: &mut dyn Monitor) -> Result<()> {
+    /// Ends a run: rank 0 gets all experts, and learns how fast the ranks were.
+    fn end(&mut self, monitor: &mut dyn Monitor) -> Result<()> {
         let pace = self.together.as_ref().and_then(|together| together.pace().transpose()).transpose()?;
         pace.iter().for_each(|pace| monitor.paced(pace));
+        if let Some(whole) = self.whole()? {
+            self.model = whole;
+        }
         Ok(())
+    }
+
+    /// Returns the model with all experts on rank 0, if they are spread.
+    fn whole(&self) -> Result<Option<Transformer>> {
+        self.together.as_ref().map_or(Ok(None), |together| together.whole(&self.model))
     }
 
     /// Returns whether any rank says yes.

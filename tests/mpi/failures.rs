@@ -33,6 +33,8 @@ pub fn refusals() {
     let both = "error: --ranks 2: 3 processes were started, which are the ranks";
     refuse(new(3, &["--ranks", "2", "--out", "none"]), both, both, 3);
     let (own, others) = ("error: --steps 0: expected", "error: rank 0: --steps 0: expected");
+    let groups = "error: --expert-parallel 2: expected a divisor of 3, the number of ranks";
+    refuse(new(3, &["--expert-parallel", "2", "--out", "none"]), groups, groups, 3);
     refuse(new(2, &["--steps", "0", "--out", "none"]), own, others, 2);
     train(2, &["--steps", "2", "--out", "two"], at);
     let before = files(&at.join("two"));

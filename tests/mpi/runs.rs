@@ -12,6 +12,9 @@ pub fn same_files() {
         assert_eq!(losses(&at.join(run)), losses(&at.join("one")), "{run}");
         assert!(files(&at.join(run)) == files(&at.join("one")), "the files of {run}");
     }
+    train(4, &[&steps[..], &["--expert-parallel", "2", "--out", "spread"]].concat(), at);
+    assert_eq!(losses(&at.join("spread")), losses(&at.join("one")));
+    assert!(files(&at.join("spread")) == files(&at.join("one")), "the files of ranks that spread experts");
     let muon = ["--steps", "4", "--optimizer", "muon"];
     train(1, &[&muon[..], &["--accumulate", "3", "--out", "alone"]].concat(), at);
     train(3, &[&muon[..], &["--out", "three"]].concat(), at);

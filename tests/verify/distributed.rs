@@ -3,7 +3,7 @@
 //! Book: [many_machines](../../book/src/many_machines.md)
 
 use crate::training::{documents, settings, small, windows};
-use ossia::collective::{Alone, Collective, run_threads};
+use ossia::collective::{Collective, run_threads};
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, MaskedDocument, Windows};
 use ossia::error::{Error, Result};
@@ -12,7 +12,7 @@ use ossia::model::Transformer;
 use ossia::parameter::Role;
 use ossia::train::trainer::StepReport;
 use ossia::train::{EvaluationSet, Method, Metrics, Monitor, Outcome, Recorder, RunDirectory, RunSettings};
-use ossia::train::{Session, Settings, Trainer};
+use ossia::train::{Job, Session, Settings, Trainer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -59,9 +59,15 @@ fn run_settings(settings: &Settings) -> RunSettings {
 }
 
 /// Runs a rank to the end, in `run` if it is the first one.
-fn run_rank(mut trainer: Trainer, ranks: Arc<dyn Collective>, run: &RunDirectory, stop_after: Option<usize>) -> Left {
+fn run_rank(
+    mut trainer: Trainer,
+    ranks: Arc<dyn Collective>,
+    group: usize,
+    run: &RunDirectory,
+    stop_after: Option<usize>,
+) -> Left {
     let first = ranks.rank() == 0;
-    trainer.join(ranks).unwrap();
+    trainer.join(ranks, group).unwrap();
     let recorder = first.then(|| Recorder::new(run.clone(), None));
     let mut notes = Notes { stop_after, ..Notes::default() };
     let outcome = trainer.run(recorder.as_ref(), &mut notes).unwrap();
@@ -70,9 +76,10 @@ fn run_rank(mut trainer: Trainer, ranks: Arc<dyn Collective>, run: &RunDirectory
     Left { outcome, losses: notes.losses, evaluations: notes.evaluations, files }
 }
 
-/// Runs a job of `size` ranks from the start, or from what `run` holds. Only the given rank interrupts.
+/// Runs a job of `size` ranks, of which `group` hold the experts together, from the start, or from what `run` holds. Only the
+/// given rank interrupts.
 fn job(
-    size: usize,
+    (size, group): (usize, usize),
     settings: &Settings,
     windows: &Windows,
     run: &RunDirectory,
@@ -93,7 +100,7 @@ fn job(
         let ranks: Arc<dyn Collective> = Arc::new(rank);
         ranks.barrier().unwrap(); // all have read the state before one writes
         let stop = stop.and_then(|(rank, steps)| (rank == ranks.rank()).then_some(steps));
-        run_rank(trainer, ranks, run, stop)
+        run_rank(trainer, ranks, group, run, stop)
     })
 }
 
@@ -104,16 +111,16 @@ fn directory() -> (tempfile::TempDir, RunDirectory) {
 }
 
 /// Compares jobs of several sizes with one process that computes all micro-batches.
-fn is_one_process(settings: &Settings, windows: &Windows, sizes: &[usize]) {
+fn is_one_process(settings: &Settings, windows: &Windows, sizes: &[(usize, usize)]) {
     let (_kept, run) = directory();
-    let alone = job(1, settings, windows, &run, None).pop().unwrap();
+    let alone = job((1, 1), settings, windows, &run, None).pop().unwrap();
     assert!(alone.evaluations.len() >= 2 && alone.files.iter().all(|file| file.len() > 100_000));
     for &size in sizes {
         let (_kept, run) = directory();
         for (rank, left) in job(size, settings, windows, &run, None).into_iter().enumerate() {
-            assert_eq!(left.losses, alone.losses, "rank {rank} of {size}");
-            assert_eq!(left.evaluations, alone.evaluations, "rank {rank} of {size}");
-            assert!(rank > 0 || left.files == alone.files, "the files of {size} ranks");
+            assert_eq!(left.losses, alone.losses, "rank {rank} of {size:?}");
+            assert_eq!(left.evaluations, alone.evaluations, "rank {rank} of {size:?}");
+            assert!(rank > 0 || left.files == alone.files, "the files of {size:?} ranks");
         }
     }
 }
@@ -122,8 +129,19 @@ fn is_one_process(settings: &Settings, windows: &Windows, sizes: &[usize]) {
 fn distributed_ranks_train_as_one_process_does() {
     for optimizer in [Method::AdamW, Method::Muon] {
         let of = |accumulate| Settings { optimizer, ..settings(5, accumulate, 2) };
-        is_one_process(&of(8), &windows(), &[2, 4, 8]);
-        is_one_process(&of(5), &windows(), &[2, 3]); // the last round has fewer micro-batches than ranks
+        is_one_process(&of(8), &windows(), &[(2, 1), (4, 1), (8, 1)]);
+        is_one_process(&of(5), &windows(), &[(2, 1), (3, 1)]); // the last round has fewer micro-batches than ranks
+    }
+}
+
+/// With experts on several ranks, alone or in several groups, and more than one round. The validation batches cannot be divided
+/// evenly.
+#[test]
+fn distributed_experts_train_as_on_one_rank() {
+    for optimizer in [Method::AdamW, Method::Muon] {
+        let of = |accumulate| Settings { optimizer, ..settings(5, accumulate, 2) };
+        is_one_process(&of(4), &windows(), &[(2, 2), (4, 2), (4, 4)]);
+        is_one_process(&of(8), &windows(), &[(4, 2), (8, 2), (8, 4)]);
     }
 }
 
@@ -136,21 +154,21 @@ fn distributed_ranks_may_have_no_targets() {
     };
     let masked: Vec<MaskedDocument> = documents().into_iter().enumerate().map(document).collect();
     let windows = Windows::masked(&masked, 0, 12).unwrap();
-    is_one_process(&settings(5, 4, 1), &windows, &[2, 3, 4]);
+    is_one_process(&settings(5, 4, 1), &windows, &[(2, 1), (3, 1), (4, 1), (4, 2)]);
 }
 
 #[test]
 fn distributed_runs_resume_with_any_number_of_ranks() {
     let settings = Settings { optimizer: Method::Muon, ..settings(6, 4, 1) };
     let (_kept, run) = directory();
-    let alone = job(1, &settings, &windows(), &run, None).pop().unwrap();
+    let alone = job((1, 1), &settings, &windows(), &run, None).pop().unwrap();
     let (_kept, run) = directory();
     // Any rank may be the one that is interrupted. All of them stop then.
-    for (size, stop) in [(4, (2, 2)), (1, (0, 1)), (3, (0, 1)), (2, (1, 1))] {
+    for (size, stop) in [((4, 4), (2, 2)), ((1, 1), (0, 1)), ((4, 2), (0, 1)), ((2, 1), (1, 1))] {
         let left = job(size, &settings, &windows(), &run, Some(stop));
-        assert!(left.iter().all(|left| left.outcome == Outcome::Interrupted), "{size} ranks");
+        assert!(left.iter().all(|left| left.outcome == Outcome::Interrupted), "{size:?} ranks");
     }
-    let end = job(3, &settings, &windows(), &run, None);
+    let end = job((3, 1), &settings, &windows(), &run, None);
     assert_eq!(end[0].files, alone.files);
     assert_eq!(end[0].losses, alone.losses[5..]);
 }
@@ -163,7 +181,7 @@ fn takes_the_same_steps(start: impl Fn() -> Trainer + Sync, sizes: &[usize]) -> 
     for &size in sizes {
         let trainers = run_threads(size, |rank| {
             let mut trainer = start();
-            trainer.join(Arc::new(rank)).unwrap();
+            trainer.join(Arc::new(rank), 1).unwrap();
             assert_eq!(steps(&mut trainer), expected);
             trainer
         });
@@ -203,7 +221,7 @@ fn distributed_ranks_divide_the_moments() {
         let whole = count(&trainer(&settings, &windows()));
         let parts = run_threads(4, |rank| {
             let mut trainer = trainer(&settings, &windows());
-            trainer.join(Arc::new(rank)).unwrap();
+            trainer.join(Arc::new(rank), 1).unwrap();
             count(&trainer)
         });
         let total: usize = whole.iter().sum();
@@ -242,7 +260,7 @@ fn distributed_ranks_stop_together_at_a_loss_that_is_not_finite() {
     let errors = run_threads(3, |rank| {
         let mut trainer = trainer(&settings(3, 3, 1), &windows());
         let broken = rank.rank() == 1;
-        trainer.join(Arc::new(rank)).unwrap();
+        trainer.join(Arc::new(rank), 1).unwrap();
         for parameter in trainer.model.parameters_mut() {
             if broken && parameter.name() == "norm.weight" {
                 parameter.tensor_mut().data_mut().fill(f32::INFINITY);
@@ -260,7 +278,7 @@ fn distributed_ranks_say_who_is_gone() {
     let results: Vec<Result<()>> = run_threads(3, |rank| {
         let mut trainer = trainer(&settings(50, 3, 1), &windows());
         let last = rank.rank() == 2;
-        trainer.join(Arc::new(rank)).unwrap();
+        trainer.join(Arc::new(rank), 1).unwrap();
         let steps = if last { 4 } else { 50 };
         (0..steps).try_for_each(|_| trainer.step().map(drop))
     });
@@ -285,8 +303,8 @@ fn distributed_ranks_end_if_the_first_one_panics() {
     let (_kept, run) = directory();
     let settings = Settings { accumulate: 3, ..Settings::new(5, 1, 32, 1e-3) };
     let settings = RunSettings { stories: 50, settings, ..RunSettings::default() };
-    let mut session = Session::start(Arc::new(Alone::default()), config(), settings, None, run, &mut |_| {}).unwrap();
-    session.divide(3).unwrap();
+    let mut session = Session::start(Job::alone(), config(), settings, None, run, &mut |_| {}).unwrap();
+    session.divide(3, 1).unwrap();
     let outcome = catch_unwind(AssertUnwindSafe(|| session.run(&mut Panics).map(drop)));
     assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"a monitor panics"));
 }
@@ -294,6 +312,6 @@ fn distributed_ranks_end_if_the_first_one_panics() {
 #[test]
 fn distributed_ranks_are_at_most_as_many_as_micro_batches() {
     let errors =
-        run_threads(3, |rank| trainer(&settings(1, 2, 1), &windows()).join(Arc::new(rank)).unwrap_err().to_string());
+        run_threads(3, |rank| trainer(&settings(1, 2, 1), &windows()).join(Arc::new(rank), 1).unwrap_err().to_string());
     assert!(errors.iter().all(|error| error.starts_with("3 ranks: expected 1 to 2")), "{errors:?}");
 }

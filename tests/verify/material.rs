@@ -120,9 +120,11 @@ fn material_needs_grow_with_the_batch_and_shrink_with_recomputation() {
     let (config, parameters) = (ModelConfig::nano(), 2_050_736);
     let needs = |batch, recompute| Needs::of(&config, &Settings::new(1, batch, 256, 1e-3), recompute);
     let alone = needs(8, false);
-    assert_eq!(alone.of_ranks(1), alone);
+    assert_eq!(alone.of_ranks(1, 1), alone);
     let moments = 8 * parameters; // two ranks divide them; each has two messages, which are as large together
-    assert_eq!(alone.of_ranks(2).memory, alone.memory + moments / 2);
+    assert_eq!(alone.of_ranks(2, 1).memory, alone.memory + moments / 2);
+    let experts = 4 * 4 * 8 * (128 * 256 + 256 + 128 * 128 + 128); // bytes, layers, experts, numbers of each
+    assert_eq!(alone.of_ranks(2, 1).memory - alone.of_ranks(2, 2).memory, experts / 2);
     assert!(needs(1, true).memory > 16 * parameters);
     assert!(needs(8, true).memory < needs(8, false).memory && needs(8, false).memory < needs(16, false).memory);
     assert_eq!(needs(8, false).disk, 32 * parameters);

@@ -51,13 +51,14 @@ fn command_line_profiles_a_training_run() {
 }
 
 /// Each of two ranks takes part in the exchanges of a step: the counts, the gradients, the losses, the squares and the weights;
-/// whether to stop, except after the last step; and those of an evaluation and of a save.
+/// whether to stop, except after the last step; and those of an evaluation and of a save. Before the first step, it gets the
+/// weights, and after the last one, the times of all.
 #[test]
 fn command_line_profiles_exchanges_of_ranks() {
     let place = workplace();
     let steps = ["--steps", "3", "--eval-every", "100", "--save-every", "100", "--ranks", "2"];
     let output = text(&succeed(&train(&[&steps[..], &["--out", "run", "--profile"]].concat()), place.path()).stderr);
-    assert_eq!(calls(&rows(&output), "exchange"), 2 * (3 * 5 + 2 + 1 + 1), "{output}");
+    assert_eq!(calls(&rows(&output), "exchange"), 2 * (1 + 3 * 5 + 2 + 1 + 1 + 1), "{output}");
     assert!(output.contains("the times of all 2 ranks together"), "{output}");
 }
 

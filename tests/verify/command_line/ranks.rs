@@ -17,18 +17,32 @@ fn command_line_ranks_leave_the_files_of_one_process() {
     succeed(&train(&[&steps[..], &["--accumulate", "4", "--out", "one"]].concat()), at);
     succeed(&train(&[&steps[..], &["--accumulate", "2", "--ranks", "2", "--out", "two"]].concat()), at);
     succeed(&train(&[&steps[..], &["--ranks", "4", "--out", "four"]].concat()), at);
-    for run in ["two", "four"] {
+    succeed(&train(&[&steps[..], &["--ranks", "4", "--expert-parallel", "2", "--out", "spread"]].concat()), at);
+    for run in ["two", "four", "spread"] {
         assert_eq!(losses(&at.join(run)), losses(&at.join("one")), "{run}");
         assert!(files(run) == files("one"), "the files of {run}");
     }
-    for (run, ranks) in [("one", "1"), ("two", "3"), ("four", "2")] {
-        succeed(&["train", "--resume", "--out", run, "--steps", "9", "--ranks", ranks], at);
+    for (run, ranks, group) in [("one", "1", "1"), ("two", "3", "1"), ("four", "2", "2"), ("spread", "2", "1")] {
+        let resume = ["train", "--resume", "--out", run, "--steps", "9", "--ranks", ranks, "--expert-parallel", group];
+        succeed(&resume, at);
         assert_eq!(losses(&at.join(run)), losses(&at.join("one")), "{run}");
         assert!(files(run) == files("one"), "the files of {run}");
     }
     let before = files("one");
     refuse(&["train", "--resume", "--out", "one", "--steps", "12", "--ranks", "5"], at, "5 ranks: expected 1 to 4");
     refuse(&["train", "--resume", "--out", "one", "--steps", "12", "--ranks", "0"], at, "--ranks 0: expected 1 to 64");
+    let spread = |ranks: &'static str, group: &'static str| {
+        train(&["--ranks", ranks, "--expert-parallel", group, "--out", "none"])
+    };
+    for (group, expected) in
+        [("3", "a divisor of 4, the number of ranks"), ("0", "a divisor of 4, the number of ranks")]
+    {
+        refuse(&spread("4", group), at, &format!("--expert-parallel {group}: expected {expected}"));
+    }
+    refuse(&spread("8", "8"), at, "--expert-parallel 8: expected a divisor of 4, the number of experts");
+    refuse(&spread("1", "2"), at, "--expert-parallel 2: expected a divisor of 1, the number of ranks");
+    let uneven = ["train", "--resume", "--out", "one", "--steps", "12", "--ranks", "3", "--expert-parallel", "3"];
+    refuse(&uneven, at, "--expert-parallel 3: expected a divisor of 4, the number of experts");
     assert!(files("one") == before);
     for ranks in ["0", "65", "18446744073709551615"] {
         refuse(&train(&["--ranks", ranks, "--out", "none"]), at, &format!("--ranks {ranks}: expected 1 to 64"));
