@@ -28,6 +28,7 @@ chapters! {
     data
     training
     many_machines
+    expert_parallel
     kv_cache
     sampling
     tiles

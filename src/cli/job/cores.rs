@@ -6,16 +6,16 @@ use crate::kernels::parallel;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a rank tells the others about its place.
+/// What a rank tells the others about its cores.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct Cores {
     machine: String,
     cores: BTreeSet<usize>,
     threads: Option<u16>,
 }
 
-impl Place {
-    /// Returns the place of this process. Without Linux, the machine has no name, and ranks do not know that they share it.
+impl Cores {
+    /// Returns the cores of this process. Without Linux, the machine has no name, and ranks do not know that they share it.
     fn here(threads: Option<u16>) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let status = read("/proc/self/status");
@@ -24,7 +24,7 @@ impl Place {
     }
 
     /// Returns how many threads the rank has.
-    fn threads(&self, all: &[Place]) -> usize {
+    fn threads(&self, all: &[Cores]) -> usize {
         let sharing =
             |core| all.iter().filter(|other| other.machine == self.machine && other.cores.contains(core)).count();
         let share: f64 = self.cores.iter().map(|core| 1.0 / sharing(core) as f64).sum();
@@ -43,8 +43,8 @@ fn numbers(list: &str) -> BTreeSet<usize> {
 
 /// Sets the number of threads of this rank. Rank 0 says on which machines the ranks have more threads than cores.
 pub fn divide(ranks: &dyn Collective, threads: Option<u16>) -> Result<()> {
-    let place = serde_json::to_vec(&Place::here(threads)).expect("plain values");
-    let places: Vec<Place> =
+    let place = serde_json::to_vec(&Cores::here(threads)).expect("plain values");
+    let places: Vec<Cores> =
         ranks.all_gather(&place)?.iter().filter_map(|place| serde_json::from_slice(place).ok()).collect();
     let own = &places[ranks.rank()];
     if own.threads.is_none() && !own.cores.is_empty() {
