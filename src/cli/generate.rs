@@ -140,6 +140,8 @@ fn open(arguments: &Arguments, job: &dyn Collective) -> Result<(Transformer, Tok
         in_memory.for_each(|parameter| checksum.update(&to_bytes(parameter.tensor().data())));
         let config = crc32fast::hash(model.config.to_json().as_bytes());
         identity.insert("configuration".into(), agree::checksum(config.into()));
+        let arithmetic = format!("{:?}", arguments.arithmetic.arithmetic());
+        identity.insert("arithmetic".into(), arithmetic.into());
         identity.insert("model".into(), agree::checksum(checksum.finalize().into()));
         identity
     })

@@ -7,11 +7,11 @@ use super::progress::Progress;
 use super::terminal::shown_on;
 use super::{interrupt, job, print, report, silence, thousands};
 use crate::checkpoint::CONFIG;
+use crate::checkpoint::report::published;
 use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::generate::Sampling;
-use crate::layers::Layer;
 use crate::profile;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
@@ -87,7 +87,7 @@ pub struct Arguments {
     #[arg(long, value_name = "T")]
     #[arg(help_heading = "Optimization")]
     context: Option<usize>,
-    /// Micro-batches per step, for gradient accumulation; with --ranks, those of each rank [default: 1]
+    /// Micro-batches per step, for gradient accumulation; with several ranks, those of each [default: 1]
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     accumulate: Option<usize>,
@@ -199,7 +199,7 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
     }
 
     let mut session = if arguments.resume { resume(arguments, job)? } else { start(arguments, job)? };
-    session.trainer.model.checkpoint_activations = arguments.checkpoint_activations;
+
     if ranks > 1 {
         session.divide(ranks, arguments.expert_parallel)?;
     }
@@ -228,6 +228,7 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
     if job.rank() == 0 {
         conclude(&session)?;
     }
+    job.barrier()?; // if rank 0 has failed, the others fail, too
     Ok(ExitCode::SUCCESS)
 }
 
@@ -255,7 +256,7 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
 /// Resumes a run.
 fn resume(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_default());
-    if directory.has_run() {
+    if job.rank() == 0 && directory.has_run() {
         refuse_changes(arguments)?;
         let (settings, ranks) = (directory.read_settings()?.settings, arguments.ranks.unwrap_or(1) * job.size());
         settings.check_ranks(ranks)?;
@@ -267,7 +268,7 @@ fn resume(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
 /// Returns the job of the processes. Threads of this process hold experts together only among themselves.
 fn processes(arguments: &Arguments, job: &Arc<dyn Collective>) -> Job {
     let expert_parallel = if job.size() > 1 { arguments.expert_parallel } else { 1 };
-    Job { ranks: job.clone(), expert_parallel }
+    Job { ranks: job.clone(), expert_parallel, recompute: arguments.checkpoint_activations }
 }
 
 /// Returns `runs/nano`, or `runs/nano-2` if that is taken, and so on. For a task, the directory has the name of the task
@@ -280,7 +281,7 @@ fn free_directory(settings: &RunSettings) -> PathBuf {
 
 fn describe(session: &Session) {
     let Session { trainer, tokenizer, .. } = session;
-    let parameters: usize = trainer.model.parameters().iter().map(|parameter| parameter.value().count()).sum();
+    let parameters = published(&trainer.model.config).total().parameters; // also those that other ranks hold
     let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
     say!(
         "{} parameters; {} tokens of text; {steps} steps of {batch_size}×{context} tokens{}; run directory {}",

@@ -2,6 +2,7 @@
 
 use super::Collective;
 use crate::error::{Error, Result};
+use crate::kernels;
 use serde_json::{Map, Value};
 
 /// What has to be the same on all ranks, by name: plain values, or checksums.
@@ -16,10 +17,11 @@ fn is_checksum(value: &Value) -> bool {
     value.is_array()
 }
 
-/// Returns the checksum of the program that runs.
+/// Returns the checksum of the program that runs, and the instruction set that it uses, because each set rounds in its own way.
 pub fn program() -> Identity {
     let program = std::env::current_exe().and_then(std::fs::read).map_or(0, |program| crc32fast::hash(&program));
-    Map::from_iter([("program".to_string(), checksum(program.into()))])
+    let isa = kernels::selected().map_or(String::new(), |isa| format!("{isa:?}"));
+    Map::from_iter([("program".into(), checksum(program.into())), ("instruction set (OSSIA_ISA)".into(), isa.into())])
 }
 
 /// Compares what the ranks have, and returns what this rank has.

@@ -23,7 +23,7 @@ mod threads;
 pub use alone::Alone;
 pub use group::Group;
 #[cfg(feature = "mpi")]
-pub use mpi::Mpi;
+pub use mpi::{Mpi, machine};
 
 pub use threads::{Threads, run_threads};
 

@@ -31,7 +31,8 @@ pub struct Exchange {
 impl Exchange {
     /// Sends rows that are sorted by receiver. Returns those that come, in the order of the senders.
     fn rows(&self, x: &[f32], width: usize, to: &[usize], headers: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<f32>) {
-        let _timer = EXCHANGE.start(x.len());
+        let sent = to.iter().enumerate().filter(|(rank, _)| *rank != self.ranks.rank());
+        let _timer = EXCHANGE.start(width * sent.map(|(_, rows)| rows).sum::<usize>());
         let mut rest = x;
         let message = |(rank, rows): (usize, &usize)| {
             let (part, after) = rest.split_at(rows * width);

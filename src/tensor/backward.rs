@@ -4,7 +4,7 @@ use super::{Array, BackwardStep, Node, Origin, Tensor, array, slice};
 use crate::kernels;
 use crate::profile;
 use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Reads two arrays and writes one.
@@ -14,12 +14,19 @@ const SUM: profile::Op = profile::Op::per_number("gradient sums", 1, 12);
 #[derive(Default)]
 pub struct Gradients {
     by_id: HashMap<u64, Array>,
+    open: HashMap<u64, usize>, // how many uses of each parameter the backward pass has not visited yet
 }
 
 impl Gradients {
     /// Returns the gradient with respect to a parameter, in its shape; `None` if the result does not depend on it.
     pub fn get(&self, parameter: &Tensor) -> Option<&Array> {
         self.by_id.get(&parameter.id()?)
+    }
+
+    /// Returns whether a backward pass that is still going on has computed the whole gradient with respect to a parameter. This is
+    /// never the case for a parameter that is only used where [`recompute`](super::recompute) repeats the forward pass.
+    pub fn is_complete(&self, parameter: &Tensor) -> bool {
+        parameter.id().is_some_and(|id| self.open.get(&id) == Some(&0))
     }
 
     /// Like [`get`](Self::get), to be changed in place.
@@ -31,6 +38,15 @@ impl Gradients {
     pub fn accumulate(&mut self, other: Gradients) {
         for (id, gradient) in other.by_id {
             self.add(id, gradient);
+        }
+    }
+
+    /// Notes that the backward pass has visited a use of a parameter.
+    fn visited(&mut self, input: &Origin) {
+        if let Origin::Parameter(id) = input
+            && let Some(uses) = self.open.get_mut(id)
+        {
+            *uses -= 1;
         }
     }
 
@@ -55,6 +71,23 @@ impl Gradients {
             }
         }
     }
+}
+
+/// Counts how often each parameter is used in a graph, except where a part of it is computed again.
+fn uses(result: &Origin) -> HashMap<u64, usize> {
+    let (mut uses, mut seen, mut pending) = (HashMap::new(), HashSet::new(), vec![result.clone()]);
+    while let Some(origin) = pending.pop() {
+        match origin {
+            Origin::Constant => {}
+            Origin::Parameter(id) => *uses.entry(id).or_default() += 1,
+            Origin::Node(node) if seen.insert(node.id) => {
+                let record = node.record.lock().expect("no backward function has panicked");
+                pending.extend(record.iter().flat_map(|record| record.inputs.iter().cloned()));
+            }
+            Origin::Node(_) => {}
+        }
+    }
+    uses
 }
 
 /// Orders the heap of waiting nodes by id, so that the youngest node comes first.
@@ -84,8 +117,13 @@ impl Tensor {
     /// The next node to visit is always the youngest one that waits. Everything that was computed from it is younger
     /// and has been visited, so its gradient is complete. The pass frees the graph; a second call panics.
     pub fn backward(&self) -> Gradients {
+        self.backward_observed(&mut |_| {})
+    }
+
+    /// Like [`backward`](Self::backward), and calls `observe` with the gradients so far after each node.
+    pub fn backward_observed(&self, observe: &mut dyn FnMut(&Gradients)) -> Gradients {
         assert_eq!(self.value().len(), 1, "backward() starts at one number, not at shape {:?}", self.shape());
-        let mut gradients = Gradients::default();
+        let mut gradients = Gradients { open: uses(&self.origin), ..Gradients::default() };
         let mut waiting = BinaryHeap::new();
         let deliver = |gradients: &mut Gradients, waiting: &mut BinaryHeap<_>, to: Origin, gradient: Array| match to {
             Origin::Constant => {}
@@ -104,6 +142,7 @@ impl Tensor {
             match record.step {
                 BackwardStep::Gradients(backward) => {
                     for (input, dx) in record.inputs.into_iter().zip(backward(dy)) {
+                        gradients.visited(&input);
                         if let Some(dx) = dx {
                             deliver(&mut gradients, &mut waiting, input, dx);
                         }
@@ -115,6 +154,7 @@ impl Tensor {
                     }
                 }
             }
+            observe(&gradients);
         }
         gradients
     }

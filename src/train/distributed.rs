@@ -5,6 +5,7 @@
 //!
 //! Book: [many_machines](../../../../book/many_machines.html)
 
+use super::buckets::Sending;
 use super::evaluate::{Evaluation, EvaluationSet, nats_of};
 use super::shares::trainable;
 use super::together::Together;
@@ -28,17 +29,17 @@ impl Trainer {
         let (mut losses, mut present) = (Vec::new(), vec![false; trainable(&self.model).len()]);
         let mut sums = vec![Vec::new(); present.len()]; // of the gradients of this rank's share
         for round in 0..count.div_ceil(together.ranks().size()) {
-            let mut messages = vec![Vec::new(); together.ranks().size()]; // empty: no micro-batch
+            let (mut sending, parameters) = (Sending::new(together), trainable(&self.model));
+            let mut gradients = None; // of no micro-batch, if others have one more
             if let Some(batch) = batches.get(round) {
-                let (loss, gradients) = together.compute(|| self.micro_batch(batch, output.take(), &totals))?;
-                let parameters = trainable(&self.model);
-                messages = together.divided(&parameters, &gradients);
+                let send = &mut |gradients: &Gradients| sending.send_complete(&parameters, gradients);
+                let (loss, new) = together.compute(|| self.micro_batch(batch, output.take(), &totals, send))?;
                 losses.push(loss);
-                let has: Vec<bool> = parameters.iter().map(|p| gradients.get(p.tensor()).is_some()).collect();
+                let has: Vec<bool> = parameters.iter().map(|p| new.get(p.tensor()).is_some()).collect();
                 assert!(round == 0 || present == has, "all batches use the same parameters");
-                present = has;
+                (gradients, present) = (Some(new), has);
             }
-            together.add(&mut sums, &together.exchange(messages)?, &present);
+            sending.finish(&parameters, gradients.as_ref(), &present, &mut sums)?;
         }
         let losses = together.in_order(&losses, count)?;
         if losses.iter().any(|[loss, balance]| !(loss + balance).is_finite()) {
@@ -70,12 +71,18 @@ impl Trainer {
         Ok((together.sum_of_totals(&own)?, output))
     }
 
-    /// Returns the losses of a micro-batch, and the gradients.
-    fn micro_batch(&self, batch: &Batch, output: Option<Output>, totals: &Totals) -> ([f64; 2], Gradients) {
+    /// Returns the losses of a micro-batch, and the gradients. Calls `send` with the gradients so far, during the backward pass.
+    fn micro_batch(
+        &self,
+        batch: &Batch,
+        output: Option<Output>,
+        totals: &Totals,
+        send: &mut (dyn FnMut(&Gradients) + Send),
+    ) -> ([f64; 2], Gradients) {
         let output = output.unwrap_or_else(|| self.model.forward(batch.inputs.view(), None));
         let loss = self.model.partial_loss(&output, batch.targets.as_slice().expect("row-major"), totals);
         drop(output);
-        ([loss.cross_entropy, loss.load_balancing].map(f64::from), loss.total.backward())
+        ([loss.cross_entropy, loss.load_balancing].map(f64::from), loss.total.backward_observed(send))
     }
 
     // ANCHOR: update

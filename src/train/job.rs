@@ -24,12 +24,14 @@ pub struct Job {
     pub ranks: Arc<dyn Collective>,
     /// How many ranks hold the experts of the model together; 1 if each has all.
     pub expert_parallel: usize,
+    /// Whether activations are computed again in the backward pass; this changes the number of exchanges.
+    pub recompute: bool,
 }
 
 impl Job {
     /// Returns the job of a single process.
     pub fn alone() -> Self {
-        Self { ranks: Arc::new(Alone::default()), expert_parallel: 1 }
+        Self { ranks: Arc::new(Alone::default()), expert_parallel: 1, recompute: false }
     }
 }
 
@@ -37,6 +39,7 @@ impl Job {
 pub fn identity(job: &Job, settings: &RunSettings, config: &ModelConfig, material: &Material) -> Identity {
     let mut identity = agree::program();
     identity.insert("expert_parallel".into(), job.expert_parallel.into());
+    identity.insert("checkpoint_activations".into(), job.recompute.into());
     flatten(serde_json::to_value(settings).expect("plain settings"), &mut identity);
     // Each machine may have the text at another place.
     identity.retain(|name, _| name != "data" && name != "eval_data");

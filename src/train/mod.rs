@@ -13,6 +13,7 @@ pub mod muon;
 pub mod settings;
 mod pace;
 pub mod trainer;
+mod buckets;
 mod pieces;
 mod shares;
 mod together;

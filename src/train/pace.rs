@@ -2,20 +2,64 @@
 //!
 //! Book: [many_machines](../../../../book/many_machines.html)
 
+use crate::collective::{Collective, Messages};
+use crate::error::{Error, Result};
 use std::fmt;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-/// The time of one rank.
+/// The steps of one rank, and their times.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Times {
     /// The number of steps.
     pub steps: u32,
     /// The time of these steps.
     pub stepping: Duration,
-    /// The time of exchanges: of these steps, and of everything else.
-    pub exchanging: Duration,
-    /// The time of the exchanges in these steps.
-    pub exchanging_in_steps: Duration,
+    /// The part of it that was spent in waiting for messages.
+    pub waiting: Duration,
+}
+
+/// Ranks, and the time that this one has waited for messages of the others.
+pub struct Timed {
+    ranks: Arc<dyn Collective>,
+    waited: Mutex<Duration>,
+}
+
+impl Timed {
+    /// Takes the time from now on.
+    pub fn new(ranks: Arc<dyn Collective>) -> Self {
+        Self { ranks, waited: Mutex::default() }
+    }
+
+    /// Returns the time of waiting so far.
+    pub fn waited(&self) -> Duration {
+        *self.waited.lock().expect("nothing panics here")
+    }
+}
+
+impl Collective for Timed {
+    fn rank(&self) -> usize {
+        self.ranks.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.ranks.size()
+    }
+
+    fn begin(&self, messages: Messages) {
+        self.ranks.begin(messages);
+    }
+
+    fn finish(&self) -> Result<Messages> {
+        let start = Instant::now();
+        let received = self.ranks.finish();
+        *self.waited.lock().expect("nothing panics here") += start.elapsed();
+        received
+    }
+
+    fn give_up(&self, error: &Error) {
+        self.ranks.give_up(error);
+    }
 }
 
 /// The pace of all ranks, in seconds per step.

@@ -43,8 +43,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts a new run: reads the material, creates the run directory, and initializes the model. Every one of `ranks` calls
-    /// this. Rank 0 creates the directory, and the others do not touch theirs.
+    /// Starts a new run: reads the material, creates the run directory, and initializes the model. Every rank of the
+    /// job calls this. Rank 0 creates the directory, and the others do not touch theirs.
     ///
     /// # Errors
     /// If the model is too large for this machine, the text cannot be read, the tokenizer does not fit the model, the directory
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Continues a run that was stopped, with its own settings; only the number of steps may be raised. A run that was stopped
-    /// before it saved a state starts anew. Every one of `ranks` calls this. Rank 0 reads the directory, and sends the others
+    /// before it saved a state starts anew. Every rank of the job calls this. Rank 0 reads the directory, and sends the others
     /// what they need.
     ///
     /// # Errors
@@ -152,6 +152,7 @@ impl Session {
     ) -> Result<Self> {
         let Material { tokenizer, evaluation, .. } = material;
         trainer.evaluation = Some(evaluation);
+        trainer.model.checkpoint_activations = job.recompute;
         trainer.join(job.ranks.clone(), job.expert_parallel)?;
         let recorder = (job.ranks.rank() == 0).then(|| recorder_of(directory.clone(), &settings, &tokenizer));
         Ok(Self { trainer, tokenizer, settings, job, threads: 1, directory, recorder, _lock: lock })
@@ -174,11 +175,6 @@ impl Session {
     /// Returns the run directory.
     pub fn directory(&self) -> &RunDirectory {
         &self.directory
-    }
-
-    /// Returns the rank of this process.
-    pub fn rank(&self) -> usize {
-        self.job.ranks.rank()
     }
 
     /// Estimates the memory and the disk that the run takes.
@@ -220,8 +216,9 @@ impl Session {
             let others: Vec<_> = job.zip(copies).map(rank).collect();
             let run = || trainer.join(first.clone(), group).and_then(|()| trainer.run(recorder.as_ref(), monitor));
             let outcome = catch_unwind(AssertUnwindSafe(|| first.attempt(run)));
-            drop(first);
-            trainer.leave(); // if it has panicked, the others end, too
+            if outcome.is_err() {
+                first.give_up(&Error::Rank { rank: 0, message: "has panicked".into() });
+            }
             // The first rank knows why another one has ended, unless that one has panicked.
             others.into_iter().for_each(|other| _ = other.join().unwrap_or_else(|panic| resume_unwind(panic)));
             outcome.unwrap_or_else(|panic| resume_unwind(panic))

@@ -21,6 +21,8 @@ pub struct Shares {
     group: usize, // X
     /// The count of the numbers of each trainable parameter, and whether it is divided among the ranks of a group.
     parameters: Vec<(usize, bool)>,
+    /// The parameters whose gradients are sent together.
+    buckets: Vec<Range<usize>>,
     /// The share of each rank: a range of every trainable parameter.
     ranges: Vec<Vec<Range<usize>>>,
 }
@@ -52,6 +54,22 @@ fn cut(counts: &[(usize, usize)], rank: usize, size: usize) -> Vec<Range<usize>>
 }
 // ANCHOR_END: shares
 
+/// The numbers that a bucket has at least.
+const NUMBERS: usize = 1 << 18;
+
+/// Divides parameters, given how many numbers each has, into buckets, from the last parameter to the first.
+fn buckets(counts: &[usize]) -> Vec<Range<usize>> {
+    let (mut buckets, mut end, mut numbers) = (Vec::new(), counts.len(), 0);
+    for (p, count) in counts.iter().enumerate().rev() {
+        numbers += count;
+        if numbers >= NUMBERS || p == 0 {
+            buckets.push(p..end);
+            (end, numbers) = (p, 0);
+        }
+    }
+    buckets
+}
+
 impl Shares {
     /// Divides a whole model among `size` ranks, in groups of `group`.
     pub fn new(model: &Transformer, optimizer: &Optimizer, size: usize, group: usize) -> Self {
@@ -68,6 +86,12 @@ impl Shares {
             parameters.iter().map(count).zip(units.iter().copied()).collect()
         };
         let (common, held) = (counts(false), counts(true));
+        let buckets = buckets(&parameters.iter().map(|(count, _)| *count).collect::<Vec<_>>());
+        // Each bucket is cut on its own, so that all ranks get a part of it at the same time.
+        let cut = |counts: &[(usize, usize)], rank: usize, size: usize| -> Vec<Range<usize>> {
+            buckets.iter().rev().flat_map(|bucket| cut(&counts[bucket.clone()], rank, size)).collect()
+        };
+
         let ranges = |rank: usize| {
             let (common, held) = (cut(&common, rank, size), cut(&held, rank / group, size / group));
             let range = |p: usize| match parameters[p] {
@@ -79,7 +103,13 @@ impl Shares {
             };
             (0..parameters.len()).map(range).collect()
         };
-        Self { group, ranges: (0..size).map(ranges).collect(), parameters }
+        let ranges = (0..size).map(ranges).collect();
+        Self { group, ranges, parameters, buckets }
+    }
+
+    /// Returns the buckets, from the last one to the first.
+    pub fn buckets(&self) -> &[Range<usize>] {
+        &self.buckets
     }
 
     /// Returns the share of a rank: ranges of the whole parameters.

@@ -9,7 +9,7 @@
 //! Book: [many_machines](../../../../book/many_machines.html)
 
 use super::optimizer::{Moments, Optimizer};
-use super::pace::{Pace, Times};
+use super::pace::{Pace, Timed, Times};
 use super::pieces;
 use super::shares::{Shares, of_experts, trainable};
 use crate::collective::{Collective, Group, Messages, add_to, caught, copy_to, to_bytes, to_numbers};
@@ -26,13 +26,15 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-/// The bytes that a rank sends to others. The time is also that of waiting for them.
-const EXCHANGE: profile::Op = profile::Op::per_number("exchange", 0, 1);
+/// The bytes that a rank sends to others.
+const SENDING: profile::Op = profile::Op::per_number("sending", 0, 1);
+/// The time of waiting for the messages of others.
+const WAITING: profile::Op = profile::Op::per_number("exchange", 0, 0);
 
 /// The ranks that train together, and the share of each.
 #[derive(Clone)]
 pub struct Together {
-    ranks: Arc<dyn Collective>,
+    ranks: Arc<Timed>,
     shares: Arc<Shares>,
     times: Arc<Mutex<Times>>,
 }
@@ -50,24 +52,53 @@ impl Together {
         optimizer: &mut Optimizer,
     ) -> Result<Self> {
         let (shares, me) = (Shares::new(model, optimizer, ranks.size(), group), ranks.rank());
-        let state = |rank| if me == 0 { state(model, optimizer, &shares, rank) } else { Vec::new() };
-        let state = (0..ranks.size()).map(state).collect();
+        let local: Vec<Range<usize>> = (0..shares.of(me).len()).map(|p| shares.local(p, me)).collect();
+        let together = Self { ranks: Arc::new(Timed::new(ranks)), shares: Arc::new(shares), times: Arc::default() };
+        together.take_state(model, optimizer)?;
         if group > 1 {
-            let group: Arc<dyn Collective> = Arc::new(Group::new(ranks.clone(), group));
+            let group: Arc<dyn Collective> = Arc::new(Group::new(together.ranks.clone(), group));
             model.spread(&group)?;
         }
-        let local: Vec<Range<usize>> = (0..shares.of(me).len()).map(|p| shares.local(p, me)).collect();
-        optimizer.restrict(shares.of(me), &local);
-        let together = Self { ranks, shares: Arc::new(shares), times: Arc::default() };
-        let message = together.exchange(state)?.swap_remove(0);
-        let mut rest = &message[..];
-        let mut take = |numbers: &mut [f32]| copy_to(numbers, cut(&mut rest, numbers.len()));
-        let mut parameters = model.parameters_mut();
-        parameters.retain(|parameter| parameter.is_trainable());
-        parameters.into_iter().for_each(|parameter| take(parameter.tensor_mut().data_mut()));
-        let moments = optimizer.moments_mut().iter_mut();
-        moments.for_each(|Moments { m, v }| [m, v].into_iter().for_each(|numbers| take(numbers)));
+        optimizer.restrict(together.shares.of(me), &local);
         Ok(together)
+    }
+
+    /// Gives all ranks the weights of rank 0, and each the moments of its share, bucket by bucket, so that the messages are short.
+    fn take_state(&self, model: &mut Transformer, optimizer: &mut Optimizer) -> Result<()> {
+        let (shares, me) = (self.shares.clone(), self.ranks.rank());
+        for bucket in shares.buckets() {
+            let state = |rank| match me {
+                0 => state(model, optimizer, &shares, bucket.clone(), rank),
+                _ => Vec::new(),
+            };
+            let message = self.exchange((0..self.ranks.size()).map(state).collect())?.swap_remove(0);
+            let mut rest = &message[..];
+            let mut take = |numbers: &mut [f32], range: Range<usize>| {
+                if !numbers.is_empty() {
+                    let length = range.len();
+                    copy_to(&mut numbers[range], cut(&mut rest, length));
+                }
+            };
+            let mut parameters = model.parameters_mut();
+            parameters.retain(|parameter| parameter.is_trainable());
+            for p in bucket.clone() {
+                take(parameters[p].tensor_mut().data_mut(), shares.held(p, me));
+                let Moments { m, v } = &mut optimizer.moments_mut()[p];
+                [m, v].into_iter().for_each(|numbers| take(numbers, shares.of(me)[p].clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the buckets in which gradients are sent: ranges of the trainable parameters.
+    pub fn buckets(&self) -> &[Range<usize>] {
+        self.shares.buckets()
+    }
+
+    /// Returns whether gradients may be sent while the backward pass goes on. It may not if this has exchanges itself, which have
+    /// to wait for none.
+    pub fn sends_early(&self) -> bool {
+        self.shares.group() == 1
     }
 
     /// Returns the ranks.
@@ -80,12 +111,24 @@ impl Together {
     /// # Errors
     /// If a rank is gone, here and in all that follows.
     pub fn exchange(&self, messages: Messages) -> Result<Messages> {
+        self.begin(messages);
+        self.finish()
+    }
+
+    /// Begins to send `messages[r]` to each rank r, and does not wait.
+    pub fn begin(&self, messages: Messages) {
         let others = messages.iter().enumerate().filter(|(rank, _)| *rank != self.ranks.rank());
-        let _timer = EXCHANGE.start(others.map(|(_, message)| message.len()).sum());
-        let start = Instant::now();
-        let received = self.ranks().all_to_all(messages);
-        self.times().exchanging += start.elapsed();
-        received
+        let _timer = SENDING.start(others.map(|(_, message)| message.len()).sum());
+        self.ranks.begin(messages);
+    }
+
+    /// Waits for the messages of the oldest exchange that has begun. Returns the message from each rank.
+    ///
+    /// # Errors
+    /// If a rank is gone, here and in all that follows.
+    pub fn finish(&self) -> Result<Messages> {
+        let _timer = WAITING.start(0);
+        self.ranks.finish()
     }
 
     fn times(&self) -> MutexGuard<'_, Times> {
@@ -97,13 +140,12 @@ impl Together {
     /// # Errors
     /// Those of the step.
     pub fn timed<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<T> {
-        let (start, before) = (Instant::now(), self.times().exchanging);
+        let (start, before) = (Instant::now(), self.ranks.waited());
         let done = step()?;
         let mut times = self.times();
         times.steps += 1;
         times.stepping += start.elapsed();
-        let exchanging = times.exchanging - before;
-        times.exchanging_in_steps += exchanging;
+        times.waiting += self.ranks.waited() - before;
         Ok(done)
     }
 
@@ -112,12 +154,12 @@ impl Together {
     /// # Errors
     /// If a rank is gone.
     pub fn pace(&self) -> Result<Option<Pace>> {
-        let Times { steps, stepping, exchanging_in_steps, .. } = *self.times();
+        let Times { steps, stepping, waiting } = *self.times();
         if steps == 0 {
             return Ok(None);
         }
-        let (step, exchange) = (stepping / steps, exchanging_in_steps / steps);
-        let computing = self.in_order(&[[(step - exchange).as_secs_f64(), 0.0]], self.ranks.size())?;
+        let (step, waiting) = (stepping / steps, waiting / steps);
+        let computing = self.in_order(&[[(step - waiting).as_secs_f64(), 0.0]], self.ranks.size())?;
         let computing = computing.into_iter().map(|[seconds, _]| seconds).collect();
         Ok(Some(Pace { step: step.as_secs_f64(), computing }))
     }
@@ -173,12 +215,12 @@ impl Together {
     }
 
     // ANCHOR: divided
-    /// Returns the gradients of each rank's share, one parameter after another. Gradients of experts go to the ranks that hold
-    /// them.
-    pub fn divided(&self, parameters: &[&Parameter], gradients: &Gradients) -> Messages {
+    /// Returns the gradients of each rank's share, one parameter of a bucket after another. Gradients of experts go to the ranks
+    /// that hold them.
+    pub fn divided(&self, parameters: &[&Parameter], gradients: &Gradients, bucket: Range<usize>) -> Messages {
         let me = self.ranks.rank();
         let of = |rank: usize| {
-            let held = (0..parameters.len()).filter(|&p| self.shares.hold_the_same(p, me, rank));
+            let held = bucket.clone().filter(|&p| self.shares.hold_the_same(p, me, rank));
             let parts = held.filter_map(|p| {
                 let (gradient, range) = (gradients.get(parameters[p].tensor()).map(slice)?, self.shares.local(p, rank));
                 let of_ranks = gradient.chunks(gradient.len() / self.shares.gradients(p));
@@ -191,11 +233,11 @@ impl Together {
 
     /// Adds the gradients of this rank's share that have come from all ranks, in the order of the micro-batches. An empty message
     /// has none. `present` says which parameters have a gradient.
-    pub fn add(&self, sums: &mut [Vec<f32>], messages: &Messages, present: &[bool]) {
+    pub fn add(&self, sums: &mut [Vec<f32>], messages: &Messages, bucket: Range<usize>, present: &[bool]) {
         let me = self.ranks.rank();
         for (rank, message) in messages.iter().enumerate().filter(|(_, message)| !message.is_empty()) {
             let mut rest = &message[..];
-            for p in (0..sums.len()).filter(|&p| present[p] && self.shares.hold_the_same(p, me, rank)) {
+            for p in bucket.clone().filter(|&p| present[p] && self.shares.hold_the_same(p, me, rank)) {
                 let length = self.shares.of(me)[p].len();
                 (0..self.shares.gradients(p)).for_each(|_| add_to(&mut sums[p], cut(&mut rest, length)));
             }
@@ -324,14 +366,16 @@ fn cut<'m>(message: &mut &'m [u8], numbers: usize) -> &'m [u8] {
     message.split_off(..4 * numbers).expect("a message has all that it should have")
 }
 
-/// Returns the weights that a rank holds, and the moments of its share.
-fn state(model: &Transformer, optimizer: &Optimizer, shares: &Shares, rank: usize) -> Vec<u8> {
-    let weights = trainable(model).into_iter().enumerate();
-    let weights = weights.map(|(p, parameter)| to_bytes(&parameter.tensor().data()[shares.held(p, rank)]));
-    let part = |numbers: &[f32], range: &Range<usize>| numbers.get(range.clone()).map_or(Vec::new(), to_bytes);
-    let moments = optimizer.moments().iter().zip(shares.of(rank));
-    let moments = moments.flat_map(|(Moments { m, v }, range)| [part(m, range), part(v, range)]);
-    weights.chain(moments).collect::<Vec<_>>().concat()
+/// Returns the weights of a bucket that a rank holds, and the moments of its share.
+fn state(model: &Transformer, optimizer: &Optimizer, shares: &Shares, bucket: Range<usize>, rank: usize) -> Vec<u8> {
+    let parameters = trainable(model);
+    let part = |numbers: &[f32], range: Range<usize>| numbers.get(range).map_or(Vec::new(), to_bytes);
+    let of = |p: usize| {
+        let Moments { m, v } = &optimizer.moments()[p];
+        let share = &shares.of(rank)[p];
+        [part(parameters[p].tensor().data(), shares.held(p, rank)), part(m, share.clone()), part(v, share.clone())]
+    };
+    bucket.flat_map(of).collect::<Vec<_>>().concat()
 }
 
 fn to_f64(bytes: &[u8]) -> Vec<f64> {

@@ -142,12 +142,6 @@ impl Trainer {
         Ok(())
     }
 
-    /// Leaves the other ranks, which do not wait for this one any longer. The moments of their shares are theirs, so this
-    /// trainer takes no more steps; a saved run can resume.
-    pub fn leave(&mut self) {
-        self.together = None;
-    }
-
     /// Returns a trainer of its own that takes the same steps.
     pub fn copy(&self) -> Self {
         Self {

@@ -187,5 +187,6 @@ pub fn panics() {
     let output = command.args(["-n", "3"]).arg(std::env::current_exe().unwrap()).arg("panic").output().unwrap();
     assert!(start.elapsed() < LIMIT);
     let printed = text(&output.stderr);
-    assert_eq!(printed.matches("rank 1: has panicked").count(), 2, "{printed}");
+    // The launcher ends the others, too, and may be faster than one of them.
+    assert!((1..=2).contains(&printed.matches("rank 1: has panicked").count()), "{printed}");
 }

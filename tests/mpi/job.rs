@@ -138,7 +138,7 @@ impl Running {
 }
 
 /// Returns whether a process runs, and is not a zombie that nobody has waited for.
-fn is_running(process: u32) -> bool {
+pub fn is_running(process: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 12] = [
+const TESTS: [Test; 13] = [
     ("mpi_operations_are_those_of_threads", operations),
     ("mpi_runs_leave_the_files_of_one_process", runs::same_files),
     ("mpi_runs_resume_with_any_number_of_ranks", runs::resume_with_any),
@@ -31,6 +31,7 @@ const TESTS: [Test; 12] = [
     ("mpi_ranks_end_with_the_one_that_cannot_write", failures::cannot_write),
     ("mpi_ranks_end_with_the_one_that_panics", failures::panics),
     ("mpi_networks_that_are_cut_are_noticed", network::cut),
+    ("mpi_killed_ranks_of_other_machines_are_named", network::killed),
 ];
 
 /// The ranks of a job that is not a run: this program, started by `mpirun`.

@@ -65,6 +65,28 @@ fn autograd_records_on_every_thread() {
     assert_eq!(gradient, 6.0);
 }
 
+/// A gradient is complete when every use of the parameter was visited, and then it does not change any more.
+#[test]
+fn autograd_says_when_a_gradient_is_complete() {
+    let [early, late, both] = [1, 2, 3].map(|seed| Tensor::parameter(random(&[4], seed)));
+    let first = mul(&early, &both);
+    let second = mul(&first, &late);
+    let total = sum(&mul(&second, &both));
+    let mut seen: Vec<[Option<Vec<f32>>; 3]> = Vec::new();
+    let gradients = total.backward_observed(&mut |gradients| {
+        let complete = |x: &Tensor| gradients.is_complete(x).then(|| slice(gradients.get(x).unwrap()).to_vec());
+        seen.push([complete(&early), complete(&late), complete(&both)]);
+    });
+    let when: Vec<[bool; 3]> = seen.iter().map(|seen| seen.each_ref().map(Option::is_some)).collect();
+    // The sum, and the three products from the last one to the first.
+    let none = [false; 3];
+    assert_eq!(when, [none, none, [false, true, false], [true; 3]]);
+    let last = [&early, &late, &both].map(|x| slice(gradients.get(x).unwrap()).to_vec());
+    for seen in seen {
+        seen.into_iter().zip(&last).for_each(|(seen, last)| assert!(seen.is_none_or(|seen| seen == *last)));
+    }
+}
+
 #[test]
 fn autograd_frees_the_graph_while_it_walks_back() {
     struct Flag(Arc<AtomicBool>);

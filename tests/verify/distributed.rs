@@ -255,6 +255,21 @@ fn distributed_ranks_train_dense_models_with_frozen_parameters() {
     takes_the_same_steps(dense, &[2, 4]);
 }
 
+/// An output projection that is large enough to be sent while the backward pass goes on.
+#[test]
+fn distributed_ranks_send_gradients_early() {
+    let settings = settings(3, 5, 1);
+    let config = ModelConfig { vocab_size: 17_000, tied: false, ..config() };
+    let large = |checkpoint_activations| {
+        let mut model = Transformer::random(&config, 1);
+        model.checkpoint_activations = checkpoint_activations;
+        let batches = Batches::new(windows(), settings.batch_size, settings.seed).unwrap();
+        Trainer::new(model, settings.clone(), batches, None)
+    };
+    takes_the_same_steps(|| large(false), &[2, 3, 5]);
+    takes_the_same_steps(|| large(true), &[3]);
+}
+
 #[test]
 fn distributed_ranks_stop_together_at_a_loss_that_is_not_finite() {
     let errors = run_threads(3, |rank| {
@@ -300,13 +315,15 @@ fn distributed_ranks_end_if_the_first_one_panics() {
             panic!("a monitor panics");
         }
     }
-    let (_kept, run) = directory();
-    let settings = Settings { accumulate: 3, ..Settings::new(5, 1, 32, 1e-3) };
-    let settings = RunSettings { stories: 50, settings, ..RunSettings::default() };
-    let mut session = Session::start(Job::alone(), config(), settings, None, run, &mut |_| {}).unwrap();
-    session.divide(3, 1).unwrap();
-    let outcome = catch_unwind(AssertUnwindSafe(|| session.run(&mut Panics).map(drop)));
-    assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"a monitor panics"));
+    for (ranks, group) in [(3, 1), (4, 2)] {
+        let (_kept, run) = directory();
+        let settings = Settings { accumulate: ranks, ..Settings::new(5, 1, 32, 1e-3) };
+        let settings = RunSettings { stories: 50, settings, ..RunSettings::default() };
+        let mut session = Session::start(Job::alone(), config(), settings, None, run, &mut |_| {}).unwrap();
+        session.divide(ranks, group).unwrap();
+        let outcome = catch_unwind(AssertUnwindSafe(|| session.run(&mut Panics).map(drop)));
+        assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"a monitor panics"));
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn expert_parallel_has_the_gradients_of_one_rank() {
     is_the_same_as_alone(4, &[], true);
 }
 
-/// All tokens visit two experts, so that most ranks have no tokens for theirs.
+/// All tokens visit the same two experts, so that some ranks have no tokens for theirs.
 #[test]
 fn expert_parallel_ranks_may_have_no_tokens() {
     is_the_same_as_alone(4, &[0, 7], false);

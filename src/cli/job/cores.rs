@@ -1,6 +1,6 @@
 //! The cores of each machine, divided among the ranks on it.
 
-use crate::collective::Collective;
+use crate::collective::{Collective, machine};
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a rank tells the others about its cores.
 #[derive(Serialize, Deserialize)]
 struct Cores {
-    machine: String,
+    machine: Option<String>,
     cores: BTreeSet<usize>,
     threads: Option<u16>,
 }
@@ -20,15 +20,15 @@ impl Cores {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let status = read("/proc/self/status");
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("");
-        Self { machine: read("/proc/sys/kernel/random/boot_id"), cores: numbers(list.trim()), threads }
+        Self { machine: machine(), cores: numbers(list.trim()), threads }
     }
 
     /// Returns how many threads the rank has.
     fn threads(&self, all: &[Cores]) -> usize {
-        let sharing =
-            |core| all.iter().filter(|other| other.machine == self.machine && other.cores.contains(core)).count();
+        let is_here = |other: &&Cores| other.machine.is_some() && other.machine == self.machine;
+        let sharing = |core| all.iter().filter(is_here).filter(|other| other.cores.contains(core)).count().max(1);
         let share: f64 = self.cores.iter().map(|core| 1.0 / sharing(core) as f64).sum();
-        self.threads.map_or((share as usize).max(1), usize::from)
+        self.threads.map_or(((share + 1e-9) as usize).max(1), usize::from)
     }
 }
 
@@ -44,8 +44,8 @@ fn numbers(list: &str) -> BTreeSet<usize> {
 /// Sets the number of threads of this rank. Rank 0 says on which machines the ranks have more threads than cores.
 pub fn divide(ranks: &dyn Collective, threads: Option<u16>) -> Result<()> {
     let place = serde_json::to_vec(&Cores::here(threads)).expect("plain values");
-    let places: Vec<Cores> =
-        ranks.all_gather(&place)?.iter().filter_map(|place| serde_json::from_slice(place).ok()).collect();
+    let read = |place: &Vec<u8>| serde_json::from_slice(place).map_err(Error::unusable);
+    let places = ranks.all_gather(&place)?.iter().map(read).collect::<Result<Vec<Cores>>>()?;
     let own = &places[ranks.rank()];
     if own.threads.is_none() && !own.cores.is_empty() {
         let threads = own.threads(&places);
@@ -53,7 +53,8 @@ pub fn divide(ranks: &dyn Collective, threads: Option<u16>) -> Result<()> {
     }
     let mut machines: BTreeMap<&str, (usize, usize, BTreeSet<usize>)> = BTreeMap::new();
     for place in &places {
-        let (ranks, threads, cores) = machines.entry(&place.machine).or_default();
+        let Some(machine) = &place.machine else { continue };
+        let (ranks, threads, cores) = machines.entry(machine).or_default();
         *ranks += 1;
         *threads += place.threads(&places);
         cores.extend(&place.cores);

@@ -1,12 +1,13 @@
 //! The thread that makes all calls of MPI.
 //!
-//! A message is cut into pieces of one megabyte, of which a few at a time are on their way to each rank. So signs of life
-//! come through even if the network needs a minute for the message.
+//! A message is cut into small pieces, of which a few at a time are on their way. So signs of life come through even if the
+//! network needs a minute for the message.
 
 use super::super::Messages;
 use super::super::inbox::{Gone, Inbox, Post};
 use super::pulse::{Place, Pulse};
 use super::transfer::{Incoming, Outgoing};
+use crate::error::Error;
 use mpi::datatype::Equivalence;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, Source};
@@ -18,13 +19,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 /// The bytes of a piece.
-const PIECE: usize = 1 << 20;
-/// The pieces that are on their way to a rank at a time.
-const PIECES: usize = 4;
+const PIECE: usize = 1 << 17;
+/// The pieces that are on their way at a time: to one rank, and to all of them.
+const PIECES: [usize; 2] = [8, 64];
 /// The pause between two looks while messages are expected, and while none are.
 const PAUSES: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
 /// The time in which the others learn that this rank gives up.
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The time in which this rank has to end after another one is gone. It may be computing for longer than that.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What MPI calls the tag of a message: what kind of message it is.
 mod tag {
@@ -58,8 +61,10 @@ struct Line {
     waiting: VecDeque<(i32, Rc<Vec<u8>>, usize)>, // the tag, the message, and how much of it was sent
     sending: Vec<Outgoing>,
     arriving: VecDeque<(i32, Incoming)>,
-    arrived: Vec<u8>,           // the first pieces of a message
-    expected: isize,            // messages; below 0 if they come before this rank asks for them
+    arrived: Vec<u8>, // the first pieces of a message
+    expected: isize,  // messages; below 0 if they come before this rank asks for them
+    knows: bool,      // that a rank is gone
+
     post: Option<Sender<Post>>, // none for this rank, and for one that has left
 }
 
@@ -95,14 +100,19 @@ impl Courier {
         }
         let mut courier = Self { world, rank, lines, pulse: Pulse::new(rank, size), leaving: false };
         courier.send_to_all(tag::PLACE, &Rc::new(Place::here().to_bytes()));
-        if let Err(gone) = courier.work(orders) {
+        if let Err((gone, own)) = courier.work(orders) {
             courier.say_goodbye(&gone);
             forget(universe); // MPI would wait for the rank that is gone
+            if !own && matches!(orders.recv_timeout(GRACE), Err(RecvTimeoutError::Timeout)) {
+                eprintln!("error: {}", Error::from(gone));
+                std::process::exit(2);
+            }
         }
     }
 
-    fn work(&mut self, orders: &Receiver<Order>) -> Result<(), Gone> {
-        while !(self.leaving && self.pulse.all_have_left() && self.is_idle()) {
+    /// Returns which rank is gone, and whether this one knew that already and has given the order to end.
+    fn work(&mut self, orders: &Receiver<Order>) -> Result<(), (Gone, bool)> {
+        while !(self.leaving && self.pulse.all_have_left()) {
             match orders.recv_timeout(PAUSES[usize::from(self.is_idle())]) {
                 Ok(Order::Send(messages)) => {
                     let pairs = self.lines.iter_mut().zip(messages).enumerate();
@@ -111,7 +121,7 @@ impl Courier {
                         line.expected += 1;
                     }
                 }
-                Ok(Order::GiveUp(gone)) => return Err(gone),
+                Ok(Order::GiveUp(gone)) => return Err((gone, true)),
                 Ok(Order::Leave) if !self.leaving => {
                     self.leaving = true;
                     self.send_to_all(tag::LEFT, &Rc::default());
@@ -122,9 +132,9 @@ impl Courier {
                 self.send_to_all(tag::ALIVE, &Rc::default());
             }
             self.send();
-            self.receive()?;
+            self.receive().map_err(|gone| (gone, false))?;
             if let Some(gone) = self.pulse.check() {
-                return Err(gone);
+                return Err((gone, false));
             }
         }
         Ok(())
@@ -146,9 +156,13 @@ impl Courier {
 
     /// Sends the next pieces to each rank.
     fn send(&mut self) {
+        let mut all: usize = self.lines.iter().map(|line| line.sending.len()).sum();
         for (rank, line) in self.lines.iter_mut().enumerate() {
+            all -= line.sending.len();
             line.sending.retain_mut(|piece| !piece.is_done());
-            while line.sending.len() < PIECES
+            all += line.sending.len();
+            while line.sending.len() < PIECES[0]
+                && (all < PIECES[1] || line.sending.is_empty())
                 && let Some((tag, message, sent)) = line.waiting.front_mut()
             {
                 let end = (*sent + PIECE).min(message.len());
@@ -156,6 +170,8 @@ impl Courier {
                 let to = self.world.process_at_rank(rank as i32);
                 line.sending.push(Outgoing::begin(&to, message, *sent..end, if is_last { *tag } else { tag::PIECE }));
                 *sent = end;
+                all += 1;
+
                 if is_last {
                     line.waiting.pop_front();
                 }
@@ -168,6 +184,8 @@ impl Courier {
         while let Some((message, status)) = self.world.any_process().immediate_matched_probe() {
             let length = status.count(u8::equivalent_datatype()) as usize;
             let rank = status.source_rank() as usize;
+            self.pulse.heard(rank);
+
             self.lines[rank].arriving.push_back((status.tag(), Incoming::begin(message, length)));
         }
         for rank in 0..self.lines.len() {
@@ -205,6 +223,7 @@ impl Courier {
                 line.post = None;
             }
             tag::GONE => {
+                line.knows = true;
                 let (number, text) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
                 let message = String::from_utf8_lossy(text).into_owned();
                 return Err(Gone { rank: u64::from_le_bytes(*number) as usize, message });
@@ -221,10 +240,12 @@ impl Courier {
         self.lines.iter_mut().for_each(|line| line.waiting.clear());
         self.send_to_all(tag::GONE, &Rc::new(message));
         let start = Instant::now();
-        // The rank that is gone takes nothing.
-        let is_sent = |(rank, line): (usize, &Line)| rank == gone.rank || line.is_sent();
-        while start.elapsed() < FAREWELL && !self.lines.iter().enumerate().all(is_sent) {
+        // Each rank answers with the same news. The rank that is gone does not.
+        let own = self.rank;
+        let knows = |(rank, line): (usize, &Line)| line.knows || rank == gone.rank || rank == own;
+        while start.elapsed() < FAREWELL && !self.lines.iter().enumerate().all(knows) {
             self.send();
+            _ = self.receive(); // news that this rank has already
             std::thread::sleep(PAUSES[0]);
         }
     }

@@ -11,6 +11,7 @@ mod pulse;
 mod transfer;
 
 use self::courier::{Courier, Order};
+pub use self::pulse::machine;
 use super::inbox::{Gone, Inbox, Post};
 use super::{Collective, Messages};
 use crate::error::{Error, Result};

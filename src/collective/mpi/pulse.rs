@@ -11,6 +11,13 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// The time between two looks at the processes of this machine.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Returns what tells this machine from all others: the id of its boot, and its name, since copies of a virtual machine have the
+/// same id. `None` if the system does not say.
+pub fn machine() -> Option<String> {
+    let read = |name| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok();
+    Some(format!("{} {}", read("random/boot_id")?.trim(), read("hostname")?.trim()))
+}
+
 /// Where a process is: on which machine, and its number there.
 pub struct Place {
     machine: String,
@@ -18,12 +25,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// Returns the place of this process. A machine is known by the id of its boot, because names may be equal. Its processes
-    /// have the same numbers for all that share a namespace of processes, which containers do not.
+    /// Returns the place of this process. Processes have the same numbers for all that share a namespace of processes, which
+    /// containers do not.
     pub fn here() -> Self {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        Self { machine: format!("{} {}", boot.trim(), namespace.display()), process: std::process::id() }
+        let machine = machine().map(|machine| format!("{machine} {}", namespace.display()));
+        Self { machine: machine.unwrap_or_default(), process: std::process::id() }
     }
 
     /// Returns the place as a message.
@@ -39,7 +46,7 @@ impl Place {
 
     /// Returns whether this process can see that the process at another place has ended, and it has.
     fn sees_end_of(&self, other: &Self) -> bool {
-        let known = self.machine != " " && self.machine == other.machine;
+        let known = !self.machine.is_empty() && self.machine == other.machine;
         known && !Path::new(&format!("/proc/{}", other.process)).exists()
     }
 }
