@@ -24,7 +24,8 @@ use texts::Texts;
 /// Continue a text
 ///
 /// Only the new text goes to standard output, as it is generated. Statistics go to standard error. With --samples, several
-/// texts are generated at once, which takes less time than one after the other, and are printed one after the other.
+/// texts are generated at once, which takes less time than one after the other, and are printed one after the other. If mpirun
+/// starts several processes, they hold the experts of the model together.
 ///
 /// Example: ossia generate runs/nano --prompt "Once upon a time" --temperature 0.7
 #[derive(clap::Args)]

@@ -153,8 +153,8 @@ pub struct Arguments {
     #[arg(long, requires = "out")]
     #[arg(help_heading = "Run")]
     resume: bool,
-    /// Train on N ranks, which are threads of this process. The results are those of one process with N times the micro-batches,
-    /// bit for bit [default: 1]
+    /// Train on N ranks, which are threads of this process; mpirun starts ranks that are processes. The results are those of one
+    /// process with N times the micro-batches, bit for bit [default: 1]
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Run")]
     ranks: Option<usize>,

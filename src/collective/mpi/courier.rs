@@ -61,10 +61,9 @@ struct Line {
     waiting: VecDeque<(i32, Rc<Vec<u8>>, usize)>, // the tag, the message, and how much of it was sent
     sending: Vec<Outgoing>,
     arriving: VecDeque<(i32, Incoming)>,
-    arrived: Vec<u8>, // the first pieces of a message
-    expected: isize,  // messages; below 0 if they come before this rank asks for them
-    knows: bool,      // that a rank is gone
-
+    arrived: Vec<u8>,           // the first pieces of a message
+    expected: isize,            // messages; below 0 if they come before this rank asks for them
+    knows: bool,                // that a rank is gone
     post: Option<Sender<Post>>, // none for this rank, and for one that has left
 }
 
@@ -112,7 +111,7 @@ impl Courier {
 
     /// Returns which rank is gone, and whether this one knew that already and has given the order to end.
     fn work(&mut self, orders: &Receiver<Order>) -> Result<(), (Gone, bool)> {
-        while !(self.leaving && self.pulse.all_have_left()) {
+        while !(self.leaving && self.pulse.all_have_left() && self.lines.iter().all(Line::is_sent)) {
             match orders.recv_timeout(PAUSES[usize::from(self.is_idle())]) {
                 Ok(Order::Send(messages)) => {
                     let pairs = self.lines.iter_mut().zip(messages).enumerate();
@@ -171,7 +170,6 @@ impl Courier {
                 line.sending.push(Outgoing::begin(&to, message, *sent..end, if is_last { *tag } else { tag::PIECE }));
                 *sent = end;
                 all += 1;
-
                 if is_last {
                     line.waiting.pop_front();
                 }
