@@ -85,7 +85,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("windows.svg", data::windows, "Documents in a row, cut into windows of equal length, with the targets that count"),
     ("training.svg", training::curve, "Training and validation loss over the steps of a run, and the entropy floor as a horizontal line"),
     ("many-machines.svg", many_machines::all_reduce, "Three tables with a row for each of four ranks: first a whole array in each row, then one part of the sum in each row, and at last the whole sum in each row"),
-        ("expert-parallel.svg", many_machines::all_to_all, "Three tables with a row for each of four ranks: the visits of its tokens, sorted by expert; then the visits to its expert, which come from all ranks and are of different number; and at last the outputs in the order of the first table"),
+        ("expert-parallel.svg", many_machines::all_to_all, "Three tables with a row per rank: first the visits of the rank’s tokens, sorted by expert; second the visits to the rank’s expert, from all ranks, in rows of different lengths; third the outputs, in the order of the first table"),
     ("kv-cache.svg", kv_cache::all, "A table of what is in each slot, token after token, for a layer with full attention: the rows grow"),
     ("kv-cache-ring.svg", kv_cache::ring, "The same table for a ring of five slots: each new position replaces the oldest one"),
     ("kv-cache-memory.svg", kv_cache::memory, "Megabytes of the cache over the length of the text on logarithmic scales, for 64 heads, for 8 heads, and for 8 heads with windows: each line is below the one before"),

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernels;
 use serde_json::{Map, Value};
 
-/// What has to be the same on all ranks, by name: plain values, or checksums.
+/// The properties that all ranks must share, by name: plain values, or checksums.
 pub type Identity = Map<String, Value>;
 
 /// Returns a checksum as a value that messages do not show.

@@ -1,4 +1,4 @@
-//! What arrives at a rank: a queue of messages from each rank.
+//! The inbox of a rank: a queue of messages from each rank.
 
 use super::Messages;
 use crate::error::{Error, Result};

@@ -14,7 +14,6 @@
 pub mod agree;
 mod alone;
 mod group;
-
 mod inbox;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -24,7 +23,6 @@ pub use alone::Alone;
 pub use group::Group;
 #[cfg(feature = "mpi")]
 pub use mpi::{Mpi, machine};
-
 pub use threads::{Threads, run_threads};
 
 use crate::error::{Error, Result};

@@ -7,7 +7,6 @@
 //!
 //! If the rows come from S ranks, `offsets` (S·E + 1,) has the experts once for each rank. The gradients dW (S, E, In, Out) and
 //! db (S, E, Out) are then those of each rank's rows, to be added in the order of the ranks.
-
 //!
 //! Book: [experts](../../../../book/experts.html)
 

@@ -353,7 +353,7 @@ impl Source for Joined<'_> {
     fn value(&mut self, request: Request) -> Result<Value> {
         let parameter = self.model.parameter(request.name).expect("a model has its parameters");
         if !self.experts.contains(request.name) {
-            return Ok(Tensor::parameter(parameter.tensor().value().clone()).into());
+            return Ok(parameter.value().clone());
         }
         let held = parameter.value().count();
         let numbers = self.rest.iter_mut().flat_map(|rest| to_numbers(cut(rest, held))).collect();

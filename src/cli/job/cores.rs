@@ -6,7 +6,7 @@ use crate::kernels::parallel;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a rank tells the others about its cores.
+/// The cores of a rank, as it describes them to the others.
 #[derive(Serialize, Deserialize)]
 struct Cores {
     machine: Option<String>,

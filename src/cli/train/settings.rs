@@ -83,7 +83,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
     }
 }
 
-/// Returns the settings that the arguments and the defaults of the preset determine, for a number of ranks.
+/// Returns the settings, from the arguments, the defaults of the preset, and the number of ranks.
 pub fn run_settings(a: &Arguments, config: &ModelConfig, ranks: usize) -> RunSettings {
     let preset = a.preset.clone().unwrap_or_else(|| if a.config.is_some() { "custom".into() } else { "nano".into() });
     let suited = Suited::to(&preset, a.task.is_some(), a.optimizer.map(Method::from));
