@@ -28,6 +28,7 @@ mod normalisation;
 mod rotary;
 mod routing;
 mod sampling;
+mod scaling;
 mod simd;
 mod speed;
 mod swiglu;
@@ -85,7 +86,10 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("windows.svg", data::windows, "Documents in a row, cut into windows of equal length, with the targets that count"),
     ("training.svg", training::curve, "Training and validation loss over the steps of a run, and the entropy floor as a horizontal line"),
     ("many-machines.svg", many_machines::all_reduce, "Three tables with a row for each of four ranks: first a whole array in each row, then one part of the sum in each row, and at last the whole sum in each row"),
-        ("expert-parallel.svg", many_machines::all_to_all, "Three tables with a row per rank: first the visits of the rank’s tokens, sorted by expert; second the visits to the rank’s expert, from all ranks, in rows of different lengths; third the outputs, in the order of the first table"),
+    ("expert-parallel.svg", many_machines::all_to_all, "Three tables with a row per rank: first the visits of the rank’s tokens, sorted by expert; second the visits to the rank’s expert, from all ranks, in rows of different lengths; third the outputs, in the order of the first table"),
+    ("step.html", scaling::step, "What four ranks do in a training step, one row for each: bars for the forward pass, the backward pass and the update, and thin bars below them for messages; empty bars are waiting. The slower the network, the longer they wait"),
+    ("scaling-measured.svg", scaling::measured, "Measured seconds per step over predicted ones, on logarithmic scales, as dots for 21 jobs: those of data parallelism are close to the diagonal, those with spread experts close to it or above"),
+    ("scaling-paper.svg", scaling::on_paper, "The speedup over the number of machines from 1 to 1,024, on logarithmic scales: nano stays below 2, small and gpt-oss-20b follow the diagonal at first and then become flat, and gpt-oss-20b with spread experts follows it the longest"),
     ("kv-cache.svg", kv_cache::all, "A table of what is in each slot, token after token, for a layer with full attention: the rows grow"),
     ("kv-cache-ring.svg", kv_cache::ring, "The same table for a ring of five slots: each new position replaces the oldest one"),
     ("kv-cache-memory.svg", kv_cache::memory, "Megabytes of the cache over the length of the text on logarithmic scales, for 64 heads, for 8 heads, and for 8 heads with windows: each line is below the one before"),

@@ -9,6 +9,7 @@
 mod cases;
 mod failures;
 mod job;
+mod machines;
 mod network;
 mod runs;
 

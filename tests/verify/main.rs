@@ -36,6 +36,7 @@ mod training;
 mod collective;
 mod distributed;
 mod expert_parallel;
+mod scaling;
 mod generation;
 mod harmony;
 mod chat_template;

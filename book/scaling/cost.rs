@@ -1,0 +1,168 @@
+//! A cost model: predicts the time of a training step on several machines from counts of operations and bytes.
+//!
+//! Book: [scaling](../src/scaling.md)
+
+use ossia::checkpoint::report::published;
+use ossia::config::ModelConfig;
+use ossia::layers::Component;
+use ossia::ops::attention::Shape;
+
+// ANCHOR: machine
+/// What a rank can do: a machine, or its share of one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// The operations per second of a forward or backward pass.
+    pub flops: f64,
+    /// The bytes per second that it reads from its memory or writes to it.
+    pub memory: f64,
+    /// The seconds that an exchange takes if its messages are empty (α).
+    pub latency: f64,
+    /// The seconds per byte sent in which its network connection is busy (β).
+    pub wire: f64,
+    /// The seconds per byte sent in which its cores are busy with copying.
+    pub copying: f64,
+}
+
+/// How a step is divided.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Job {
+    /// The number of ranks R.
+    pub ranks: usize,
+    /// The number of ranks that hold the experts together, X.
+    pub group: usize,
+    /// The number of micro-batches per step, of each rank.
+    pub micro_batches: usize,
+    /// The number of tokens of a micro-batch.
+    pub tokens: usize,
+    /// Whether gradients are added in the order of the micro-batches, as ossia does. If not, a rank adds up those of its
+    /// micro-batches before it sends them, and a group adds up those of its experts.
+    pub in_order: bool,
+    /// How many visits the busiest rank of a group gets, as a multiple of the mean; 1 if the load is even.
+    pub busiest: f64,
+}
+
+/// The counts of a model that the cost depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Model {
+    /// The number of parameters that each rank has.
+    pub common: f64,
+    /// The number of parameters of experts, which a group divides.
+    pub experts: f64,
+    /// The number of parameters in the last bucket of gradients.
+    pub last: f64,
+    /// The operations per token of a forward pass, without the output projection.
+    pub forward: f64,
+    /// The part of these that the experts take.
+    pub in_experts: f64,
+    /// The operations per token of the output projection.
+    pub head: f64,
+    /// The number of layers with experts.
+    pub layers: f64,
+    /// The bytes that a token sends to its experts in a layer, and gets back from them.
+    pub visits: f64,
+}
+// ANCHOR_END: machine
+
+impl Model {
+    /// Counts for windows of `context` tokens.
+    pub fn new(config: &ModelConfig, context: usize) -> Self {
+        let report = published(config);
+        let size = |component| report.component(component).parameters as f64;
+        let head = (config.vocab_size * config.hidden_size) as f64;
+        let experts = size(Component::Experts);
+        let attention = |window: &Option<usize>| {
+            let ModelConfig { heads, kv_heads, head_dim, .. } = *config;
+            let shape = Shape { heads, kv_heads, head_dim, window: *window };
+            2.0 * shape.flops(0..context) as f64 / context as f64 // q·k and the sum of the values
+        };
+        Self {
+            common: report.total().parameters as f64 - experts,
+            experts,
+            last: head.max((1 << 18) as f64),
+            forward: 2.0 * (report.active as f64 - head) + config.windows.iter().map(attention).sum::<f64>(),
+            in_experts: 2.0 * experts * config.experts_per_token as f64 / config.experts as f64,
+            head: 2.0 * head,
+            layers: (0..config.layers).filter(|&layer| !config.is_dense(layer)).count() as f64,
+            visits: (4 * config.experts_per_token * config.hidden_size) as f64,
+        }
+    }
+}
+
+/// What a step costs a rank: seconds, and bytes that it sends.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Cost {
+    /// The seconds of the forward and backward passes.
+    pub passes: f64,
+    /// The seconds of the update.
+    pub update: f64,
+    /// The seconds in which messages are copied.
+    pub copying: f64,
+    /// The seconds in which the rank waits for the network.
+    pub waiting: f64,
+    /// The bytes of gradients.
+    pub gradients: f64,
+    /// The bytes of weights.
+    pub weights: f64,
+    /// The bytes of visits to experts, and of their gradients.
+    pub visits: f64,
+}
+
+impl Cost {
+    /// Returns the seconds of the step.
+    pub fn seconds(&self) -> f64 {
+        self.passes + self.update + self.copying + self.waiting
+    }
+
+    /// Returns the bytes that the rank sends.
+    pub fn sent(&self) -> f64 {
+        self.gradients + self.weights + self.visits
+    }
+
+    /// Returns the share of the step in which nothing is computed.
+    pub fn exchanging(&self) -> f64 {
+        (self.copying + self.waiting) / self.seconds()
+    }
+}
+
+// ANCHOR: step
+/// Predicts what a step costs.
+pub fn step(model: &Model, job: &Job, machine: &Machine) -> Cost {
+    let Model { common, experts, .. } = *model;
+    let (ranks, group) = (job.ranks as f64, job.group as f64);
+    let rounds = job.micro_batches as f64;
+    let tokens = job.tokens as f64; // of a round
+    // A backward pass takes twice the operations of a forward pass. With several rounds, there is another forward pass that
+    // counts the visits.
+    let counting = if rounds > 1.0 { 1.0 } else { 0.0 };
+    let backward = 2.0 * tokens * (model.forward + model.head) / machine.flops;
+    let uneven = (job.busiest - 1.0) * model.in_experts * (3.0 + counting);
+    let passes = rounds * (1.5 * backward + tokens * (counting * model.forward + uneven) / machine.flops);
+    let update = 28.0 * (common + experts) / ranks / machine.memory; // AdamW reads 4 numbers and writes 3
+
+    let others = |numbers: f64, ranks: f64| 4.0 * numbers * (ranks - 1.0) / ranks; // bytes of an all-gather
+    // In a group, each rank has X gradients of its experts. It sends them, or their sum, to the other groups.
+    let (sums, of_experts) = if job.in_order { (rounds, group) } else { (1.0, 1.0) };
+    let gradients = others(common, ranks) + of_experts * others(experts / group, ranks / group);
+    let weights = others(common, ranks) + others(experts / group, ranks / group);
+    let last = if group > 1.0 { gradients } else { others(model.last, ranks) };
+    let wait_for_gradients = (gradients * machine.wire - backward).max(last * machine.wire);
+
+    // Visits go to their experts and come back. So do the gradients.
+    let passes_with_visits = if group > 1.0 { rounds * (2.0 + counting) } else { 0.0 };
+    let exchanges_of_visits = 2.0 * model.layers * passes_with_visits;
+    let visits = exchanges_of_visits * tokens * model.visits * (group - 1.0) / group;
+
+    let sent = sums * gradients + weights + visits;
+    let exchanges = exchanges_of_visits + sums + 4.0; // totals, losses, norm, and weights
+    let latency = if ranks > 1.0 { exchanges * machine.latency } else { 0.0 };
+    Cost {
+        passes,
+        update,
+        copying: sent * machine.copying,
+        waiting: latency + sums * wait_for_gradients + (weights + visits * job.busiest) * machine.wire,
+        gradients: sums * gradients,
+        weights,
+        visits,
+    }
+}
+// ANCHOR_END: step
