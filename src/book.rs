@@ -29,6 +29,7 @@ chapters! {
     training
     many_machines
     expert_parallel
+    scaling
     kv_cache
     sampling
     tiles

@@ -2,12 +2,10 @@
 //!
 //! Each job is a set of processes that `mpirun` starts: on this machine, or on machines that are network namespaces, with a
 //! network of a limited rate between them. All jobs take the same steps, and divide the same cores. They take turns, and the
-//! table has the median of all steps. The table also has what the cost model in `book/scaling/cost.rs` predicts. Everything is
+//! table has the median of all steps. The table also has what the cost model `ossia::train::cost` predicts. Everything is
 //! written to `book/figures/ranks.json`, from which the figures of the chapter on it are drawn.
 //! `-- --rounds N` measures each job N times.
 
-#[path = "../../book/scaling/cost.rs"]
-mod cost;
 mod job;
 #[path = "../limits.rs"]
 mod limits;
@@ -17,9 +15,9 @@ mod machine;
 mod machines;
 mod rank;
 
-use cost::{Cost, Job, Machine, Model};
 use job::{Network, Outcome, measure};
 use ossia::config::ModelConfig;
+use ossia::train::cost::{self, Cost, Counts, Division, Machine};
 use rank::{Measured, Run};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -88,7 +86,7 @@ impl Jobs {
 
 /// What a single process does, and copying within the machine: with these, the cost model predicts all other jobs.
 struct Known {
-    model: Model,
+    counts: Counts,
     flops: f64,
     memory: f64,
     copying: Vec<(usize, f64)>,
@@ -106,13 +104,13 @@ impl Known {
             wire: (byte - copying).max(0.0),
             copying,
         };
-        cost::step(&self.model, &job_of(jobs.ranks, jobs.group, jobs.busiest()), &machine)
+        cost::step(&self.counts, &job_of(jobs.ranks, jobs.group, jobs.busiest()), &machine)
     }
 }
 
 /// Four micro-batches of 1,024 tokens, whatever the number of ranks.
-fn job_of(ranks: usize, group: usize, busiest: f64) -> Job {
-    Job { ranks, group, micro_batches: 4 / ranks, tokens: 4 * CONTEXT, in_order: true, busiest }
+fn job_of(ranks: usize, group: usize, busiest: f64) -> Division {
+    Division { ranks, group, micro_batches: 4 / ranks, tokens: 4 * CONTEXT, in_order: true, busiest }
 }
 
 fn main() -> ExitCode {
@@ -179,12 +177,12 @@ fn run(arguments: &[String]) -> Outcome<()> {
 
 /// Prints what was measured beside what is predicted, and returns it.
 fn table(all: &[Jobs]) -> Outcome<Vec<Value>> {
-    let model = Model::new(&ModelConfig::nano(), CONTEXT);
+    let counts = Counts::new(&ModelConfig::nano(), CONTEXT);
     let memory = 1e9 * limits::read_bandwidth();
     let alone = median(all[0].steps());
     // A machine of one operation per second has a step of so many seconds.
     let unit = Machine { flops: 1.0, memory, latency: 0.0, wire: 0.0, copying: 0.0 };
-    let cost = cost::step(&model, &job_of(1, 1, 1.0), &unit);
+    let cost = cost::step(&counts, &job_of(1, 1, 1.0), &unit);
     let flops = cost.passes / (alone - cost.update);
     println!(
         "one process: {:.2} GFLOP per step, of which the cost model predicts {:.2}",
@@ -214,7 +212,7 @@ fn table(all: &[Jobs]) -> Outcome<Vec<Value>> {
         "latency",
         "ns/byte"
     );
-    let known = Known { model, flops, memory, copying };
+    let known = Known { counts, flops, memory, copying };
     let row = |jobs: &Jobs| {
         let mut steps = jobs.steps();
         steps.sort_by(f64::total_cmp);

@@ -1,16 +1,8 @@
 //! How it scales: what `cargo bench --bench ranks` has measured, beside what the cost model says.
 
-// The figures need only a part of the model.
-#[allow(dead_code)]
-#[path = "../scaling/cost.rs"]
-mod cost;
-#[allow(dead_code)]
-#[path = "../scaling/plans.rs"]
-mod plans;
-
 use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
-use plans::{plans, server};
+use ossia::train::cost::{plans, server};
 use plotters::prelude::*;
 use serde::Deserialize;
 use std::fmt::Write;

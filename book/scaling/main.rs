@@ -3,10 +3,7 @@
 //!
 //! Book: [scaling](../src/scaling.md)
 
-mod cost;
-mod plans;
-
-use plans::{plans, server};
+use ossia::train::cost::{plans, server};
 
 fn main() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -24,6 +24,7 @@ pub mod run;
 pub mod paths;
 pub mod note;
 pub mod memory;
+pub mod cost;
 pub mod material;
 #[cfg(feature = "plots")]
 pub mod chart;

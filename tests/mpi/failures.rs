@@ -1,10 +1,14 @@
 //! What breaks: every other rank ends within ten seconds with a line that names the rank and the cause, and the run continues.
 
-use crate::job::{self, Running, TRAIN, files, job, losses, resume, text, train, workplace};
+use crate::job::{self, Running, TRAIN, files, job, resume, text, train};
+use crate::small::{losses, workplace};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant, SystemTime};
+
+/// Steps that do not depend on how many of them follow, so that a run of a few steps begins like a run of many.
+pub const STEADY: [&str; 6] = ["--schedule", "constant", "--warmup", "0", "--eval-every", "100000"];
 
 /// The time in which every other rank has to end.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -36,6 +40,13 @@ pub fn refusals() {
     let groups = "error: --expert-parallel 2: expected a divisor of 3, the number of ranks";
     refuse(new(3, &["--expert-parallel", "2", "--out", "none"]), groups, groups, 3);
     refuse(new(2, &["--steps", "0", "--out", "none"]), own, others, 2);
+    let dense = ["train", "--config", "dense.json", "--stories", "60", "--context", "16", "--batch-size", "2"];
+    let spread = job(2, &[&dense[..], &["--expert-parallel", "2", "--out", "none"]].concat(), at);
+    let no_experts = "error: --expert-parallel 2: this model has no experts";
+    refuse(spread, no_experts, no_experts, 2);
+    assert!(job(1, &[&dense[..], &["--steps", "1", "--out", "dense"]].concat(), at).status().unwrap().success());
+    let no_experts = "error: this model has no experts that ranks could hold";
+    refuse(job(2, &["generate", "dense"], at), no_experts, no_experts, 2);
     train(2, &["--steps", "2", "--out", "two"], at);
     let before = files(&at.join("two"));
     let many = job(3, &["train", "--resume", "--out", "two", "--steps", "4"], at);
@@ -150,8 +161,9 @@ pub fn kills() {
 pub fn stopped() {
     let place = workplace();
     let at = place.path();
-    let mut running = Running::start(3, &[&TRAIN[..], &["--steps", "100000"]].concat(), "hung", at);
-    running.wait_for(&at.join("hung").join("metrics.jsonl"));
+    let mut running =
+        Running::start(3, &[&TRAIN[..], &STEADY, &["--steps", "100000", "--save-every", "2"]].concat(), "hung", at);
+    running.wait_for(&at.join("hung").join("state.safetensors"));
     let (rank, process) = running.processes()[1];
     let start = Instant::now();
     assert!(Command::new("kill").args(["-STOP", &process.to_string()]).status().unwrap().success());
@@ -160,13 +172,25 @@ pub fn stopped() {
     let errors = errors(&output);
     let named = format!("error: rank {rank}: has given no sign of life for 5 seconds");
     assert!(errors.iter().filter(|error| error.starts_with(&named)).count() >= 2, "{}", text(&output.stderr));
+    continues(3, "hung", at);
+}
+
+/// Resumes a run that has ended with an error, for a few steps more. It has the losses of a run without an interruption.
+pub fn continues(size: usize, run: &str, at: &Path) {
+    let done = losses(&at.join(run)).len();
+    let steps = (done + 5).to_string();
+    resume(size, run, &["--steps", &steps], at);
+    let micro_batches = size.to_string();
+    train(1, &[&STEADY[..], &["--steps", &steps, "--accumulate", &micro_batches, "--out", "whole"]].concat(), at);
+    assert_eq!(losses(&at.join(run)), losses(&at.join("whole")), "{run}");
+    assert!(files(&at.join(run))[..2] == files(&at.join("whole"))[..2], "{run}");
 }
 
 /// Rank 0 may write no file of more than 64 blocks.
 pub fn cannot_write() {
     let place = workplace();
     let at = place.path();
-    let train = [&TRAIN[..], &["--steps", "50", "--save-every", "1", "--out", "run"]].concat();
+    let train = [&TRAIN[..], &STEADY, &["--steps", "50", "--save-every", "1", "--out", "run"]].concat();
     let script = format!("trap '' XFSZ; ulimit -f 64; exec {} {}", env!("CARGO_BIN_EXE_ossia"), train.join(" "));
     let mut command = job::mpirun();
     command.args(["-n", "1", "sh", "-c", &script, ":", "-n", "2", env!("CARGO_BIN_EXE_ossia")]).args(&train);
@@ -179,6 +203,7 @@ pub fn cannot_write() {
         assert!(error.starts_with("error: run/") || error.starts_with("error: rank 0: run/"), "{error}");
         assert!(error.contains("cannot write"), "{error}");
     }
+    continues(3, "run", at);
 }
 
 pub fn panics() {

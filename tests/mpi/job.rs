@@ -21,26 +21,6 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A directory with an architecture that trains in a blink, as `small.json`.
-pub fn workplace() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let config = ossia::config::ModelConfig {
-        layers: 2,
-        windows: vec![Some(16), None],
-        hidden_size: 16,
-        heads: 2,
-        kv_heads: 1,
-        head_dim: 8,
-        vocab_size: 300,
-        experts: 4,
-        experts_per_token: 2,
-        intermediate_size: 16,
-        ..ossia::config::ModelConfig::nano()
-    };
-    fs::write(directory.path().join("small.json"), config.to_json()).unwrap();
-    directory
-}
-
 /// A job of `size` ranks of the same command.
 pub fn job(size: usize, arguments: &[&str], at: &Path) -> Command {
     let mut command = mpirun();
@@ -70,16 +50,6 @@ pub fn resume(size: usize, run: &str, more: &[&str], at: &Path) -> String {
 pub fn files(run: &Path) -> Vec<Vec<u8>> {
     let read = |name: &str| fs::read(run.join(name)).unwrap();
     ["model.safetensors", "state.safetensors", "train.json", "samples.txt", "README.md"].map(read).to_vec()
-}
-
-/// (step, loss, norm, validation loss) of every logged step, as text: equal text is equal bits.
-pub fn losses(run: &Path) -> Vec<String> {
-    let lines = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let numbers = |line: &str| {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap();
-        format!("{} {} {} {}", value["step"], value["loss"], value["grad_norm"], value["eval_loss"])
-    };
-    lines.lines().map(numbers).collect()
 }
 
 /// A job that is running, and will be disturbed.

@@ -12,8 +12,11 @@ mod job;
 mod machines;
 mod network;
 mod runs;
+#[path = "../verify/command_line/small.rs"]
+mod small;
 
 use ossia::collective::{Collective, Mpi};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -43,7 +46,8 @@ fn rank() {
         Some("panic") => {
             let ranks: &dyn Collective = &ranks;
             let error = (0..).find_map(|_| ranks.barrier().err());
-            eprintln!("{}", error.unwrap());
+            // In one piece, because several ranks may print at the same time.
+            std::io::stderr().write_all(format!("{}\n", error.unwrap()).as_bytes()).unwrap();
         }
         _ => {
             cases::sums(&ranks);

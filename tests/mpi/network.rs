@@ -1,7 +1,9 @@
 //! Runs on two machines, which are network namespaces made by this test. It needs root.
 
-use crate::job::{self, TRAIN, is_running, workplace};
+use crate::failures::{STEADY, continues};
+use crate::job::{self, TRAIN, is_running};
 use crate::machines::{Machines, ip};
+use crate::small::workplace;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,7 +21,8 @@ impl<'m> Job<'m> {
         let place = workplace();
         let at = place.path();
         // What rank 1 prints does not come through a network that is cut. Each rank writes the number of its process.
-        let train = [&TRAIN[..], &["--steps", "100000", "--out", "run"]].concat().join(" ");
+        let train =
+            [&TRAIN[..], &STEADY, &["--steps", "100000", "--save-every", "2", "--out", "run"]].concat().join(" ");
         let ossia = env!("CARGO_BIN_EXE_ossia");
         let rank = "$OMPI_COMM_WORLD_RANK";
         let script = format!("echo $$ > process-{rank}; exec {ossia} {train} 2> printed-{rank}");
@@ -76,6 +79,7 @@ pub fn cut() {
         let expected = format!("error: rank {other}: has given no sign of life for 5 seconds");
         assert!(job.printed(rank).contains(&expected), "{}", job.printed(rank));
     }
+    continues(2, "run", job.place.path());
 }
 
 /// Rank 0 does not see the processes of another machine. The launcher does: it names rank 1, and ends rank 0.

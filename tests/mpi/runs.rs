@@ -1,6 +1,7 @@
 //! Whole runs, on any number of ranks.
 
-use crate::job::{files, job, losses, mpirun, resume, text, train, workplace};
+use crate::job::{files, job, mpirun, resume, text, train};
+use crate::small::{losses, workplace};
 use std::process::Output;
 
 pub fn same_files() {

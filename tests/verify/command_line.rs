@@ -8,14 +8,14 @@ mod harmony;
 mod profile;
 mod ranks;
 mod resume;
+mod small;
 mod usage;
 mod schema;
 #[cfg(feature = "tools")]
 mod tool;
 
 use crate::common::reference_path;
-use ossia::config::ModelConfig;
-use serde_json::Value;
+use small::{losses, workplace};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -47,26 +47,6 @@ fn refuse(arguments: &[&str], directory: &Path, expected: &str) {
     assert!(!message.contains("panicked"), "{message}");
 }
 
-/// An architecture that trains in a blink, as `small.json`.
-fn workplace() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let config = ModelConfig {
-        layers: 2,
-        windows: vec![Some(16), None],
-        hidden_size: 16,
-        heads: 2,
-        kv_heads: 1,
-        head_dim: 8,
-        vocab_size: 300,
-        experts: 4,
-        intermediate_size: 16,
-        context: 48,
-        ..ModelConfig::nano()
-    };
-    fs::write(directory.path().join("small.json"), config.to_json()).unwrap();
-    directory
-}
-
 const TRAIN: [[&str; 2]; 6] = [
     ["--config", "small.json"],
     ["--stories", "40"],
@@ -80,16 +60,6 @@ const TRAIN: [[&str; 2]; 6] = [
 fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let usual = TRAIN.iter().filter(|[name, _]| !more.contains(name)).flatten().copied();
     ["train"].into_iter().chain(usual).chain(more.iter().copied()).collect()
-}
-
-/// (step, loss, eval_loss) of every logged step, as text: equal text is equal bits.
-fn losses(run: &Path) -> Vec<String> {
-    let lines = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let numbers = |line: &str| {
-        let value: Value = serde_json::from_str(line).unwrap();
-        format!("{} {} {} {}", value["step"], value["loss"], value["grad_norm"], value["eval_loss"])
-    };
-    lines.lines().map(numbers).collect()
 }
 
 #[test]

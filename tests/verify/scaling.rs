@@ -2,12 +2,6 @@
 //!
 //! Book: [scaling](../../book/src/scaling.md)
 
-// A test needs only a part of it.
-#[allow(dead_code)]
-#[path = "../../book/scaling/cost.rs"]
-mod cost;
-
-use cost::{Job, Machine, Model, step};
 use ossia::collective::{Collective, Messages, run_threads};
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Windows};
@@ -15,6 +9,7 @@ use ossia::error::{Error, Result};
 use ossia::layers::Layer;
 use ossia::model::Transformer;
 use ossia::parameter::Role;
+use ossia::train::cost::{Counts, Division, Machine, step};
 use ossia::train::{Settings, Trainer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -48,9 +43,9 @@ impl Collective for Counting<'_> {
 const CONTEXT: usize = 64;
 const MACHINE: Machine = Machine { flops: 1e9, memory: 1e10, latency: 1e-4, wire: 1e-8, copying: 1e-9 };
 
-/// A job with micro-batches of two windows of 64 tokens.
-fn job(ranks: usize, group: usize, micro_batches: usize) -> Job {
-    Job { ranks, group, micro_batches, tokens: 2 * CONTEXT, in_order: true, busiest: 1.0 }
+/// A step with micro-batches of two windows of 64 tokens.
+fn division(ranks: usize, group: usize, micro_batches: usize) -> Division {
+    Division { ranks, group, micro_batches, tokens: 2 * CONTEXT, in_order: true, busiest: 1.0 }
 }
 
 /// A model whose tokens all visit the same experts. Then the part (X − 1)/X of the visits of all ranks leaves its rank.
@@ -65,18 +60,19 @@ fn model(config: &ModelConfig) -> Transformer {
 }
 
 /// Returns the bytes that all ranks of a job send in a step.
-fn sent(config: &ModelConfig, job: &Job) -> f64 {
+fn sent(config: &ModelConfig, division: &Division) -> f64 {
     static SENT: AtomicUsize = AtomicUsize::new(0);
     let document: Vec<u32> = (0..2_000).map(|i| 1 + i * i % 2_011 % 2_000).collect();
     let windows = Windows::new(&[document], 0, CONTEXT).unwrap();
     let steps = |count: u64| -> usize {
         SENT.store(0, Relaxed);
-        run_threads(job.ranks, |rank| {
-            let settings = Settings { accumulate: job.ranks * job.micro_batches, ..Settings::new(9, 2, CONTEXT, 1e-3) };
+        run_threads(division.ranks, |rank| {
+            let settings =
+                Settings { accumulate: division.ranks * division.micro_batches, ..Settings::new(9, 2, CONTEXT, 1e-3) };
             let batches = Batches::new(windows.clone(), 2, 0).unwrap();
             let mut trainer = Trainer::new(model(config), settings, batches, None);
             let ranks = Counting { ranks: Arc::new(rank), sent: &SENT };
-            trainer.join(Arc::new(ranks), job.group).unwrap();
+            trainer.join(Arc::new(ranks), division.group).unwrap();
             (0..count).for_each(|_| drop(trainer.step().unwrap()));
         });
         SENT.load(Relaxed)
@@ -88,30 +84,34 @@ fn sent(config: &ModelConfig, job: &Job) -> f64 {
 #[test]
 fn scaling_the_cost_model_counts_the_bytes_that_ranks_send() {
     let config = ModelConfig::nano();
-    let model = Model::new(&config, CONTEXT);
+    let counts = Counts::new(&config, CONTEXT);
     for (ranks, group, micro_batches) in
         [(1, 1, 3), (2, 1, 1), (2, 1, 2), (4, 1, 1), (2, 2, 2), (4, 2, 1), (4, 4, 1), (4, 4, 2)]
     {
-        let job = job(ranks, group, micro_batches);
-        let (counted, predicted) = (sent(&config, &job), ranks as f64 * step(&model, &job, &MACHINE).sent());
+        let division = division(ranks, group, micro_batches);
+        let (counted, predicted) = (sent(&config, &division), ranks as f64 * step(&counts, &division, &MACHINE).sent());
         // The model counts neither losses nor headers, nor the numbers of a piece of the gradient's norm that two ranks share.
-        assert!((counted - predicted).abs() <= 0.02 * predicted, "{job:?}: {counted} bytes, predicted {predicted}");
+        assert!(
+            (counted - predicted).abs() <= 0.02 * predicted,
+            "{division:?}: {counted} bytes, predicted {predicted}"
+        );
     }
 }
 
 #[test]
 fn scaling_spread_experts_send_less_for_few_tokens() {
     // T* = 3EI/(2A) tokens per rank: nano has 3 · 8 · 128 / (2 · 2) = 768.
-    let model = Model::new(&ModelConfig::nano(), 256);
-    let sent = |group: usize, tokens: usize| step(&model, &Job { tokens, ..job(8, group, 1) }, &MACHINE).sent();
+    let counts = Counts::new(&ModelConfig::nano(), 256);
+    let sent =
+        |group: usize, tokens: usize| step(&counts, &Division { tokens, ..division(8, group, 1) }, &MACHINE).sent();
     assert!(sent(8, 700) < sent(1, 700));
     assert!(sent(8, 840) > sent(1, 840));
 }
 
 #[test]
 fn scaling_one_rank_waits_for_nobody_and_many_are_not_faster_than_their_number() {
-    let model = Model::new(&ModelConfig::small(), 512);
-    let cost = |ranks: usize| step(&model, &Job { tokens: 1 << 20, ..job(ranks, 1, 1) }, &MACHINE);
+    let counts = Counts::new(&ModelConfig::small(), 512);
+    let cost = |ranks: usize| step(&counts, &Division { tokens: 1 << 20, ..division(ranks, 1, 1) }, &MACHINE);
     assert_eq!((cost(1).sent(), cost(1).waiting, cost(1).copying), (0.0, 0.0, 0.0));
     // All have the same passes, and more ranks send more.
     for ranks in [2, 4, 64] {

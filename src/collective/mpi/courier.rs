@@ -13,6 +13,7 @@ use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, Source};
 use mpi::{Threading, initialize_with_threading};
 use std::collections::VecDeque;
+use std::io::Write;
 use std::mem::{forget, take};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -104,7 +105,8 @@ impl Courier {
             courier.say_goodbye(&gone);
             forget(universe); // MPI would wait for the rank that is gone
             if !own && matches!(orders.recv_timeout(GRACE), Err(RecvTimeoutError::Timeout)) {
-                eprintln!("error: {}", Error::from(gone));
+                // In one piece, because several ranks may print at the same time.
+                _ = std::io::stderr().write_all(format!("error: {}\n", Error::from(gone)).as_bytes());
                 std::process::exit(2);
             }
         }

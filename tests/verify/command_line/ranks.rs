@@ -41,6 +41,8 @@ fn command_line_ranks_leave_the_files_of_one_process() {
     }
     refuse(&spread("8", "8"), at, "--expert-parallel 8: expected a divisor of 4, the number of experts");
     refuse(&spread("1", "2"), at, "--expert-parallel 2: expected a divisor of 1, the number of ranks");
+    let dense = train(&["--config", "dense.json", "--ranks", "2", "--expert-parallel", "2", "--out", "none"]);
+    refuse(&dense, at, "--expert-parallel 2: this model has no experts");
     let uneven = ["train", "--resume", "--out", "one", "--steps", "12", "--ranks", "3", "--expert-parallel", "3"];
     refuse(&uneven, at, "--expert-parallel 3: expected a divisor of 4, the number of experts");
     assert!(files("one") == before);

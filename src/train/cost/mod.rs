@@ -1,11 +1,15 @@
 //! A cost model: predicts the time of a training step on several machines from counts of operations and bytes.
 //!
-//! Book: [scaling](../src/scaling.md)
+//! Book: [scaling](../../../../book/scaling.html)
 
-use ossia::checkpoint::report::published;
-use ossia::config::ModelConfig;
-use ossia::layers::Component;
-use ossia::ops::attention::Shape;
+mod plans;
+
+pub use plans::{Plan, plans, server};
+
+use crate::checkpoint::report::published;
+use crate::config::ModelConfig;
+use crate::layers::Component;
+use crate::ops::attention::Shape;
 
 // ANCHOR: machine
 /// What a rank can do: a machine, or its share of one.
@@ -22,10 +26,11 @@ pub struct Machine {
     /// The seconds per byte sent in which its cores are busy with copying.
     pub copying: f64,
 }
+// ANCHOR_END: machine
 
 /// How a step is divided.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Job {
+pub struct Division {
     /// The number of ranks R.
     pub ranks: usize,
     /// The number of ranks that hold the experts together, X.
@@ -43,7 +48,7 @@ pub struct Job {
 
 /// The counts of a model that the cost depends on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Model {
+pub struct Counts {
     /// The number of parameters that each rank has.
     pub common: f64,
     /// The number of parameters of experts, which a group divides.
@@ -61,9 +66,8 @@ pub struct Model {
     /// The bytes that a token sends to its experts in a layer, and gets back from them.
     pub visits: f64,
 }
-// ANCHOR_END: machine
 
-impl Model {
+impl Counts {
     /// Counts for windows of `context` tokens.
     pub fn new(config: &ModelConfig, context: usize) -> Self {
         let report = published(config);
@@ -126,31 +130,31 @@ impl Cost {
 
 // ANCHOR: step
 /// Predicts what a step costs.
-pub fn step(model: &Model, job: &Job, machine: &Machine) -> Cost {
-    let Model { common, experts, .. } = *model;
-    let (ranks, group) = (job.ranks as f64, job.group as f64);
-    let rounds = job.micro_batches as f64;
-    let tokens = job.tokens as f64; // of a round
+pub fn step(counts: &Counts, division: &Division, machine: &Machine) -> Cost {
+    let Counts { common, experts, .. } = *counts;
+    let (ranks, group) = (division.ranks as f64, division.group as f64);
+    let rounds = division.micro_batches as f64;
+    let tokens = division.tokens as f64; // of a round
     // A backward pass takes twice the operations of a forward pass. With several rounds, there is another forward pass that
     // counts the visits.
     let counting = if rounds > 1.0 { 1.0 } else { 0.0 };
-    let backward = 2.0 * tokens * (model.forward + model.head) / machine.flops;
-    let uneven = (job.busiest - 1.0) * model.in_experts * (3.0 + counting);
-    let passes = rounds * (1.5 * backward + tokens * (counting * model.forward + uneven) / machine.flops);
+    let backward = 2.0 * tokens * (counts.forward + counts.head) / machine.flops;
+    let uneven = (division.busiest - 1.0) * counts.in_experts * (3.0 + counting);
+    let passes = rounds * (1.5 * backward + tokens * (counting * counts.forward + uneven) / machine.flops);
     let update = 28.0 * (common + experts) / ranks / machine.memory; // AdamW reads 4 numbers and writes 3
 
     let others = |numbers: f64, ranks: f64| 4.0 * numbers * (ranks - 1.0) / ranks; // bytes of an all-gather
     // In a group, each rank has X gradients of its experts. It sends them, or their sum, to the other groups.
-    let (sums, of_experts) = if job.in_order { (rounds, group) } else { (1.0, 1.0) };
+    let (sums, of_experts) = if division.in_order { (rounds, group) } else { (1.0, 1.0) };
     let gradients = others(common, ranks) + of_experts * others(experts / group, ranks / group);
     let weights = others(common, ranks) + others(experts / group, ranks / group);
-    let last = if group > 1.0 { gradients } else { others(model.last, ranks) };
+    let last = if group > 1.0 { gradients } else { others(counts.last, ranks) };
     let wait_for_gradients = (gradients * machine.wire - backward).max(last * machine.wire);
 
     // Visits go to their experts and come back. So do the gradients.
     let passes_with_visits = if group > 1.0 { rounds * (2.0 + counting) } else { 0.0 };
-    let exchanges_of_visits = 2.0 * model.layers * passes_with_visits;
-    let visits = exchanges_of_visits * tokens * model.visits * (group - 1.0) / group;
+    let exchanges_of_visits = 2.0 * counts.layers * passes_with_visits;
+    let visits = exchanges_of_visits * tokens * counts.visits * (group - 1.0) / group;
 
     let sent = sums * gradients + weights + visits;
     let exchanges = exchanges_of_visits + sums + 4.0; // totals, losses, norm, and weights
@@ -159,7 +163,7 @@ pub fn step(model: &Model, job: &Job, machine: &Machine) -> Cost {
         passes,
         update,
         copying: sent * machine.copying,
-        waiting: latency + sums * wait_for_gradients + (weights + visits * job.busiest) * machine.wire,
+        waiting: latency + sums * wait_for_gradients + (weights + visits * division.busiest) * machine.wire,
         gradients: sums * gradients,
         weights,
         visits,

@@ -1,11 +1,11 @@
 //! Models that are trained on paper, by the cost model.
 //!
-//! Book: [scaling](../src/scaling.md)
+//! Book: [scaling](../../../../../book/scaling.html)
 
-use super::cost::{Cost, Job, Machine, Model, step};
-use ossia::config::ModelConfig;
-use ossia::train::Settings;
-use ossia::train::memory::Needs;
+use super::{Cost, Counts, Division, Machine, step};
+use crate::config::ModelConfig;
+use crate::train::Settings;
+use crate::train::memory::Needs;
 
 /// A model that is trained on paper: with so many tokens per step, in windows of `context` tokens.
 #[derive(Debug, Clone)]
@@ -43,22 +43,29 @@ const GROUPS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 impl Plan {
     /// Divides a step among ranks, with groups of X; `None` if a rank would not have a whole window, or X does not divide.
-    fn job(&self, ranks: usize, group: usize, in_order: bool) -> Option<Job> {
+    fn divided(&self, ranks: usize, group: usize, in_order: bool) -> Option<Division> {
         let tokens = (self.batch / ranks).min(self.tokens);
         let fits = tokens >= self.context && ranks.is_multiple_of(group) && self.config.experts.is_multiple_of(group);
-        fits.then_some(Job { ranks, group, micro_batches: self.batch / tokens / ranks, tokens, in_order, busiest: 1.0 })
+        fits.then_some(Division {
+            ranks,
+            group,
+            micro_batches: self.batch / tokens / ranks,
+            tokens,
+            in_order,
+            busiest: 1.0,
+        })
     }
 
     /// Returns the X with which a step is the fastest, what it costs, and the bytes of memory of a rank; `None` if there are too
     /// many ranks.
     pub fn fastest(&self, ranks: usize, machine: &Machine, in_order: bool) -> Option<(usize, Cost, usize)> {
-        let model = Model::new(&self.config, self.context);
-        let jobs = GROUPS.iter().filter_map(|&group| self.job(ranks, group, in_order));
-        let costs = jobs.map(|job| (step(&model, &job, machine), job));
-        let (cost, job) = costs.min_by(|a, b| a.0.seconds().total_cmp(&b.0.seconds()))?;
-        let settings = Settings::new(1, job.tokens / self.context, self.context, 1e-3);
-        let memory = Needs::of(&self.config, &settings, true).of_ranks(ranks, job.group).memory;
-        Some((job.group, cost, memory))
+        let counts = Counts::new(&self.config, self.context);
+        let divisions = GROUPS.iter().filter_map(|&group| self.divided(ranks, group, in_order));
+        let costs = divisions.map(|division| (step(&counts, &division, machine), division));
+        let (cost, division) = costs.min_by(|a, b| a.0.seconds().total_cmp(&b.0.seconds()))?;
+        let settings = Settings::new(1, division.tokens / self.context, self.context, 1e-3);
+        let memory = Needs::of(&self.config, &settings, true).of_ranks(ranks, division.group).memory;
+        Some((division.group, cost, memory))
     }
 
     /// Returns the seconds of a step on one machine.
