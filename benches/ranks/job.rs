@@ -2,9 +2,11 @@
 
 use super::machines::Machines;
 use super::rank::{Measured, Run};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -17,10 +19,13 @@ pub enum Network {
     Cable { rate: f64, delay: f64 },
 }
 
-/// Starts the ranks of a run, and returns what each has measured; `None` if this user may make no network.
-pub fn measure(run: &Run, ranks: usize, network: Network) -> Outcome<Option<Vec<Measured>>> {
+/// The time that a job may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs a job, and returns what each rank has measured; `None` if this user may make no network.
+pub fn run(run: &Run, ranks: usize, network: Network) -> Outcome<Option<Vec<Measured>>> {
     let directory = tempfile::tempdir()?;
-    let (mut command, network) = match network {
+    let (mut command, cables) = match network {
         Network::Memory => {
             let mut command = Command::new("mpirun");
             command.args(["--oversubscribe", "--bind-to", "none", "-n", &ranks.to_string()]);
@@ -32,12 +37,31 @@ pub fn measure(run: &Run, ranks: usize, network: Network) -> Outcome<Option<Vec<
             None => return Ok(None),
         },
     };
-    let output = command.arg(std::env::current_exe()?).args(["rank", &serde_json::to_string(run)?]).output()?;
-    drop(network);
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    command.arg(std::env::current_exe()?).args(["rank", &serde_json::to_string(run)?]);
+    let (printed, errors) = (directory.path().join("printed"), directory.path().join("errors"));
+    let mut job =
+        command.stdout(File::create(&printed)?).stderr(File::create(&errors)?).spawn().map_err(absent("mpirun"))?;
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = job.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > LIMIT {
+            job.kill()?;
+            break job.wait()?;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    drop(cables);
+    if !status.success() {
+        return Err(format!("{status}: {}", fs::read_to_string(errors)?).into());
     }
-    Ok(Some(serde_json::from_slice(&output.stdout)?))
+    Ok(Some(serde_json::from_slice(&fs::read(printed)?)?))
+}
+
+/// Names the program that cannot be started.
+fn absent(program: &str) -> impl Fn(std::io::Error) -> Box<dyn std::error::Error> {
+    move |e| format!("{program}: {e}").into()
 }
 
 /// Machines with cables between them.
@@ -61,15 +85,18 @@ impl Cables {
         if delay > 0.0 {
             let Some(machines) = Machines::apart(count) else { return Ok(None) };
             let switch = Switch::start(&machines, rate, delay)?;
-            return Ok(machines.start().then_some(Self { machines, _switch: Some(switch) }));
+            machines.start();
+            return Ok(Some(Self { machines, _switch: Some(switch) }));
         }
         let Some(machines) = Machines::new(count) else { return Ok(None) };
-        let ports = (1..=count).map(|i| (machines.switch(), format!("port{i}")));
-        for (name, end) in machines.machines().iter().map(|name| (name.as_str(), "eth0".into())).chain(ports) {
-            // A token bucket filter: what comes faster than the rate waits, 50 ms at most. A millisecond's bytes may pass at once.
+        let own = machines.machines().iter().map(|name| (name.as_str(), "eth0".to_string()));
+        let ports =
+            machines.switch().into_iter().flat_map(|switch| (1..=count).map(move |i| (switch, format!("port{i}"))));
+        for (name, end) in own.chain(ports) {
+            // A token bucket filter: what comes faster than the rate waits, 50 ms at most. So many bytes may pass at once.
             let burst = (rate / 8e3).max(2e5);
             let arguments = format!("-n {name} qdisc add dev {end} root tbf rate {rate} burst {burst} latency 50ms");
-            if !Command::new("tc").args(arguments.split(' ')).status()?.success() {
+            if !Command::new("tc").args(arguments.split(' ')).status().map_err(absent("tc"))?.success() {
                 return Err("tc cannot limit the rate of a network".into());
             }
         }
@@ -82,7 +109,7 @@ impl Switch {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/ranks/switch.py");
         let mut command = Command::new("python3");
         command.arg(script).args([rate.to_string(), delay.to_string()]).args(machines.machines());
-        let mut switch = Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?);
+        let mut switch = Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(absent("python3"))?);
         let mut line = String::new();
         BufReader::new(switch.0.stdout.take().expect("it is piped")).read_line(&mut line)?;
         if line.trim() == "ready" { Ok(switch) } else { Err("switch.py lays no cables here".into()) }

@@ -22,8 +22,9 @@ pub struct Run {
     pub group: usize,
     /// The number of micro-batches per step, of all ranks.
     pub micro_batches: usize,
-    /// The number of windows in a micro-batch, and of tokens in a window.
+    /// The number of windows in a micro-batch.
     pub windows: usize,
+    /// The number of tokens in a window.
     pub context: usize,
     /// The number of steps, of which the first is not measured.
     pub steps: usize,
@@ -146,8 +147,8 @@ fn busiest(trainer: &Trainer, group: usize) -> f64 {
     output.routing.iter().map(of_layer).sum::<f64>() / output.routing.len() as f64
 }
 
-/// Takes the steps of a run as one of its ranks, and returns what was measured on each of them on rank 0.
-pub fn measure(run: &Run) -> Result<Vec<Measured>> {
+/// Takes the steps of a run as one of its ranks, and returns what was measured on each of them.
+pub fn take_steps(run: &Run) -> Result<Vec<Measured>> {
     parallel::set_threads(run.threads).map_err(|e| Error::argument(e.to_string()))?;
     let ranks: Arc<dyn Collective> = match std::env::var("OMPI_COMM_WORLD_SIZE").as_deref() {
         Ok("1") | Err(_) => Arc::new(Alone::default()),

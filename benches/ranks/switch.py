@@ -3,9 +3,10 @@
     python3 switch.py RATE DELAY NAMESPACE...     (RATE: bits per second, DELAY: seconds)
 
 Lays a cable to each namespace, where its end is `eth0`, and forwards each Ethernet frame: the frame first waits for the cable
-of its sender, then travels for DELAY, then waits for the cable of its receiver. A frame that would wait for more than 50 ms is
-lost, as in a switch whose memory is full. `tc` with `netem` does this in the kernel, which may not have it. Needs root.
-Prints a line when the cables are laid, and ends with its standard input.
+of its sender, then travels for DELAY, then waits for the cable of its receiver. A frame that would wait for a cable for more
+than 50 ms is lost, as in a switch whose memory is full. `tc` with `netem` does this in the kernel, which may not have it. Needs
+root and /dev/net/tun. Prints a line when the cables are laid, ends with its standard input, and then says how many frames were
+lost.
 """
 
 import fcntl
@@ -32,51 +33,70 @@ def cable(namespace: str, number: int) -> int:
     return end
 
 
-def main() -> None:
-    rate, delay = float(sys.argv[1]), float(sys.argv[2])
-    cables = [cable(namespace, i) for i, namespace in enumerate(sys.argv[3:])]
-    print("ready", flush=True)
-    sent = {end: 0.0 for end in cables}  # when the cable from the machine is free
-    received = {end: 0.0 for end in cables}  # when the cable to the machine is free
-    port = {}  # which cable leads to a hardware address
-    travelling = []  # (time, number, frame, cable): frames on their way, the next one first
-    frames = 0
+class Switch:
+    def __init__(self, rate: float, delay: float, cables: list[int]):
+        self.rate, self.delay, self.cables = rate, delay, cables
+        self.sent = {end: 0.0 for end in cables}  # when the cable from a machine is free
+        self.received = {end: 0.0 for end in cables}  # when the cable to a machine is free
+        self.port = {}  # which cable leads to a hardware address
+        self.events = []  # (time, number, frame, cable, is it at the switch?), the next one first
+        self.count = 0
+        self.lost = 0
 
-    def pass_on(busy: dict, end: int, frame: bytes, start: float) -> float | None:
-        """Returns when a frame has passed a cable; None if it is lost."""
-        start = max(start, busy[end])
-        if start - time.monotonic() > LONGEST_WAIT + delay:
+    def pass_on(self, busy: dict, end: int, frame: bytes, now: float) -> float | None:
+        """Returns when a frame that is at a cable now has passed it; None if it is lost."""
+        start = max(now, busy[end])
+        if start - now > LONGEST_WAIT:
+            self.lost += 1
             return None
-        busy[end] = start + 8 * len(frame) / rate
+        busy[end] = start + 8 * len(frame) / self.rate
         return busy[end]
 
+    def plan(self, when: float | None, frame: bytes, end: int, at_switch: bool) -> None:
+        if when is not None:
+            self.count += 1
+            heapq.heappush(self.events, (when, self.count, frame, end, at_switch))
+
+    def read(self, end: int) -> None:
+        """Takes all frames that a machine has sent."""
+        while True:
+            try:
+                frame = os.read(end, MTU + 14)
+            except BlockingIOError:
+                return
+            self.port[frame[6:12]] = end
+            passed = self.pass_on(self.sent, end, frame, time.monotonic())
+            if passed is not None:
+                to = self.port.get(frame[:6])
+                for other in [to] if to else [other for other in self.cables if other != end]:
+                    self.plan(passed + self.delay, frame, other, True)
+
+    def next(self) -> None:
+        """Does what comes next: a frame has arrived at the switch, or has passed the cable to its receiver."""
+        when, _, frame, end, at_switch = heapq.heappop(self.events)
+        if at_switch:
+            self.plan(self.pass_on(self.received, end, frame, when), frame, end, False)
+            return
+        try:
+            os.write(end, frame)
+        except OSError:  # the machine is not started yet, or its queue is full
+            self.lost += 1
+
+
+def main() -> None:
+    cables = [cable(namespace, i) for i, namespace in enumerate(sys.argv[3:])]
+    switch = Switch(float(sys.argv[1]), float(sys.argv[2]), cables)
+    print("ready", flush=True)
     while True:
         now = time.monotonic()
-        while travelling and travelling[0][0] <= now:
-            _, _, frame, end = heapq.heappop(travelling)
-            try:
-                os.write(end, frame)
-            except OSError:
-                pass  # the machine is down
-        pause = max(0.0, travelling[0][0] - now) if travelling else None
+        while switch.events and switch.events[0][0] <= now:
+            switch.next()
+        pause = max(0.0, switch.events[0][0] - time.monotonic()) if switch.events else None
         for end in select.select([*cables, sys.stdin], [], [], pause)[0]:
             if end is sys.stdin:
+                print(f"switch.py: {switch.count} events, {switch.lost} frames lost", file=sys.stderr)
                 return
-            while True:
-                try:
-                    frame = os.read(end, MTU + 14)
-                except OSError:
-                    break
-                port[frame[6:12]] = end
-                passed = pass_on(sent, end, frame, time.monotonic())
-                if passed is None:
-                    continue
-                to = port.get(frame[:6])
-                for other in [to] if to else [other for other in cables if other != end]:
-                    arrived = pass_on(received, other, frame, passed + delay)
-                    if arrived is not None:
-                        frames += 1
-                        heapq.heappush(travelling, (arrived, frames, frame, other))
+            switch.read(end)
 
 
 main()

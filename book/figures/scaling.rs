@@ -2,7 +2,7 @@
 
 use super::paper::{BLUE, Drawing, FAINT, GREEN, INK, ORANGE, Paper, quiet, text};
 use super::storyteller::Lazy;
-use ossia::train::cost::{plans, server};
+use ossia::train::cost::{scenarios, server};
 use plotters::prelude::*;
 use serde::Deserialize;
 use std::fmt::Write;
@@ -81,7 +81,7 @@ pub fn measured(paper: Paper, _: &Lazy) -> Drawing {
 
 /// Draws how much faster a step is on many machines than on one, by the cost model.
 pub fn on_paper(paper: Paper, _: &Lazy) -> Drawing {
-    let plans = plans();
+    let scenarios = scenarios();
     let curves = [
         (0, true, "nano", BLUE, (300.0, 2.4)),
         (1, true, "small", GREEN, (300.0, 9.0)),
@@ -104,10 +104,11 @@ pub fn on_paper(paper: Paper, _: &Lazy) -> Drawing {
         .y_desc("speedup")
         .draw()?;
     chart.draw_series(LineSeries::new([(1.0, 1.0), (1_024.0, 1_024.0)], FAINT.stroke_width(1)))?;
-    let machine = server(1e10);
-    for (plan, in_order, name, colour, at) in curves {
-        let (plan, alone) = (&plans[plan], plans[plan].alone(&machine));
-        let speedup = |ranks| Some((ranks as f64, alone / plan.fastest(ranks, &machine, in_order)?.1.seconds()));
+    let capacity = server(1e10);
+    for (scenario, in_order, name, colour, at) in curves {
+        let scenario = &scenarios[scenario];
+        let alone = scenario.alone(&capacity);
+        let speedup = |ranks| Some((ranks as f64, alone / scenario.fastest(ranks, &capacity, in_order)?.1.seconds()));
         let points = (0..=10).filter_map(|power| speedup(1 << power));
         chart.draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))?;
         let at = chart.backend_coord(&at);
@@ -147,56 +148,58 @@ pub fn step(mut paper: Paper, _: &Lazy) -> Drawing {
 }
 
 fn draw_step(out: &mut String, step: &Step) -> Drawing {
-    let messages = step.events[0].len() as f64;
+    let messages = step.events.first().map_or(0, Vec::len) as f64;
     let row = COMPUTING + MESSAGE * messages + 14.0;
     let height = 8.0 + row * step.events.len() as f64 + 22.0;
     let end = step.milliseconds.iter().copied().fold(0.0, f64::max);
-    let x = |milliseconds: f64| LEFT + LONG * milliseconds / end;
-    writeln!(out, "<svg viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">")?;
-    let bar = |out: &mut String, from: f64, to: f64, (y, height): (f64, f64), paint: &str| {
-        let (delay, time) = (SHOWN * from / end, SHOWN * (to - from) / end);
-        writeln!(
-            out,
-            "<rect x=\"{:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{height}\" {paint} \
-             style=\"animation-delay:{delay:.2}s;animation-duration:{time:.2}s\"/>",
-            x(from),
-            x(to) - x(from)
-        )
-    };
-    let fill = |RGBColor(r, g, b): RGBColor| format!("fill=\"#{r:02x}{g:02x}{b:02x}\"");
-    let waiting = "fill=\"none\" stroke=\"#888888\" stroke-dasharray=\"2 2\"";
-    for (rank, events) in step.events.iter().enumerate() {
+    write!(out, "<svg viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">")?;
+    writeln!(out, "<title>A step on {}, {end:.0} ms</title>", step.network)?;
+    for (rank, (events, &own_end)) in step.events.iter().zip(&step.milliseconds).enumerate() {
         let top = 8.0 + row * rank as f64;
         writeln!(out, "<text x=\"4\" y=\"{}\" fill=\"currentColor\">rank {rank}</text>", top + 15.0)?;
-        let last = events.len() - 1;
-        let mut from = 0.0;
-        for (i, &[begun, waited, finished, _]) in events.iter().enumerate() {
-            // The first exchange is that of the counts, the second one that of the first gradients, and the last one that of the weights.
-            let colour = [BLUE, ORANGE][..].get(i).copied().unwrap_or(GREEN);
-            bar(out, from, waited, (top, COMPUTING), &fill(colour))?;
-            bar(out, waited, finished, (top, COMPUTING), waiting)?;
-            let sent = match i {
-                0 => BLUE,
-                _ if i + 2 < last => ORANGE,
-                _ => GREEN,
-            };
-            bar(out, begun, finished, (top + COMPUTING + 2.0 + MESSAGE * i as f64, MESSAGE - 1.0), &fill(sent))?;
-            from = finished;
-        }
-        bar(out, from, step.milliseconds[rank], (top, COMPUTING), &fill(GREEN))?;
+        draw_rank(out, events, own_end, top, end)?;
     }
-    let tick =
-        [5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0].into_iter().find(|tick| end / tick <= 8.0).unwrap_or(1_000.0);
+    let ticks = [5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
+    let tick = ticks.into_iter().find(|tick| end / tick <= 8.0).unwrap_or(1_000.0);
     for i in 0..=(end / tick) as usize {
-        let at = tick * i as f64;
+        let (at, unit) = (tick * i as f64, if i == 0 { " ms" } else { "" });
+        let (x, y) = (LEFT + LONG * at / end, height - 6.0);
         writeln!(
             out,
-            "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"currentColor\" text-anchor=\"middle\">{at}{}</text>",
-            x(at),
-            height - 6.0,
-            if i == 0 { " ms" } else { "" }
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"currentColor\" text-anchor=\"middle\">{at}{unit}</text>"
         )?;
     }
     writeln!(out, "</svg>")?;
+    Ok(())
+}
+
+/// Draws the lanes of a rank, below each other from `top` on. The step takes `end` milliseconds, and this rank `own_end`.
+fn draw_rank(out: &mut String, events: &[[f64; 4]], own_end: f64, top: f64, end: f64) -> Drawing {
+    let mut bar = |from: f64, to: f64, (y, height): (f64, f64), paint: &str| {
+        let (x, width) = (LEFT + LONG * from / end, LONG * (to - from) / end);
+        let (delay, time) = (SHOWN * from / end, SHOWN * (to - from) / end);
+        write!(out, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" {paint} ")?;
+        writeln!(out, "style=\"animation-delay:{delay:.2}s;animation-duration:{time:.2}s\"/>")
+    };
+    let fill = |RGBColor(r, g, b): RGBColor| format!("fill=\"#{r:02x}{g:02x}{b:02x}\"");
+    let waiting = "fill=\"none\" stroke=\"#888888\" stroke-dasharray=\"2 2\"";
+    let mut from = 0.0;
+    for (i, &[begun, waited, finished, _]) in events.iter().enumerate() {
+        // The first exchange is that of the counts. Then come the buckets of gradients, and at last losses, norm and weights.
+        let is_bucket = i > 0 && i + 3 < events.len();
+        let before = if i < 2 { [BLUE, ORANGE][i] } else { GREEN }; // what the rank computes before it waits for this
+        let message = if i == 0 {
+            BLUE
+        } else if is_bucket {
+            ORANGE
+        } else {
+            GREEN
+        };
+        bar(from, waited, (top, COMPUTING), &fill(before))?;
+        bar(waited, finished, (top, COMPUTING), waiting)?;
+        bar(begun, finished, (top + COMPUTING + 2.0 + MESSAGE * i as f64, MESSAGE - 1.0), &fill(message))?;
+        from = finished;
+    }
+    bar(from, own_end, (top, COMPUTING), &fill(GREEN))?;
     Ok(())
 }

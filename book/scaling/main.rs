@@ -3,16 +3,21 @@
 //!
 //! Book: [scaling](../src/scaling.md)
 
-use ossia::train::cost::{plans, server};
+use ossia::train::cost::{scenarios, server};
+use std::process::ExitCode;
 
-fn main() -> Result<(), String> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [preset, rate] = &arguments[..] else { return Err("expected a model and a rate: small 10".into()) };
-    let plan = plans().into_iter().find(|plan| plan.preset == preset).ok_or("expected nano, small or gpt-oss-20b")?;
+fn print(preset: &str, rate: &str) -> Result<(), String> {
+    let scenario = scenarios()
+        .into_iter()
+        .find(|scenario| scenario.preset == preset)
+        .ok_or("expected nano, small or gpt-oss-20b")?;
     let gigabits: f64 = rate.parse().map_err(|e| format!("{rate}: {e}"))?;
-    let machine = server(gigabits * 1e9);
-    let alone = plan.alone(&machine);
-    println!("{preset}: {} tokens per step, on machines with 64 cores and {gigabits} Gbit/s", plan.batch);
+    if !(gigabits > 0.0 && gigabits.is_finite()) {
+        return Err(format!("{rate}: expected a rate above 0 Gbit/s"));
+    }
+    let capacity = server(gigabits * 1e9);
+    let alone = scenario.alone(&capacity);
+    println!("{preset}: {} tokens per step, on machines with 64 cores and {gigabits} Gbit/s", scenario.batch);
     println!("{:>41} {:>51}", "gradients added in order", "in any order");
     println!(
         "{:>8} {:>3} {:>11} {:>8} {:>11} {:>10} {:>10} {:>9} {:>6} {:>11} {:>8}",
@@ -20,9 +25,9 @@ fn main() -> Result<(), String> {
     );
     for ranks in (0..=5).map(|power| 1 << (2 * power)) {
         let (Some((group, cost, memory)), Some((any_group, any, _))) =
-            (plan.fastest(ranks, &machine, true), plan.fastest(ranks, &machine, false))
+            (scenario.fastest(ranks, &capacity, true), scenario.fastest(ranks, &capacity, false))
         else {
-            println!("{ranks:>8} too many: a rank would have less than a window of {} tokens", plan.context);
+            println!("{ranks:>8} too many: a rank would have less than a window of {} tokens", scenario.context);
             continue;
         };
         println!(
@@ -30,7 +35,7 @@ fn main() -> Result<(), String> {
             cost.seconds(),
             alone / cost.seconds(),
             100.0 * cost.exchanging(),
-            100.0 * cost.visits * (machine.copying + machine.wire) / cost.seconds(),
+            100.0 * cost.visits * (capacity.copying + capacity.wire) / cost.seconds(),
             cost.sent() / 1e9,
             memory as f64 / 1e9,
             any.seconds(),
@@ -38,4 +43,19 @@ fn main() -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let printed = match &arguments[..] {
+        [preset, rate] => print(preset, rate),
+        _ => Err("expected a model and a rate, such as: small 10".into()),
+    };
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        }
+    }
 }

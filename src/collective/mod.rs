@@ -87,7 +87,6 @@ impl dyn Collective + '_ {
     /// Sends `messages[r]` to each rank r. Returns the message from each rank.
     pub fn all_to_all(&self, messages: Messages) -> Result<Messages> {
         self.begin(messages);
-
         self.finish()
     }
 

@@ -9,7 +9,6 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::ops::dispatch::{Dispatch, combine, gather};
 use crate::ops::exchange::{send_back, send_to_experts};
-
 use crate::ops::grouped_matmul::grouped_matmul;
 use crate::ops::swiglu::swiglu;
 use crate::parameter::{Init, Parameter, Role, Scope};

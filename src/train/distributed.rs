@@ -13,7 +13,6 @@ use super::trainer::{StepReport, Trainer};
 use crate::collective::caught;
 use crate::data::Batch;
 use crate::error::{Error, Result};
-
 use crate::layers::Layer;
 use crate::model::{Output, Totals};
 use crate::ops::load_balancing::ExpertLoad;

@@ -103,7 +103,6 @@ impl Opened {
         let mut settings = before.clone();
         settings.settings.steps = steps.unwrap_or(settings.settings.steps);
         settings.check()?;
-
         settings.renew();
         let tokenizer = read_text(&directory.file(checkpoint::TOKENIZER))?;
         let saved = directory.has_state().then(|| directory.resume(&settings)).transpose()?;

@@ -61,7 +61,6 @@ impl Needs {
             disk: 4 * (2 * 3 + 2) * parameters,
             moments: 4 * 2 * parameters,
             experts: 4 * report::published(config).component(Component::Experts).parameters,
-
             ranks: 1,
         }
     }

@@ -7,9 +7,7 @@ use super::adamw::{self, Hyperparameters, decays};
 use super::muon;
 use super::pieces;
 use crate::error::{Error, Result};
-
 use crate::parameter::{Parameter, Role};
-
 use crate::tensor::{Gradients, slice};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;

@@ -55,7 +55,7 @@ fn cut(counts: &[(usize, usize)], rank: usize, size: usize) -> Vec<Range<usize>>
 // ANCHOR_END: shares
 
 /// The numbers that a bucket has at least.
-const NUMBERS: usize = 1 << 18;
+pub const NUMBERS: usize = 1 << 18;
 
 /// Divides parameters, given how many numbers each has, into buckets, from the last parameter to the first.
 fn buckets(counts: &[usize]) -> Vec<Range<usize>> {
@@ -91,7 +91,6 @@ impl Shares {
         let cut = |counts: &[(usize, usize)], rank: usize, size: usize| -> Vec<Range<usize>> {
             buckets.iter().rev().flat_map(|bucket| cut(&counts[bucket.clone()], rank, size)).collect()
         };
-
         let ranges = |rank: usize| {
             let (common, held) = (cut(&common, rank, size), cut(&held, rank / group, size / group));
             let range = |p: usize| match parameters[p] {

@@ -1,7 +1,7 @@
 //! Runs on two machines, which are network namespaces made by this test. It needs root.
 
 use crate::failures::{STEADY, continues};
-use crate::job::{self, TRAIN, is_running};
+use crate::job::{TRAIN, is_running};
 use crate::machines::{Machines, ip};
 use crate::small::workplace;
 use std::fs;
@@ -9,15 +9,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A job with a rank on each machine.
-struct Job<'m> {
-    machines: &'m Machines,
+struct Job {
     place: tempfile::TempDir,
     launcher: Child,
 }
 
-impl<'m> Job<'m> {
+impl Job {
     /// Starts a run, and waits until it trains.
-    fn start(machines: &'m Machines) -> Self {
+    fn start(machines: &Machines) -> Self {
         let place = workplace();
         let at = place.path();
         // What rank 1 prints does not come through a network that is cut. Each rank writes the number of its process.
@@ -30,7 +29,7 @@ impl<'m> Job<'m> {
         let mut command = machines.mpirun(at);
         command.args(["sh", "-c", &script]);
         let launcher = command.current_dir(at).stdout(Stdio::null()).stderr(said).spawn().unwrap();
-        let job = Self { machines, place, launcher };
+        let job = Self { place, launcher };
         job.wait(&|| job.printed(0).contains("step 3/"));
         job
     }
@@ -43,6 +42,10 @@ impl<'m> Job<'m> {
         self.read(&format!("printed-{rank}"))
     }
 
+    fn is_running(&self, rank: usize) -> bool {
+        is_running(self.read(&format!("process-{rank}")).trim().parse().unwrap())
+    }
+
     fn wait(&self, what: &dyn Fn() -> bool) -> Duration {
         let start = Instant::now();
         while !what() {
@@ -53,13 +56,8 @@ impl<'m> Job<'m> {
     }
 }
 
-impl Drop for Job<'_> {
-    /// Ends the two halves of the launcher, which may not reach each other.
+impl Drop for Job {
     fn drop(&mut self) {
-        let others = Command::new("ip").args(["netns", "pids", &self.machines.machines()[1]]).output().unwrap();
-        for process in job::text(&others.stdout).split_whitespace() {
-            _ = Command::new("kill").args(["-9", process]).status();
-        }
         _ = self.launcher.kill();
         _ = self.launcher.wait();
     }
@@ -72,13 +70,14 @@ pub fn cut() {
         return;
     };
     let job = Job::start(&machines);
-    assert!(ip(&format!("-n {} link set eth0 down", machines.machines()[1])));
+    ip(&format!("-n {} link set eth0 down", machines.machines()[1]));
     let time = job.wait(&|| [0, 1].iter().all(|&rank| job.printed(rank).contains("error: ")));
     assert!(time < Duration::from_secs(10), "{time:?}");
     for (rank, other) in [(0, 1), (1, 0)] {
         let expected = format!("error: rank {other}: has given no sign of life for 5 seconds");
         assert!(job.printed(rank).contains(&expected), "{}", job.printed(rank));
     }
+    job.wait(&|| [0, 1].iter().all(|&rank| !job.is_running(rank))); // the directory is locked until then
     continues(2, "run", job.place.path());
 }
 
@@ -90,8 +89,7 @@ pub fn killed() {
     };
     let job = Job::start(&machines);
     assert!(Command::new("kill").args(["-9", job.read("process-1").trim()]).status().unwrap().success());
-    let first = job.read("process-0");
-    let time = job.wait(&|| !is_running(first.trim().parse().unwrap()));
+    let time = job.wait(&|| !job.is_running(0));
     assert!(time < Duration::from_secs(10), "{time:?}");
     job.wait(&|| job.read("launcher").contains("mpirun noticed that process rank 1 "));
 }

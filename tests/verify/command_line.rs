@@ -15,11 +15,11 @@ mod schema;
 mod tool;
 
 use crate::common::reference_path;
+use ossia::config::ModelConfig;
 use small::{losses, workplace};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use tempfile::TempDir;
 
 fn ossia(arguments: &[&str], directory: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ossia")).args(arguments).current_dir(directory).output().unwrap()

@@ -186,7 +186,6 @@ impl Courier {
             let length = status.count(u8::equivalent_datatype()) as usize;
             let rank = status.source_rank() as usize;
             self.pulse.heard(rank);
-
             self.lines[rank].arriving.push_back((status.tag(), Incoming::begin(message, length)));
         }
         for rank in 0..self.lines.len() {

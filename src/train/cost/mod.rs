@@ -2,19 +2,20 @@
 //!
 //! Book: [scaling](../../../../book/scaling.html)
 
-mod plans;
+mod scenarios;
 
-pub use plans::{Plan, plans, server};
+pub use scenarios::{Scenario, scenarios, server};
 
 use crate::checkpoint::report::published;
 use crate::config::ModelConfig;
 use crate::layers::Component;
 use crate::ops::attention::Shape;
+use crate::train::shares;
 
-// ANCHOR: machine
+// ANCHOR: capacity
 /// What a rank can do: a machine, or its share of one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Machine {
+pub struct Capacity {
     /// The operations per second of a forward or backward pass.
     pub flops: f64,
     /// The bytes per second that it reads from its memory or writes to it.
@@ -26,7 +27,7 @@ pub struct Machine {
     /// The seconds per byte sent in which its cores are busy with copying.
     pub copying: f64,
 }
-// ANCHOR_END: machine
+// ANCHOR_END: capacity
 
 /// How a step is divided.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,7 +54,7 @@ pub struct Counts {
     pub common: f64,
     /// The number of parameters of experts, which a group divides.
     pub experts: f64,
-    /// The number of parameters in the last bucket of gradients.
+    /// The number of parameters in the last bucket of gradients, at least: those of the embedding.
     pub last: f64,
     /// The operations per token of a forward pass, without the output projection.
     pub forward: f64,
@@ -63,7 +64,7 @@ pub struct Counts {
     pub head: f64,
     /// The number of layers with experts.
     pub layers: f64,
-    /// The bytes that a token sends to its experts in a layer, and gets back from them.
+    /// The bytes that a token sends to its experts in a layer. As many come back.
     pub visits: f64,
 }
 
@@ -82,7 +83,7 @@ impl Counts {
         Self {
             common: report.total().parameters as f64 - experts,
             experts,
-            last: head.max((1 << 18) as f64),
+            last: head.max(shares::NUMBERS as f64),
             forward: 2.0 * (report.active as f64 - head) + config.windows.iter().map(attention).sum::<f64>(),
             in_experts: 2.0 * experts * config.experts_per_token as f64 / config.experts as f64,
             head: 2.0 * head,
@@ -130,18 +131,18 @@ impl Cost {
 
 // ANCHOR: step
 /// Predicts what a step costs.
-pub fn step(counts: &Counts, division: &Division, machine: &Machine) -> Cost {
+pub fn step(counts: &Counts, division: &Division, capacity: &Capacity) -> Cost {
     let Counts { common, experts, .. } = *counts;
     let (ranks, group) = (division.ranks as f64, division.group as f64);
     let rounds = division.micro_batches as f64;
     let tokens = division.tokens as f64; // of a round
     // A backward pass takes twice the operations of a forward pass. With several rounds, there is another forward pass that
     // counts the visits.
-    let counting = if rounds > 1.0 { 1.0 } else { 0.0 };
-    let backward = 2.0 * tokens * (counts.forward + counts.head) / machine.flops;
+    let counting = if rounds > 1.0 && counts.layers > 0.0 { 1.0 } else { 0.0 };
+    let backward = 2.0 * tokens * (counts.forward + counts.head) / capacity.flops;
     let uneven = (division.busiest - 1.0) * counts.in_experts * (3.0 + counting);
-    let passes = rounds * (1.5 * backward + tokens * (counting * counts.forward + uneven) / machine.flops);
-    let update = 28.0 * (common + experts) / ranks / machine.memory; // AdamW reads 4 numbers and writes 3
+    let passes = rounds * (1.5 * backward + tokens * (counting * counts.forward + uneven) / capacity.flops);
+    let update = 28.0 * (common + experts) / ranks / capacity.memory; // AdamW reads 4 numbers and writes 3
 
     let others = |numbers: f64, ranks: f64| 4.0 * numbers * (ranks - 1.0) / ranks; // bytes of an all-gather
     // In a group, each rank has X gradients of its experts. It sends them, or their sum, to the other groups.
@@ -149,7 +150,7 @@ pub fn step(counts: &Counts, division: &Division, machine: &Machine) -> Cost {
     let gradients = others(common, ranks) + of_experts * others(experts / group, ranks / group);
     let weights = others(common, ranks) + others(experts / group, ranks / group);
     let last = if group > 1.0 { gradients } else { others(counts.last, ranks) };
-    let wait_for_gradients = (gradients * machine.wire - backward).max(last * machine.wire);
+    let wait_for_gradients = (gradients * capacity.wire - backward).max(last * capacity.wire);
 
     // Visits go to their experts and come back. So do the gradients.
     let passes_with_visits = if group > 1.0 { rounds * (2.0 + counting) } else { 0.0 };
@@ -157,13 +158,14 @@ pub fn step(counts: &Counts, division: &Division, machine: &Machine) -> Cost {
     let visits = exchanges_of_visits * tokens * counts.visits * (group - 1.0) / group;
 
     let sent = sums * gradients + weights + visits;
-    let exchanges = exchanges_of_visits + sums + 4.0; // totals, losses, norm, and weights
-    let latency = if ranks > 1.0 { exchanges * machine.latency } else { 0.0 };
+    // Buckets follow each other, so they count once. The others are those of the totals, losses, norm and weights.
+    let exchanges = exchanges_of_visits + sums + 4.0;
+    let latency = if ranks > 1.0 { exchanges * capacity.latency } else { 0.0 };
     Cost {
         passes,
         update,
-        copying: sent * machine.copying,
-        waiting: latency + sums * wait_for_gradients + (weights + visits * division.busiest) * machine.wire,
+        copying: sent * capacity.copying,
+        waiting: latency + sums * wait_for_gradients + (weights + visits * division.busiest) * capacity.wire,
         gradients: sums * gradients,
         weights,
         visits,
