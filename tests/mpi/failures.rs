@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Steps that do not depend on how many of them follow, so that a run of a few steps begins like a run of many.
-pub const STEADY: [&str; 6] = ["--schedule", "constant", "--warmup", "0", "--eval-every", "100000"];
+pub const STEADY: [&str; 6] = ["--schedule", "constant", "--warmup", "0", "--eval-every", "2"];
 
 /// The time in which every other rank has to end.
 const LIMIT: Duration = Duration::from_secs(10);
