@@ -126,7 +126,7 @@ pub fn kills() {
         let run = format!("killed-{i}");
         let mut running = Running::start(4, &[&TRAIN[..], &steps].concat(), &run, at);
         running.wait_for(&at.join(&run).join("state.safetensors"));
-        std::thread::sleep(Duration::from_millis(random(2000)));
+        std::thread::sleep(Duration::from_millis(random(1000)));
         let processes = running.processes();
         let Some(&(rank, process)) = processes.get(random(4) as usize) else {
             panic!("the run has ended before a rank was killed");
