@@ -1,4 +1,4 @@
-//! Jobs that are measured: which ranks, and which network.
+//! Starts jobs: processes that `mpirun` starts on this machine, or in network namespaces.
 
 use super::machines::Machines;
 use super::rank::{Measured, Run};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// What carries the messages.
+/// The connection between the ranks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Network {
     /// The memory of this machine.
@@ -22,7 +22,7 @@ pub enum Network {
 /// The time that a job may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Runs a job, and returns what each rank has measured; `None` if this user may make no network.
+/// Runs a job. Returns the measurements of each rank; `None` if this user may make no network.
 pub fn run(run: &Run, ranks: usize, network: Network) -> Outcome<Option<Vec<Measured>>> {
     let directory = tempfile::tempdir()?;
     let (mut command, cables) = match network {

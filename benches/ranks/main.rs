@@ -34,9 +34,11 @@ const NETWORKS: [(&str, Network); 4] = [
 const RANKS: [(usize, usize); 5] = [(2, 1), (4, 1), (2, 2), (4, 2), (4, 4)];
 /// The cores that the ranks of a job divide.
 const CORES: usize = 2;
-/// The number of micro-batches of a step, of windows in a micro-batch, and of tokens in a window.
+/// The number of micro-batches per step.
 const MICRO_BATCHES: usize = 4;
+/// The number of windows per micro-batch.
 const WINDOWS: usize = 4;
+/// The number of tokens per window.
 const CONTEXT: usize = 256;
 /// The number of steps of a job, of which the first is not measured.
 const STEPS: usize = 6;
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what a rank of a job does. Rank 0 prints what all have measured.
+/// Runs this process as a rank of a job. Rank 0 prints the measurements of all ranks.
 fn run_rank(json: &str) -> Outcome<()> {
     let ranks = rank::take_steps(&serde_json::from_str(json)?)?;
     if std::env::var("OMPI_COMM_WORLD_RANK").as_deref() == Ok("0") {
@@ -89,7 +91,7 @@ fn run(rounds: usize) -> Outcome<()> {
     }
     for round in 1..=rounds {
         for job in &mut jobs {
-            measure(job)?;
+            measure(job);
         }
         eprintln!("round {round} of {rounds}");
     }
@@ -107,8 +109,8 @@ fn run(rounds: usize) -> Outcome<()> {
     Ok(std::fs::write(path, serde_json::to_string_pretty(&measured)? + "\n")?)
 }
 
-/// Runs a job once more. If it fails, this is said, and the others go on.
-fn measure(job: &mut Job) -> Outcome<()> {
+/// Runs a job once more. If it fails, prints why, so that the others can go on.
+fn measure(job: &mut Job) {
     let network = NETWORKS.iter().find(|(name, _)| *name == job.network).expect("it is one of them").1;
     let run = Run {
         preset: "nano".into(),
@@ -124,10 +126,9 @@ fn measure(job: &mut Job) -> Outcome<()> {
         Ok(None) => eprintln!("SKIPPED: {}: this user may make no network", job.network),
         Err(error) => eprintln!("{} ranks, {}: {error}", job.ranks, job.network),
     }
-    Ok(())
 }
 
-/// Returns what happened on each rank in a step whose time is the median.
+/// Returns the recorded exchanges of all ranks in one step. Of the last steps of all rounds, it is the one with the median time.
 fn recorded(job: &Job) -> Value {
     let last = |ranks: &Vec<Measured>| ranks[0].steps[ranks[0].steps.len() - 1];
     let mut order: Vec<&Vec<Measured>> = job.measured.iter().collect();

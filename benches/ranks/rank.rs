@@ -1,4 +1,4 @@
-//! What a rank of a measured job does.
+//! A rank of a measured job: it takes training steps, and records its exchanges.
 
 use ossia::collective::{Alone, Collective, Messages, Mpi};
 use ossia::config::ModelConfig;
@@ -32,7 +32,7 @@ pub struct Run {
     pub threads: usize,
 }
 
-/// What was measured on one rank.
+/// The measurements of one rank.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measured {
     /// The seconds of each step.
@@ -43,11 +43,12 @@ pub struct Measured {
     pub sent: f64,
     /// The seconds of an exchange without content, and the seconds per byte of a long one.
     pub exchange: [f64; 2],
-    /// How many visits the busiest rank of a group gets before training, as a multiple of the mean, averaged over the layers.
+    /// The number of visits to the busiest rank of a group before training, divided by the mean over its ranks; averaged over
+    /// the layers.
     pub busiest: f64,
     /// The floating-point operations of a step.
     pub operations: f64,
-    /// What happened in the last step.
+    /// The exchanges of the last step.
     pub events: Vec<Event>,
 }
 
@@ -135,7 +136,7 @@ fn exchange(ranks: &dyn Collective) -> Result<[f64; 2]> {
     Ok([empty, (long - empty) / BYTES as f64])
 }
 
-/// Returns how many visits of the next batch go to the busiest of the ranks that hold the experts, as a multiple of the mean.
+/// Returns the number of visits of the next batch to the busiest rank of a group, divided by the mean over its ranks.
 fn busiest(trainer: &Trainer, group: usize) -> f64 {
     let batch = trainer.batches.clone().next_batch();
     let output = trainer.model.detached().forward(batch.inputs.view(), None);
@@ -147,7 +148,7 @@ fn busiest(trainer: &Trainer, group: usize) -> f64 {
     output.routing.iter().map(of_layer).sum::<f64>() / output.routing.len() as f64
 }
 
-/// Takes the steps of a run as one of its ranks, and returns what was measured on each of them.
+/// Takes the steps of a run as one of its ranks. Returns the measurements of all ranks.
 pub fn take_steps(run: &Run) -> Result<Vec<Measured>> {
     parallel::set_threads(run.threads).map_err(|e| Error::argument(e.to_string()))?;
     let ranks: Arc<dyn Collective> = match std::env::var("OMPI_COMM_WORLD_SIZE").as_deref() {
@@ -195,7 +196,7 @@ fn steps(run: &Run, ranks: &Arc<dyn Collective>) -> Result<Measured> {
                 measured.events.iter().map(|event| event.sent as f64).sum::<f64>() / (run.steps - 1) as f64;
         }
     }
-    profile::start(); // it takes time, so in a step that is not measured
+    profile::start(); // profiling takes time, so this step is not measured
     trainer.step()?;
     measured.operations = profile::stop().rows.iter().map(|row| row.flops).sum();
     Ok(measured)

@@ -1,4 +1,4 @@
-//! What was measured, beside what the cost model predicts.
+//! The table of measured and predicted times.
 
 use super::job::Outcome;
 use super::limits;
@@ -8,7 +8,7 @@ use ossia::config::ModelConfig;
 use ossia::train::cost::{Capacity, Cost, Counts, Division, step};
 use serde_json::{Value, json};
 
-/// A job, and what its ranks have measured each time.
+/// A job, and the measurements of its ranks in each round.
 pub struct Job {
     pub ranks: usize,
     pub group: usize,
@@ -50,12 +50,12 @@ impl Job {
         mean(self.measured.iter().flatten().map(|measured| measured.sent))
     }
 
-    /// Returns how many visits the busiest rank of a group gets before training, as a multiple of the mean.
+    /// Returns the number of visits to the busiest rank of a group before training, divided by the mean over its ranks.
     fn busiest(&self) -> f64 {
         mean(self.measured.iter().flatten().map(|measured| measured.busiest))
     }
 
-    /// Returns what exchanges cost: the seconds of an empty one, and the seconds per byte.
+    /// Returns the cost of exchanges: the seconds of an empty one, and the seconds per byte.
     fn exchange(&self) -> [f64; 2] {
         [0, 1].map(|i| median(self.measured.iter().map(|ranks| mean(ranks.iter().map(|rank| rank.exchange[i])))))
     }
@@ -104,7 +104,7 @@ impl Known {
         Ok(Self { counts, flops, memory, copying })
     }
 
-    /// Returns what a rank of a job can do.
+    /// Returns the capacity of a rank of a job.
     fn capacity(&self, job: &Job) -> Capacity {
         let [latency, byte] = job.exchange();
         let copying = self.copying.iter().find(|(ranks, _)| *ranks == job.ranks).map_or(0.0, |(_, byte)| *byte);

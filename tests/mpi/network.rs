@@ -92,4 +92,5 @@ pub fn killed() {
     let time = job.wait(&|| !job.is_running(0));
     assert!(time < Duration::from_secs(10), "{time:?}");
     job.wait(&|| job.read("launcher").contains("mpirun noticed that process rank 1 "));
+    continues(2, "run", job.place.path());
 }

@@ -13,7 +13,7 @@ use crate::ops::attention::Shape;
 use crate::train::shares;
 
 // ANCHOR: capacity
-/// What a rank can do: a machine, or its share of one.
+/// The capacity of a rank, which is a machine or a share of one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Capacity {
     /// The operations per second of a forward or backward pass.
@@ -43,7 +43,7 @@ pub struct Division {
     /// Whether gradients are added in the order of the micro-batches, as ossia does. If not, a rank adds up those of its
     /// micro-batches before it sends them, and a group adds up those of its experts.
     pub in_order: bool,
-    /// How many visits the busiest rank of a group gets, as a multiple of the mean; 1 if the load is even.
+    /// The number of visits to the busiest rank of a group, divided by the mean over its ranks; 1 if the load is even.
     pub busiest: f64,
 }
 
@@ -93,7 +93,7 @@ impl Counts {
     }
 }
 
-/// What a step costs a rank: seconds, and bytes that it sends.
+/// The cost of a step for a rank: seconds, and bytes that it sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
     /// The seconds of the forward and backward passes.
@@ -130,7 +130,7 @@ impl Cost {
 }
 
 // ANCHOR: step
-/// Predicts what a step costs.
+/// Predicts the cost of a step.
 pub fn step(counts: &Counts, division: &Division, capacity: &Capacity) -> Cost {
     let Counts { common, experts, .. } = *counts;
     let (ranks, group) = (division.ranks as f64, division.group as f64);

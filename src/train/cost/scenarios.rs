@@ -32,7 +32,7 @@ pub fn scenarios() -> [Scenario; 3] {
     ]
 }
 
-/// Returns what a server with 64 cores can do, on a network of so many bits per second: 64 times as many operations per second as
+/// Returns the capacity of a server with 64 cores, on a network of so many bits per second: 64 times as many operations per second as
 /// one core of the AMD EPYC on which `benches/ranks` measured about 110 GFLOP/s with two, 300 GB/s from memory, and a latency of
 /// 50 µs. Copying takes the measured 1.4 ns per byte, because most of it is done by one thread.
 pub fn server(bits_per_second: f64) -> Capacity {
@@ -60,7 +60,7 @@ impl Scenario {
         })
     }
 
-    /// Returns the X with which a step is the fastest, what it costs, and the bytes of memory of a rank; `None` if the ranks
+    /// Returns the X with which a step is the fastest, its cost, and the bytes of memory of a rank; `None` if the ranks
     /// cannot divide the windows evenly.
     pub fn fastest(&self, ranks: usize, capacity: &Capacity, in_order: bool) -> Option<(usize, Cost, usize)> {
         let counts = Counts::new(&self.config, self.context);
@@ -73,6 +73,9 @@ impl Scenario {
     }
 
     /// Returns the seconds of a step on one machine.
+    ///
+    /// # Panics
+    /// If the batch is not a whole number of micro-batches.
     pub fn alone(&self, capacity: &Capacity) -> f64 {
         self.fastest(1, capacity, true).expect("one machine has all windows").1.seconds()
     }
