@@ -19,7 +19,7 @@ const MAY_IMPORT: [(&str, &str); 26] = [
         "train",
         "collective tasks harmony model checkpoint data tokenizer layers ops parameter tensor kernels config files profile",
     ),
-    ("data", "tokenizer files"),
+    ("data", "tokenizer stored files"),
     ("files", ""),
     ("collective", "kernels"),
     ("generate", "model checkpoint schema tokenizer layers ops tensor kernels"),

@@ -1,14 +1,16 @@
 //! `ossia tokenizer`
 
 use super::terminal::shown_on;
-use super::{print, report_skipped, standard_input, thousands};
+use super::{print, report, report_skipped, standard_input, thousands};
 use crate::checkpoint::{TOKENIZER, save_tokenizer};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::files::create_directory;
 use crate::tokenizer::{END_OF_TEXT, Tokenizer, train};
-use crate::train::material::is_builtin;
+use crate::train::prepared::{Prepared, require_empty};
 use crate::train::settings::STORIES;
+use crate::train::texts::is_builtin;
+use crate::train::{DataPath, RunSettings, Settings};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -21,6 +23,13 @@ pub enum Command {
     Encode(EncodeArguments),
     /// Decode ids (arguments, or standard input) to a text
     Decode(DecodeArguments),
+    /// Tokenize texts for training, once for all runs
+    ///
+    /// Writes a directory for ossia train --data: tokens.safetensors (from which a run reads only the windows that it needs),
+    /// tokenizer.json, and evaluation.jsonl (the documents to measure on). Of several ranks, each reads only its share.
+    ///
+    /// Example: ossia tokenizer prepare --data stories/ --out data/stories
+    Prepare(PrepareArguments),
 }
 
 #[derive(clap::Args)]
@@ -59,11 +68,44 @@ pub struct DecodeArguments {
     ids: Vec<String>,
 }
 
+#[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
+pub struct PrepareArguments {
+    /// `builtin`, or text files, directories, JSONL files
+    #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
+    data: Vec<PathBuf>,
+    /// Text for evaluation [default: a part of --data that is set aside]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    eval_data: Vec<PathBuf>,
+    /// The field of a JSONL line that has the text
+    #[arg(long, default_value = "text", value_name = "NAME")]
+    field: String,
+    /// The share of documents that are set aside if there is no --eval-data
+    #[arg(long, default_value_t = 0.02, value_name = "X")]
+    validation_fraction: f64,
+    /// Number of built-in stories
+    #[arg(long, default_value_t = STORIES, value_name = "N")]
+    stories: usize,
+    /// The seed by which documents are set aside and built-in stories are made
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// A tokenizer.json, or the name o200k_harmony [default: a new one that is trained on the training text]
+    #[arg(long, value_name = "FILE|NAME", conflicts_with = "vocab_size")]
+    tokenizer: Option<PathBuf>,
+    /// Size of the vocabulary of a new tokenizer; the preset nano has room for 2048
+    #[arg(long, default_value_t = 2_048, value_name = "V")]
+    vocab_size: usize,
+    /// The directory to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(arguments) => learn(arguments),
         Command::Encode(arguments) => encode(arguments),
         Command::Decode(arguments) => decode(arguments),
+        Command::Prepare(arguments) => prepare(arguments),
     }
 }
 
@@ -106,4 +148,26 @@ fn decode(arguments: DecodeArguments) -> Result<()> {
         .map(|id| id.parse().map_err(|_| Error::argument(format!("{id:?} is not a token id; expected a whole number"))))
         .collect::<Result<_>>()?;
     print(&shown_on(&std::io::stdout(), &tokenizer.decode(&ids)?))
+}
+
+fn prepare(arguments: PrepareArguments) -> Result<()> {
+    let paths = |paths: Vec<PathBuf>| paths.into_iter().map(DataPath::from).collect();
+    let settings = RunSettings {
+        data: paths(arguments.data),
+        eval_data: paths(arguments.eval_data),
+        field: arguments.field,
+        validation_fraction: arguments.validation_fraction,
+        stories: arguments.stories,
+        settings: Settings { seed: arguments.seed, ..Settings::default() },
+        ..RunSettings::default()
+    };
+    require_empty(&arguments.out)?;
+    let tokenizer = arguments.tokenizer.map(Tokenizer::open).transpose()?;
+    let prepared = Prepared::new(&settings, tokenizer, arguments.vocab_size, &mut report)?;
+    prepared.save(&arguments.out)?;
+    let [documents, tokens, measured] =
+        [prepared.stream.documents(), prepared.stream.targets(), prepared.evaluation.len()].map(thousands);
+    say!("{tokens} tokens of {documents} documents to train on; {measured} documents to measure on");
+    say!("train with: ossia train --data {}", arguments.out.display());
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 mod settings;
 
-use self::settings::{OptimizerArgument, ScheduleArgument, refuse_changes, run_settings};
+use self::settings::{OptimizerArgument, ScheduleArgument, refuse_changes, refuse_unused, run_settings};
 use super::progress::Progress;
 use super::terminal::shown_on;
 use super::{interrupt, job, print, report, silence, thousands};
@@ -46,7 +46,7 @@ pub struct Arguments {
           conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
     #[arg(help_heading = "Data")]
     task: Option<String>,
-    /// `builtin`, or text files, directories, JSONL files [default: builtin]
+    /// `builtin`, or text files, directories, JSONL files, or a directory of ossia tokenizer prepare [default: builtin]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     #[arg(help_heading = "Data")]
     data: Vec<PathBuf>,
@@ -244,6 +244,7 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
         }
         config.router_aux_loss_coef = balance;
     }
+    refuse_unused(arguments)?;
     let ranks = arguments.ranks.unwrap_or(1);
     memory::check(&config, ranks)?; // before the directory is created
     let settings = run_settings(arguments, &config, ranks * job.size());

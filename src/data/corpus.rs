@@ -21,6 +21,11 @@ use std::path::{Path, PathBuf};
 /// The extensions of files that are read in a directory. A file that is named directly may have any extension.
 const EXTENSIONS: [&str; 5] = ["txt", "md", "json", "jsonl", "ndjson"];
 
+/// The file of tokens in a directory of prepared text.
+pub const PREPARED: &str = "tokens.safetensors";
+/// The file with its evaluation text.
+pub const PREPARED_EVALUATION: &str = "evaluation.jsonl";
+
 /// The documents in order, and the lines that could not be used.
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
@@ -116,6 +121,13 @@ impl Corpus {
         let cannot_read = |e| Error::io(path, "read", e);
         if !seen.insert(path.canonicalize().map_err(cannot_read)?) {
             return Ok(());
+        }
+        if path.join(PREPARED).exists() {
+            let text = path.join(PREPARED_EVALUATION);
+            return Err(Error::file(
+                path,
+                format!("has tokens, to train on; its text to measure on is {}", text.display()),
+            ));
         }
         let mut entries = Vec::new();
         for entry in fs::read_dir(path).map_err(cannot_read)? {

@@ -24,6 +24,7 @@ impl Trainer {
     pub(super) fn step_together(&mut self, together: &Together) -> Result<StepReport> {
         let (step, count) = (self.step_count() + 1, self.settings.accumulate);
         let batches: Vec<Batch> = (0..count).filter_map(|i| self.batches.next_if(together.is_own(i))).collect();
+        self.check_ids(&batches)?;
         let (totals, mut output) = self.count_together(&batches, together)?;
         let (mut losses, mut present) = (Vec::new(), vec![false; trainable(&self.model).len()]);
         let mut sums = vec![Vec::new(); present.len()]; // of the gradients of this rank's share

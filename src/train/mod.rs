@@ -25,6 +25,8 @@ pub mod paths;
 pub mod note;
 pub mod memory;
 pub mod cost;
+pub mod texts;
+pub mod prepared;
 pub mod material;
 #[cfg(feature = "plots")]
 pub mod chart;

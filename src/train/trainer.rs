@@ -11,7 +11,7 @@ use super::run::{Position, RunState, SavedRun, config_fingerprint};
 use super::settings::Settings;
 use super::together::Together;
 use crate::collective::Collective;
-use crate::data::{Batch, Batches, Windows};
+use crate::data::{Batch, Batches, IGNORE, Windows};
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
 use crate::layers::Layer;
@@ -180,6 +180,7 @@ impl Trainer {
     fn accumulate_and_update(&mut self) -> Result<StepReport> {
         let step = self.step_count() + 1;
         let batches: Vec<Batch> = (0..self.settings.accumulate).map(|_| self.batches.next_batch()).collect();
+        self.check_ids(&batches)?;
         let mut totals = (batches.len() > 1).then(|| self.totals(&batches));
         let mut gradients = Gradients::default();
         let (mut loss_sum, mut balance_sum) = (0.0, 0.0);
@@ -200,6 +201,19 @@ impl Trainer {
         let grad_norm = self.optimizer.step(self.model.parameters_mut(), &gradients, lr)?;
         let expert_load = totals.map_or_else(Vec::new, |totals| totals.load.visits);
         Ok(StepReport { loss: loss_sum, load_balancing: balance_sum, grad_norm, lr, expert_load })
+    }
+
+    /// Checks that the model has a row for each id. The ids may come from a file, of which only these have been read.
+    pub(super) fn check_ids(&self, batches: &[Batch]) -> Result<()> {
+        let rows = self.model.config.vocab_size;
+        let targets = |batch: &Batch| batch.targets.iter().copied().filter(|&id| id != IGNORE).max();
+        let largest = batches.iter().flat_map(|batch| batch.inputs.iter().copied().max().max(targets(batch))).max();
+        match largest.filter(|&id| id as usize >= rows) {
+            Some(id) => {
+                Err(Error::argument(format!("the training text has id {id}, but the model has only {rows} rows")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Counts the targets and the visits of all micro-batches of a step. The visits are known only after a forward pass,

@@ -5,6 +5,7 @@
 mod bad_input;
 mod chat;
 mod harmony;
+mod prepared;
 mod profile;
 mod ranks;
 mod resume;

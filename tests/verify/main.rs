@@ -24,6 +24,7 @@ mod model;
 mod checkpoints;
 mod malformed_checkpoints;
 mod material;
+mod prepared;
 mod mxfp4;
 mod stored;
 mod config;

@@ -2,6 +2,7 @@
 
 use super::Arguments;
 use crate::config::ModelConfig;
+use crate::data::corpus::PREPARED;
 use crate::error::{Error, Result};
 use crate::train::adamw::Hyperparameters;
 use crate::train::{DataPath, Method, RunSettings, Schedule, Settings, Suited};
@@ -79,6 +80,19 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((flag, _)) => Err(Error::argument(format!("{flag} cannot change with --resume; only --steps can"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses arguments that say how a text is divided, if the text is divided already.
+///
+/// # Errors
+/// The error names the first such argument.
+pub fn refuse_unused(a: &Arguments) -> Result<()> {
+    let given = [("--validation-fraction", a.validation_fraction.is_some()), ("--stories", a.stories.is_some())];
+    let prepared = a.data.iter().find(|path| path.join(PREPARED).exists());
+    match prepared.zip(given.iter().find(|(_, given)| *given)) {
+        Some((path, (flag, _))) => Err(Error::file(path, format!("is prepared text: {flag} has no effect on it"))),
         None => Ok(()),
     }
 }

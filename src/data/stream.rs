@@ -1,0 +1,181 @@
+//! Documents of token ids as one stream, in memory or in a file.
+//!
+//! The ids of a large text are kept in a file, which is mapped into memory: the operating system reads the pages that are
+//! touched. So of several ranks that train together, each reads the windows of its own micro-batches, and the index: the
+//! beginnings of all documents.
+
+use crate::error::{Error, Result};
+use crate::stored::Bytes;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A document of which only some tokens are learned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaskedDocument {
+    /// The token ids.
+    pub ids: Vec<u32>,
+    /// Whether a model should learn to predict each token; as long as `ids`.
+    pub learned: Vec<bool>,
+}
+
+/// Token ids.
+#[derive(Clone)]
+pub enum Ids {
+    /// In memory.
+    Memory(Arc<[u32]>),
+    /// Numbers of 16 bits, little-endian.
+    U16(Bytes),
+    /// Numbers of 32 bits, little-endian.
+    U32(Bytes),
+}
+
+impl Ids {
+    /// Returns the number of ids.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Memory(ids) => ids.len(),
+            Self::U16(bytes) => bytes.len() / 2,
+            Self::U32(bytes) => bytes.len() / 4,
+        }
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns some of the ids. Panics if the range is not inside.
+    pub fn read(&self, range: Range<usize>) -> Vec<u32> {
+        let Range { start, end } = range;
+        match self {
+            Self::Memory(ids) => ids[start..end].to_vec(),
+            Self::U16(bytes) => {
+                bytes[2 * start..2 * end].as_chunks().0.iter().map(|&id| u16::from_le_bytes(id).into()).collect()
+            }
+            Self::U32(bytes) => {
+                bytes[4 * start..4 * end].as_chunks().0.iter().map(|&id| u32::from_le_bytes(id)).collect()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} ids", self.len())
+    }
+}
+
+/// The documents, with a token at the end of each. Copies share the ids.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    pub(super) ids: Ids,
+    /// Whether each token counts as a target; `None` if all of them do.
+    pub(super) learned: Option<Arc<[bool]>>,
+    /// The position of the token before each document, and of the last token.
+    pub(super) beginnings: Arc<[usize]>,
+    /// The token at the end of a document.
+    pub(super) end: u32,
+    /// A hash of the ids (FNV-1a).
+    checksum: u64,
+}
+
+impl Stream {
+    /// Returns `end d₁ end d₂ end … dₙ end`. Empty documents are left out.
+    ///
+    /// # Errors
+    /// If there is no token at all.
+    pub fn new(documents: &[Vec<u32>], end: u32) -> Result<Self> {
+        let (mut ids, mut beginnings) = (vec![end], Vec::new());
+        for document in documents.iter().filter(|document| !document.is_empty()) {
+            beginnings.push(ids.len() - 1);
+            ids.extend(document);
+            ids.push(end);
+        }
+        Self::in_memory(ids, None, beginnings, end)
+    }
+
+    /// Returns `d₁ end d₂ end … dₙ end`. The end tokens are not learned.
+    ///
+    /// # Errors
+    /// If no token is learned, or a mask is not as long as its document.
+    pub fn masked(documents: &[MaskedDocument], end: u32) -> Result<Self> {
+        let (mut stream, mut learned, mut beginnings) = (Vec::new(), Vec::new(), Vec::new());
+        for document in documents.iter().filter(|document| !document.ids.is_empty()) {
+            let (ids, mask) = (document.ids.len(), document.learned.len());
+            if ids != mask {
+                return Err(Error::argument(format!("a document of {ids} tokens has a mask of {mask}")));
+            }
+            beginnings.push(stream.len());
+            stream.extend(&document.ids);
+            stream.push(end);
+            learned.extend(&document.learned);
+            learned.push(false);
+        }
+        if !learned.iter().skip(1).any(|&learned| learned) {
+            return Err(Error::argument("found no token to learn in the documents, expected at least 1"));
+        }
+        Self::in_memory(stream, Some(learned), beginnings, end)
+    }
+
+    fn in_memory(ids: Vec<u32>, learned: Option<Vec<bool>>, mut beginnings: Vec<usize>, end: u32) -> Result<Self> {
+        if beginnings.is_empty() {
+            return Err(Error::argument("found no token in the documents, expected at least 1"));
+        }
+        beginnings.push(ids.len() - 1);
+        let checksum = ids.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &id| mixed(hash, id.into()));
+        let learned = learned.map(Into::into);
+        Ok(Self { ids: Ids::Memory(ids.into()), learned, beginnings: beginnings.into(), end, checksum })
+    }
+
+    /// Returns a stream whose ids, index and checksum were written to a file. Returns `None` if the index cannot be one of these
+    /// ids.
+    pub fn from_file(ids: Ids, beginnings: Vec<usize>, end: u32, checksum: u64) -> Option<Self> {
+        let ascending = beginnings.len() > 1 && beginnings.is_sorted_by(|a, b| a < b);
+        let whole = beginnings.first() == Some(&0) && beginnings.last().is_some_and(|&last| last + 1 == ids.len());
+        (ascending && whole).then(|| Self { ids, learned: None, beginnings: beginnings.into(), end, checksum })
+    }
+
+    /// Returns the number of tokens.
+    pub fn len(&self) -> usize {
+        self.beginnings[self.documents()] + 1
+    }
+
+    /// Returns whether there are none, which is never the case.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Returns the number of documents.
+    pub fn documents(&self) -> usize {
+        self.beginnings.len() - 1
+    }
+
+    /// Returns the ids.
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    /// Returns the position of the token before each document, and of the last token.
+    pub fn beginnings(&self) -> &[usize] {
+        &self.beginnings
+    }
+
+    /// Returns a hash of the ids (FNV-1a).
+    pub fn checksum(&self) -> u64 {
+        self.checksum
+    }
+
+    /// Returns the number of tokens that are predicted: all but the first, except those that are not learned.
+    pub fn targets(&self) -> usize {
+        match &self.learned {
+            None => self.len() - 1,
+            Some(learned) => learned.iter().skip(1).filter(|&&learned| learned).count(),
+        }
+    }
+}
+
+/// Mixes a number into a hash (FNV-1a).
+pub(super) fn mixed(hash: u64, number: u64) -> u64 {
+    (hash ^ number).wrapping_mul(0x0100_0000_01b3)
+}
