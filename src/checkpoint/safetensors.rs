@@ -85,7 +85,16 @@ impl TensorFile {
     /// # Errors
     /// If it cannot be read, or its header does not describe exactly what follows.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let bytes = contents(path.as_ref()).map_err(|e| Error::io(&path, "read", e))?;
+        let bytes = contents(path.as_ref(), false).map_err(|e| Error::io(&path, "read", e))?;
+        Self::from_bytes(path, Bytes::new(bytes))
+    }
+
+    /// Does the same for a file of which few and distant parts are read.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn open_scattered(path: impl AsRef<Path>) -> Result<Self> {
+        let bytes = contents(path.as_ref(), true).map_err(|e| Error::io(&path, "read", e))?;
         Self::from_bytes(path, Bytes::new(bytes))
     }
 
@@ -147,7 +156,7 @@ impl TensorFile {
 }
 
 /// Returns the bytes of a file: mapped if possible, otherwise read.
-fn contents(path: &Path) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
+fn contents(path: &Path, scattered: bool) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
     let file = File::open(path)?;
     let about = file.metadata()?;
     if !about.is_file() {
@@ -155,8 +164,10 @@ fn contents(path: &Path) -> io::Result<Arc<dyn AsRef<[u8]> + Send + Sync>> {
     }
     #[cfg(feature = "mmap")]
     if about.len() > 0 {
-        return Ok(Arc::new(kernels::memory::map(&file)?));
+        let map = if scattered { kernels::memory::map_scattered(&file)? } else { kernels::memory::map(&file)? };
+        return Ok(Arc::new(map));
     }
+    _ = scattered; // a file that is read is read whole
     Ok(Arc::new(std::fs::read(path)?))
 }
 

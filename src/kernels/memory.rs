@@ -19,6 +19,18 @@ pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }
 
+/// Maps a file of which few and distant parts are read: the system reads the pages that are touched, and none around them.
+///
+/// # Errors
+/// If the system cannot map the file.
+#[cfg(feature = "mmap")]
+pub fn map_scattered(file: &File) -> io::Result<memmap2::Mmap> {
+    let map = map(file)?;
+    #[cfg(unix)]
+    map.advise(memmap2::Advice::Random)?;
+    Ok(map)
+}
+
 /// Reinterprets little-endian bytes as `f32`, without copying. Returns `None` if the address or the length is not a
 /// multiple of four, or on a big-endian machine.
 pub fn as_f32(bytes: &[u8]) -> Option<&[f32]> {

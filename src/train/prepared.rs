@@ -102,7 +102,7 @@ impl Prepared {
 
     /// Opens a directory of prepared text.
     fn open(directory: &Path) -> Result<Self> {
-        let file = TensorFile::open(directory.join(PREPARED))?;
+        let file = TensorFile::open_scattered(directory.join(PREPARED))?;
         let wrong = |message: &str| Error::file(file.path(), message);
         let about = |key: &str| file.metadata().get(key).map(String::as_str);
         match about("ossia_tokens") {

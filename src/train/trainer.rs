@@ -203,19 +203,6 @@ impl Trainer {
         Ok(StepReport { loss: loss_sum, load_balancing: balance_sum, grad_norm, lr, expert_load })
     }
 
-    /// Checks that the model has a row for each id. The ids may come from a file, of which only these have been read.
-    pub(super) fn check_ids(&self, batches: &[Batch]) -> Result<()> {
-        let rows = self.model.config.vocab_size;
-        let targets = |batch: &Batch| batch.targets.iter().copied().filter(|&id| id != IGNORE).max();
-        let largest = batches.iter().flat_map(|batch| batch.inputs.iter().copied().max().max(targets(batch))).max();
-        match largest.filter(|&id| id as usize >= rows) {
-            Some(id) => {
-                Err(Error::argument(format!("the training text has id {id}, but the model has only {rows} rows")))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Counts the targets and the visits of all micro-batches of a step. The visits are known only after a forward pass,
     /// but every backward pass needs their sum, so this takes a forward pass more per micro-batch.
     pub(super) fn totals(&self, batches: &[Batch]) -> Totals {
@@ -229,6 +216,19 @@ impl Trainer {
         totals
     }
     // ANCHOR_END: step
+
+    /// Checks that the model has a row for each id. The ids may come from a file, of which only these have been read.
+    pub(super) fn check_ids(&self, batches: &[Batch]) -> Result<()> {
+        let rows = self.model.config.vocab_size;
+        let targets = |batch: &Batch| batch.targets.iter().copied().filter(|&id| id != IGNORE).max();
+        let largest = batches.iter().flat_map(|batch| batch.inputs.iter().copied().max().max(targets(batch))).max();
+        match largest.filter(|&id| id as usize >= rows) {
+            Some(id) => {
+                Err(Error::argument(format!("the training text has id {id}, but the model has only {rows} rows")))
+            }
+            None => Ok(()),
+        }
+    }
 
     // ANCHOR: run
     /// Trains to the end, or until `monitor` interrupts. The recorder, if there is one, writes the run directory. Of several

@@ -2,6 +2,7 @@
 
 use crate::job::{files, job, mpirun, resume, text, train};
 use crate::small::{losses, workplace};
+use std::path::Path;
 use std::process::Output;
 
 pub fn same_files() {
@@ -16,10 +17,24 @@ pub fn same_files() {
     train(4, &[&steps[..], &["--expert-parallel", "2", "--out", "spread"]].concat(), at);
     assert_eq!(losses(&at.join("spread")), losses(&at.join("one")));
     assert!(files(&at.join("spread")) == files(&at.join("one")), "the files of ranks that spread experts");
+    same_files_from_prepared_text(at, &steps);
     let muon = ["--steps", "4", "--optimizer", "muon"];
     train(1, &[&muon[..], &["--accumulate", "3", "--out", "alone"]].concat(), at);
     train(3, &[&muon[..], &["--out", "three"]].concat(), at);
     assert!(files(&at.join("three")) == files(&at.join("alone")));
+}
+
+/// Two ranks that map the tokens train as one process that reads the text.
+fn same_files_from_prepared_text(at: &Path, steps: &[&str]) {
+    let prepare = "tokenizer prepare --data builtin --stories 60 --vocab-size 300 --out prepared";
+    let run = "train --config small.json --context 16 --batch-size 2 --log-every 1 --accumulate 2 --data prepared --out mapped";
+    let split = |text: &'static str| text.split(' ').collect::<Vec<_>>();
+    for (size, arguments) in [(1, split(prepare)), (2, [&split(run)[..], steps].concat())] {
+        let output = job(size, &arguments, at).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let trained = |run: &str| files(&at.join(run)).into_iter().take(2).collect::<Vec<_>>(); // the others name the data
+    assert!(trained("mapped") == trained("one"), "the files of ranks that map the tokens");
 }
 
 pub fn resume_with_any() {

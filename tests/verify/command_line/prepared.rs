@@ -58,7 +58,7 @@ fn command_line_prepared_text_with_an_id_beyond_the_model() {
         };
         (name.to_string(), write)
     };
-    let ids = vec![1, 255].repeat(file.entry("ids").unwrap().shape[0]);
+    let ids = [1, 255].repeat(file.entry("ids").unwrap().shape[0]);
     let index = file.entry("beginnings").unwrap().bytes.to_vec();
     let metadata: Vec<(&str, String)> =
         file.metadata().iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
