@@ -10,7 +10,7 @@ use crate::files::read_text;
 use crate::layers::{KvFormat, Layer};
 use crate::model::Transformer;
 use crate::mxfp4::BLOCK;
-use crate::parameter::{Request, Role, Source, Value};
+use crate::parameter::{Request, Role, Roles, Source, Value};
 use crate::stored::{Numbers, Precision, Rows, StoredWeight};
 use crate::tensor::{Array, Tensor, array};
 use ::safetensors::tensor::Dtype;
@@ -52,7 +52,16 @@ pub fn load_with(directory: impl AsRef<Path>, arithmetic: Arithmetic) -> Result<
 /// # Errors
 /// Those of [`load`].
 pub fn load_trainable(directory: impl AsRef<Path>) -> Result<Transformer> {
-    open(directory.as_ref(), Use::Train)
+    open(directory.as_ref(), Use::Train { frozen: Roles::default(), expand: false })
+}
+
+/// Opens a model directory to be trained further. Every parameter becomes f32 in memory, also those in MXFP4, except those with a
+/// frozen role: their matrices stay in their file, in its format.
+///
+/// # Errors
+/// Those of [`load`], and if a scale of a weight that is expanded is damaged.
+pub fn load_to_train(directory: impl AsRef<Path>, frozen: Roles) -> Result<Transformer> {
+    open(directory.as_ref(), Use::Train { frozen, expand: true })
 }
 
 /// Opens a model directory to be described: reads the configuration and the headers of the files, and no weight. Parameters
@@ -78,7 +87,11 @@ pub fn check(model: &Transformer) -> Result<()> {
 /// The purpose for which a model is opened.
 #[derive(Clone, Copy, PartialEq)]
 enum Use {
-    Train,
+    /// To be trained, except parameters with a frozen role; weights in MXFP4 only if they are to be expanded.
+    Train {
+        frozen: Roles,
+        expand: bool,
+    },
     Run(Arithmetic),
     Describe,
 }
@@ -211,8 +224,13 @@ impl Checkpoint<'_> {
         self.tensors.wrong(name, format!("type {:?}; expected F32, BF16 or F16", entry.dtype))
     }
 
-    fn tensor(&self, numbers: Array) -> Tensor {
-        if self.purpose == Use::Train { Tensor::parameter(numbers) } else { Tensor::constant(numbers) }
+    /// Returns whether parameters with this role are trained.
+    fn trains(&self, role: Role) -> bool {
+        matches!(self.purpose, Use::Train { frozen, .. } if !frozen.contains(role))
+    }
+
+    fn tensor(&self, role: Role, numbers: Array) -> Tensor {
+        if self.trains(role) { Tensor::parameter(numbers) } else { Tensor::constant(numbers) }
     }
 
     /// Returns the value of a matrix that is not trained, in the requested arithmetic. `tensor` is its name in the
@@ -270,11 +288,16 @@ impl Source for Checkpoint<'_> {
                 Use::Describe if entry.is_supported() => array(shape, vec![0.0; shape.iter().product()]),
                 _ => self.to_array(&tensor, &entry)?,
             };
-            return Ok(self.tensor(numbers).into());
+            return Ok(self.tensor(role, numbers).into());
         }
         let tensor = place(self.layout, name, self.config).tensor;
         if let Some(weight) = self.mxfp4(&tensor, shape)? {
-            return self.stored(role, &tensor, weight);
+            if !(self.trains(role) && matches!(self.purpose, Use::Train { expand: true, .. })) {
+                return self.stored(role, &tensor, weight);
+            }
+            weight.check()?;
+            let rows = array(weight.shape(), Value::from(weight.clone()).to_f32()); // (E, out, in)
+            return Ok(self.tensor(role, rows.permuted_axes([0, 2, 1].as_slice())).into());
         }
         // ANCHOR: orientation
         // Experts that are not quantized: Hugging Face has a row per input, OpenAI a row per output.
@@ -287,14 +310,14 @@ impl Source for Checkpoint<'_> {
         let (tensor, entry) = self.part(name, &shape_in_file)?;
         // F16 is widened, because the kernels do not compute with it.
         let numbers = entry.widened().ok_or_else(|| self.wrong_type(&tensor, &entry))?;
-        if self.purpose != Use::Train && StoredWeight::fits(&shape_in_file, &numbers) {
+        if !self.trains(role) && StoredWeight::fits(&shape_in_file, &numbers) {
             return self.stored(role, &tensor, StoredWeight::new(&shape_in_file, row, numbers));
         }
         // To be trained; or f32 at an odd address, which no current writer produces.
         let numbers = self.to_array(&tensor, &entry)?;
         let transposed = role == Role::Expert && row == Rows::Outputs;
         let numbers = if transposed { numbers.permuted_axes([0, 2, 1].as_slice()) } else { numbers };
-        Ok(self.tensor(numbers).into())
+        Ok(self.tensor(role, numbers).into())
     }
 }
 

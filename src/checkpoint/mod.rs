@@ -16,7 +16,7 @@ pub mod report;
 pub use self::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 pub use ::safetensors::Dtype;
 pub use directory::INDEX;
-pub use load::{Arithmetic, check, describe, load, load_trainable, load_with, notes};
+pub use load::{Arithmetic, check, describe, load, load_to_train, load_trainable, load_with, notes};
 pub use locate::{CONFIG, WEIGHTS, locate};
 pub use names::{Layout, file_name};
 pub use save::{Form, SaveOptions, save, save_as, save_weights};

@@ -12,10 +12,12 @@ use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::generate::Sampling;
+use crate::layers::Layer;
+use crate::parameter::Role;
 use crate::profile;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
-use crate::train::{Job, Outcome, RunDirectory, RunSettings, Session, Settings, memory};
+use crate::train::{Job, Outcome, RunDirectory, RunSettings, Session, Settings, memory, start as beginning};
 use std::io::stdout;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +42,15 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     #[arg(help_heading = "Model")]
     config: Option<PathBuf>,
+    /// A MODEL to be trained further, with its tokenizer: a directory of ossia train, of Hugging Face, or of OpenAI
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["preset", "config", "tokenizer"])]
+    #[arg(help_heading = "Model")]
+    init: Option<PathBuf>,
+    /// Parameters that are not trained, by what they are: embedding, matrix (of attention and dense layers), head, expert, router,
+    /// norm, bias, sink
+    #[arg(long, value_name = "ROLE,…", value_delimiter = ',', value_parser = Role::from_name)]
+    #[arg(help_heading = "Model")]
+    freeze: Vec<Role>,
     /// Train on conversations instead of text. `arithmetic`: sums, worked out as the reasoning effort asks, and Python
     /// for products; see ossia eval --task
     #[arg(long, value_name = "NAME", value_parser = ["arithmetic"],
@@ -174,6 +185,8 @@ pub struct Arguments {
     profile: bool,
 }
 
+/// The default coefficient of the load-balancing loss.
+const BALANCE: f32 = 0.01;
 /// The most ranks in one process.
 const MOST_RANKS: usize = 64;
 
@@ -234,9 +247,14 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
 
 /// Starts a new run.
 fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
-    let mut config = match &arguments.config {
-        Some(path) => ModelConfig::load(path)?,
-        None => ModelConfig::preset(arguments.preset.as_deref().unwrap_or("nano"))?,
+    let mut frozen = arguments.freeze.iter().copied().collect();
+    let (mut config, tokenizer) = match (&arguments.init, &arguments.config) {
+        (Some(path), _) => {
+            let (config, tokenizer) = beginning::open(path, &mut frozen, &mut report)?;
+            (ModelConfig { router_aux_loss_coef: BALANCE, ..config }, Some(tokenizer))
+        }
+        (None, Some(path)) => (ModelConfig::load(path)?, None),
+        (None, None) => (ModelConfig::preset(arguments.preset.as_deref().unwrap_or("nano"))?, None),
     };
     if let Some(balance) = arguments.balance {
         if !(balance >= 0.0 && balance.is_finite()) {
@@ -246,10 +264,11 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     }
     refuse_unused(arguments)?;
     let ranks = arguments.ranks.unwrap_or(1);
-    memory::check(&config, ranks)?; // before the directory is created
-    let settings = run_settings(arguments, &config, ranks * job.size());
+    memory::check(&config, frozen, ranks)?; // before the directory is created
+    let settings = RunSettings { freeze: frozen, ..run_settings(arguments, &config, ranks * job.size()) };
     settings.settings.check_group(&config, ranks * job.size(), arguments.expert_parallel)?;
-    let tokenizer = arguments.tokenizer.as_ref().map(Tokenizer::open).transpose()?;
+    let tokenizer =
+        tokenizer.map_or_else(|| arguments.tokenizer.as_ref().map(Tokenizer::open).transpose(), |t| Ok(Some(t)))?;
     let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
     Session::start(processes(arguments, job), config, settings, tokenizer, directory, &mut report)
 }
@@ -281,12 +300,16 @@ fn free_directory(settings: &RunSettings) -> PathBuf {
 }
 
 fn describe(session: &Session) {
-    let Session { trainer, tokenizer, .. } = session;
+    let Session { trainer, tokenizer, settings, .. } = session;
     let parameters = published(&trainer.model.config).total().parameters; // also those that other ranks hold
     let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
+    let trained: usize =
+        trainer.model.parameters().iter().filter(|p| p.is_trainable()).map(|p| p.value().count()).sum();
+    let frozen = !settings.freeze.is_empty();
     say!(
-        "{} parameters; {} tokens of text; {steps} steps of {batch_size}×{context} tokens{}; run directory {}",
+        "{} parameters{}; {} tokens of text; {steps} steps of {batch_size}×{context} tokens{}; run directory {}",
         thousands(parameters),
+        if frozen { format!(", {} of them trained", thousands(trained)) } else { String::new() },
         thousands(trainer.batches.windows().tokens()),
         if accumulate > 1 { format!(" ×{accumulate}") } else { String::new() },
         session.directory().path().display()

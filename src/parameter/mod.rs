@@ -9,13 +9,16 @@
 //!
 //! Book: [model](../../../book/model.html)
 
+mod roles;
 mod source;
 mod value;
 
+pub use roles::Roles;
 pub use source::{Init, Random, Request, Scope, Source};
 pub use value::Value;
 
 use crate::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 // ANCHOR: parameter
@@ -28,7 +31,8 @@ pub struct Parameter {
 }
 
 /// The purpose of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The token embedding. (V, H)
     Embedding,

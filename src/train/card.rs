@@ -52,14 +52,14 @@ impl Card<'_> {
              # A gpt-oss model with {parameters} parameters\n\n\
              This model was trained by ossia, an engine for gpt-oss models on the CPU.\n\n\
              | | |\n|---|---|\n\
-             | preset | {} |\n\
+             | {} |\n\
              | parameters | {parameters} |\n\
              | training data | {} |\n\
              | steps | {} of {}, with {} tokens per step |\n\
              | validation loss | {loss} |\n\
              | tokenizer | {kind}, {} tokens |\n\
              | context | {} tokens |\n\n{}",
-            one_line(&settings.preset),
+            self.origin(),
             self.data(),
             thousands(*steps as usize),
             thousands(settings.settings.steps as usize),
@@ -68,6 +68,17 @@ impl Card<'_> {
             thousands(config.context),
             if settings.task.is_some() { CHAT } else { TEXT },
         )
+    }
+
+    /// Says what the model was before it was trained.
+    fn origin(&self) -> String {
+        match &self.settings.init {
+            Some(path) => {
+                let name = path.as_ref().file_name().unwrap_or_default().to_string_lossy();
+                format!("trained further from | {}", one_line(&name))
+            }
+            None => format!("preset | {}", one_line(&self.settings.preset)),
+        }
     }
 
     /// Describes the training data. Only the names of files are shown, because a card may be published.

@@ -5,6 +5,7 @@ use crate::checkpoint::report;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::layers::Component;
+use crate::parameter::{Role, Roles};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -65,6 +66,16 @@ impl Needs {
         }
     }
 
+    /// Returns what it takes if parameters with some roles are frozen: they have no gradient and no moments, and stay in their file.
+    /// The state of the run does not have them.
+    pub fn with_frozen(self, config: &ModelConfig, frozen: Roles) -> Self {
+        let all = report::published(config).total().parameters;
+        let kept = all - trained(config, frozen);
+        let experts = if frozen.contains(Role::Expert) { 0 } else { self.experts };
+        let moments = self.moments - 4 * 2 * kept;
+        Self { memory: self.memory - 16 * kept, disk: self.disk - 4 * 2 * 3 * kept, moments, experts, ..self }
+    }
+
     /// Returns what each of several ranks takes, of which `group` hold the experts together. They divide the moments. Each has
     /// its gradients (with experts in groups, those for the tokens of the whole group), and two messages as large as these: the
     /// one that it sends and the one that it gets.
@@ -91,12 +102,31 @@ fn activations(config: &ModelConfig, layer: usize) -> usize {
     attention + feed_forward
 }
 
+/// Returns how many parameters are trained if those with some roles are frozen. Biases, norms and sinks are too few to matter.
+fn trained(config: &ModelConfig, frozen: Roles) -> usize {
+    let report = report::published(config);
+    let components = [
+        (Role::Embedding, vec![Component::Embedding]),
+        (Role::Matrix, vec![Component::Attention, Component::Dense]),
+        (Role::Head, vec![Component::Head]),
+        (Role::Expert, vec![Component::Experts]),
+        (Role::Router, vec![Component::Router]),
+    ];
+    let frozen = components.iter().filter(|(role, _)| frozen.contains(*role)).flat_map(|(_, components)| components);
+    report.total().parameters - frozen.map(|&component| report.component(component).parameters).sum::<usize>()
+}
+
+/// Returns the bytes of the parameters that are trained, with their gradients and moments.
+pub fn bytes_to_train(config: &ModelConfig, frozen: Roles) -> usize {
+    16 * trained(config, frozen)
+}
+
 /// Refuses a model that is too large to be trained on this machine, on so many ranks, before hours go by.
 ///
 /// # Errors
 /// If the parameters alone, with their gradients, moments and messages, need more memory than there is.
-pub fn check(config: &ModelConfig, ranks: usize) -> Result<()> {
-    let parameters = report::published(config).total().parameters;
+pub fn check(config: &ModelConfig, frozen: Roles, ranks: usize) -> Result<()> {
+    let parameters = trained(config, frozen);
     // Ranks divide the moments. Each has its own weights, gradients and two messages.
     let needed = if ranks > 1 { (16 * ranks + 8) * parameters } else { 16 * parameters };
     match limit(Path::new("/")).filter(|&memory| needed > memory) {

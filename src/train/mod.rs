@@ -20,6 +20,7 @@ mod together;
 mod distributed;
 pub mod evaluate;
 pub mod metrics;
+pub mod start;
 pub mod run;
 pub mod paths;
 pub mod note;

@@ -25,6 +25,15 @@ pub enum Note {
         /// The documents that there are.
         of: usize,
     },
+    /// The model with which the run begins has weights in MXFP4.
+    Quantized {
+        /// Whether they become f32 and are trained. Otherwise they stay in their file.
+        trained: bool,
+        /// The bytes that training all parameters takes.
+        needed: usize,
+        /// The memory of this machine in bytes, if it is known.
+        memory: Option<usize>,
+    },
     /// The run was stopped before it saved anything, so it starts anew.
     StartsAnew,
     /// The run has another number of steps than before, which changes the learning rates.
@@ -56,6 +65,18 @@ impl fmt::Display for Note {
             Note::EvaluationShortened { tokens, documents, of } => write!(
                 f,
                 "evaluations use {tokens} tokens: {documents} of {of} documents that are set aside (--eval-tokens 0 for all)"
+            ),
+            Note::Quantized { trained: true, .. } => {
+                write!(
+                    f,
+                    "the experts are in MXFP4: they become f32 and are trained (--freeze expert leaves them as they are)"
+                )
+            }
+            Note::Quantized { needed, memory, .. } => write!(
+                f,
+                "the experts are in MXFP4 and stay frozen: to train them takes {:.0} GB, and this machine has {:.0} GB",
+                *needed as f64 / 1e9,
+                memory.unwrap_or(0) as f64 / 1e9
             ),
             Note::StartsAnew => write!(f, "the run was stopped before it saved anything: it starts anew"),
             Note::ScheduleChanged { step, from, to, learning_rate: [before, now] } => write!(

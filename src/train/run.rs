@@ -9,6 +9,7 @@
 
 use super::optimizer::{Moments, Optimizer};
 use super::settings::RunSettings;
+use super::start::{saved_model, starting_model};
 use crate::checkpoint::{self, TensorFile, TensorToWrite, write_tensors};
 use crate::config::ModelConfig;
 use crate::data::Cursor;
@@ -87,12 +88,15 @@ pub struct SavedRun {
 
 impl SavedRun {
     /// Returns a run at the same position whose weights and moments are still to come, from another rank.
-    pub fn blank(config: &ModelConfig, settings: &RunSettings, position: Position) -> Self {
+    ///
+    /// # Errors
+    /// If the run began with another model, which cannot be read.
+    pub fn blank(config: &ModelConfig, settings: &RunSettings, position: Position) -> Result<Self> {
         let (method, adamw) = (settings.settings.optimizer, settings.settings.adamw.clone());
-        let model = Transformer::random(config, 0);
+        let model = starting_model(settings, config)?;
         let moments = Optimizer::new(method, adamw.clone(), &model.parameters()).moments().to_vec();
         let optimizer = Optimizer::resume(method, adamw, position.step, moments);
-        Self { model, optimizer, position }
+        Ok(Self { model, optimizer, position })
     }
 }
 
@@ -252,9 +256,12 @@ impl RunDirectory {
         if position.config.is_some_and(|fingerprint| fingerprint != config_fingerprint(&config)) {
             return Err(Error::file(self.file(checkpoint::CONFIG), "is not what the run was started with"));
         }
-        let model = Transformer::new(&config, &mut StateFile { file: &file })?;
+        let model = match settings.init.is_none() && settings.freeze.is_empty() {
+            true => Transformer::new(&config, &mut StateFile { file: &file })?,
+            false => saved_model(settings, &config, &file)?,
+        };
         let (method, mut moments) = (settings.settings.optimizer, Vec::new());
-        for parameter in model.parameters() {
+        for parameter in model.parameters().into_iter().filter(|parameter| parameter.is_trainable()) {
             let read =
                 |kind: &str| file.tensor(&format!("{kind}.{}", parameter.name()), Some(parameter.value().shape()));
             let numbers = |array| crate::tensor::slice(&array).to_vec();

@@ -11,6 +11,7 @@ use super::note::{Note, Notes};
 use super::recorder::{self, Recorder};
 use super::run::{Position, RunDirectory, SavedRun};
 use super::settings::RunSettings;
+use super::start::{check_frozen, starting_model};
 use super::trainer::{Monitor, Outcome, Trainer};
 use crate::checkpoint;
 use crate::collective::{Collective, Threads, agree};
@@ -19,7 +20,6 @@ use crate::data::Batches;
 use crate::error::{Error, Result};
 use crate::files::{Lock, write_atomically};
 use crate::harmony::{Effort, Harmony};
-use crate::model::Transformer;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -114,7 +114,7 @@ impl Session {
             return Self::first(job, &config, settings, material, batches, directory, lock);
         };
         let saved = opened.as_mut().and_then(|opened| opened.saved.take());
-        let saved = saved.unwrap_or_else(|| SavedRun::blank(&config, &settings, position));
+        let saved = saved.map_or_else(|| SavedRun::blank(&config, &settings, position), Ok)?;
         let trainer = Trainer::resume(saved, settings.settings.clone(), material.windows.clone(), None)?;
         job::on_first(all, change)?;
         let rates = [&before, &settings].map(|settings| settings.settings.learning_rate(done + 1));
@@ -136,7 +136,7 @@ impl Session {
         directory: RunDirectory,
         lock: Option<Lock>,
     ) -> Result<Self> {
-        let model = Transformer::random(config, settings.settings.seed);
+        let model = starting_model(&settings, config)?;
         let trainer = Trainer::new(model, settings.settings.clone(), batches, None);
         Self::of(job, trainer, settings, material, directory, lock)
     }
@@ -166,7 +166,7 @@ impl Session {
     pub fn divide(&mut self, ranks: usize, expert_parallel: usize) -> Result<()> {
         self.trainer.settings.check_ranks(ranks)?;
         self.trainer.settings.check_group(&self.trainer.model.config, ranks, expert_parallel)?;
-        memory::check(&self.trainer.model.config, ranks)?;
+        memory::check(&self.trainer.model.config, self.settings.freeze, ranks)?;
         self.threads = ranks;
         self.job.expert_parallel = expert_parallel;
         Ok(())
@@ -181,6 +181,7 @@ impl Session {
     pub fn needs(&self) -> Needs {
         let Trainer { model, settings, .. } = &self.trainer;
         Needs::of(&model.config, settings, model.checkpoint_activations)
+            .with_frozen(&model.config, self.settings.freeze)
             .of_ranks(self.threads * self.job.ranks.size(), self.job.expert_parallel)
     }
 
@@ -253,7 +254,8 @@ fn prepare(
 ) -> Result<(ModelConfig, Material, Batches)> {
     settings.check()?;
     settings.settings.check_group(&config, job.ranks.size(), job.expert_parallel)?;
-    memory::check(&config, 1)?;
+    check_frozen(&config, settings.freeze)?;
+    memory::check(&config, settings.freeze, 1)?;
     let material = Material::new(settings, tokenizer, config.vocab_size, notes)?;
     let config = fitted(config, &material.tokenizer, settings)?;
     let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
@@ -322,16 +324,23 @@ fn fitted(mut config: ModelConfig, tokenizer: &Tokenizer, settings: &RunSettings
         let rows = config.vocab_size;
         return Err(Error::argument(format!("the tokenizer has {found} entries; this model has room for {rows}")));
     }
-    config.eos_token_ids = tokenizer.end_of_text().into_iter().collect();
+    if settings.init.is_none() {
+        config.eos_token_ids.clear();
+    }
+    let mut ends: Vec<u32> = tokenizer.end_of_text().into_iter().collect();
     if let Some((_, start)) = tokenizer.start_token() {
         config.other.insert("bos_token_id".into(), start.into());
     }
     if settings.task.is_some() {
-        // The tokenizer has all words of the task: further rows could stand for nothing.
-        config.vocab_size = found;
+        if settings.init.is_none() {
+            // The tokenizer has all words of the task: further rows could stand for nothing.
+            config.vocab_size = found;
+        }
         let marks = Harmony::new(tokenizer)?.marks();
-        config.eos_token_ids.extend([marks.done, marks.call]);
+        ends.extend([marks.done, marks.call]);
     }
+    ends.retain(|end| !config.eos_token_ids.contains(end));
+    config.eos_token_ids.extend(ends);
     config.context = config.context.max(settings.settings.context);
     Ok(config)
 }

@@ -8,6 +8,7 @@ use super::paths::{BUILTIN, DataPath};
 use super::schedule::Schedule;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::parameter::Roles;
 use serde::{Deserialize, Serialize};
 
 /// Everything that determines a run, apart from the model and the data.
@@ -178,6 +179,12 @@ impl Suited {
         Self { steps, batch_size, learning_rate, weight_decay, optimizer }
     }
 
+    /// Returns what suits a model that is trained further: a lower learning rate than the first time.
+    pub fn to_continue(optimizer: Option<Method>) -> Self {
+        let optimizer = optimizer.unwrap_or(Method::AdamW);
+        Self { steps: 500, batch_size: 8, learning_rate: 5e-4, weight_decay: 0.01, optimizer }
+    }
+
     /// Returns the usual hyperparameters with this weight decay.
     pub fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters { weight_decay: self.weight_decay, ..Hyperparameters::default() }
@@ -202,6 +209,12 @@ pub struct RunSettings {
     /// The task, if the run does not train on text: `arithmetic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// The model with which the run begins; `None` for random numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<DataPath>,
+    /// The parameters that are not trained.
+    #[serde(default, skip_serializing_if = "Roles::is_empty")]
+    pub freeze: Roles,
     /// The training data: paths, or `builtin`.
     pub data: Vec<DataPath>,
     /// The evaluation data; if empty, a part of `data`.
@@ -227,6 +240,8 @@ impl Default for RunSettings {
         Self {
             preset: "nano".into(),
             task: None,
+            init: None,
+            freeze: Roles::default(),
             data: vec![BUILTIN.into()],
             eval_data: Vec::new(),
             eval_tokens: Some(EVAL_TOKENS),
@@ -267,12 +282,12 @@ impl RunSettings {
         }
     }
 
-    /// Makes the paths of the data absolute, so that the run can resume from another directory.
+    /// Makes the paths of the data and of the first model absolute, so that the run can resume from another directory.
     ///
     /// # Errors
     /// Those of [`DataPath::absolute`].
     pub fn with_absolute_paths(mut self) -> Result<Self> {
-        for path in self.data.iter_mut().chain(&mut self.eval_data) {
+        for path in self.data.iter_mut().chain(&mut self.eval_data).chain(&mut self.init) {
             *path = path.absolute()?;
         }
         Ok(self)

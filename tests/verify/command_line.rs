@@ -3,6 +3,7 @@
 //! Book: [training](../../book/src/training.md)
 
 mod bad_input;
+mod continued;
 mod chat;
 mod harmony;
 mod prepared;

@@ -53,6 +53,8 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
     let given = [
         ("--preset", a.preset.is_some()),
         ("--config", a.config.is_some()),
+        ("--init", a.init.is_some()),
+        ("--freeze", !a.freeze.is_empty()),
         ("--task", a.task.is_some()),
         ("--data", !a.data.is_empty()),
         ("--eval-data", !a.eval_data.is_empty()),
@@ -99,8 +101,12 @@ pub fn refuse_unused(a: &Arguments) -> Result<()> {
 
 /// Returns the settings, from the arguments, the defaults of the preset, and the number of ranks.
 pub fn run_settings(a: &Arguments, config: &ModelConfig, ranks: usize) -> RunSettings {
-    let preset = a.preset.clone().unwrap_or_else(|| if a.config.is_some() { "custom".into() } else { "nano".into() });
-    let suited = Suited::to(&preset, a.task.is_some(), a.optimizer.map(Method::from));
+    let custom = a.config.is_some() || a.init.is_some();
+    let preset = a.preset.clone().unwrap_or_else(|| if custom { "custom".into() } else { "nano".into() });
+    let suited = match a.init {
+        Some(_) => Suited::to_continue(a.optimizer.map(Method::from)),
+        None => Suited::to(&preset, a.task.is_some(), a.optimizer.map(Method::from)),
+    };
     let usual = Settings {
         optimizer: suited.optimizer,
         adamw: suited.hyperparameters(),
@@ -133,6 +139,8 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, ranks: usize) -> RunSet
     RunSettings {
         preset,
         task: a.task.clone(),
+        init: a.init.as_ref().map(DataPath::from),
+        freeze: a.freeze.iter().copied().collect(),
         data: if a.data.is_empty() { usual.data } else { paths(&a.data) },
         eval_data: paths(&a.eval_data),
         eval_tokens: a.eval_tokens.map_or(usual.eval_tokens, |most| Some(most).filter(|&most| most > 0)),
