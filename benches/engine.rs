@@ -17,7 +17,7 @@ use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus};
 use ossia::kernels::{self, gemm, memory, par_gemm, parallel, selected};
 use ossia::model::Transformer;
-use ossia::ops::attention::{Shape, backward, tiled};
+use ossia::ops::attention::{Sequences, Shape, backward, tiled};
 use ossia::ops::cross_entropy;
 use ossia::parameter::Value;
 use ossia::stored::{Bytes, Numbers, Precision, Rows, StoredWeight};
@@ -154,21 +154,21 @@ fn small_products() {
 
 fn attention() {
     for (name, window) in [("full", None), ("window 128", Some(128))] {
-        let (sequences, tokens) = (4, 1024);
+        let (sequences, tokens) = (Sequences::equal(4, 1024), 1024);
         let shape = Shape { heads: 8, kv_heads: 2, head_dim: 64, window };
-        let rows = sequences * tokens;
+        let rows = sequences.rows();
         let (q, kv) = (numbers(rows * shape.query_width()), numbers(rows * shape.kv_width()));
         let sinks = numbers(shape.heads);
         // Two products of 2·D operations for each key that a query sees.
         let seen: usize = (0..tokens).map(|t| t + 1 - shape.first_visible(t)).sum();
-        let flops = (4 * shape.head_dim * shape.heads * sequences * seen) as f64;
+        let flops = (4 * shape.head_dim * shape.heads * sequences.len() * seen) as f64;
         bench(&format!("attention forward, {name}, 4×1024"), flops / 1e9, "GFLOP/s", || {
-            tiled::forward_batch(&q, &kv, &kv, &sinks, sequences, shape)
+            tiled::forward_batch(&q, &kv, &kv, &sinks, &sequences, shape)
         });
-        let (o, lse) = tiled::forward_batch(&q, &kv, &kv, &sinks, sequences, shape);
+        let (o, lse) = tiled::forward_batch(&q, &kv, &kv, &sinks, &sequences, shape);
         let saved = backward::Saved { q: &q, k: &kv, v: &kv, sinks: &sinks, o: &o, lse: &lse };
         bench(&format!("attention backward, {name}, 4×1024"), 2.5 * flops / 1e9, "GFLOP/s", || {
-            backward::backward(&q, &saved, sequences, shape)
+            backward::backward(&q, &saved, &sequences, shape)
         });
     }
 }

@@ -9,7 +9,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::layers::router::Routing;
 use crate::layers::{Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, children};
-use crate::ops::attention::KvFormat;
+use crate::ops::attention::{KvFormat, Sequences};
 use crate::ops::cross_entropy::{count, cross_entropy};
 use crate::ops::elementwise::{add, scale};
 use crate::ops::embedding::embedding;
@@ -210,20 +210,30 @@ impl Transformer {
         self.forward_observed(tokens, caches, &mut |_, _| {})
     }
 
-    // ANCHOR: forward
-    /// Computes every forward pass, and calls `observe` with every intermediate tensor, in the order of computation. There is
-    /// one cache per sequence, or none at all.
+    /// Like [`forward`](Self::forward), for sequences of different lengths, one after the other: ids (T,) → hidden states (T, H).
+    pub fn forward_packed(&self, ids: &[u32], sequences: &Sequences) -> Output {
+        self.pass(ids, sequences, &mut [], &mut |_, _| {})
+    }
+
+    /// Like [`forward_cached`](Self::forward_cached), and calls `observe` with every intermediate tensor, in the order of
+    /// computation. There is one cache per sequence, or none at all.
     pub fn forward_observed(&self, tokens: ArrayView2<u32>, caches: &mut [&mut KvCache], observe: Observer) -> Output {
-        let (sequences, length) = tokens.dim();
-        self.led.iter().for_each(|ranks| drop(or_unwind(ranks.broadcast(0, &[1]))));
-        assert!([0, sequences].contains(&caches.len()), "{} caches for {sequences} sequences", caches.len());
-        let starts: Vec<usize> = caches.iter().map(|cache| cache.len()).collect();
-        let angles = match &starts[..] {
-            [] => self.rotary.angles(0..length), // the same for every sequence
-            _ => self.rotary.angles((0..sequences * length).map(|row| starts[row / length] + row % length)),
-        };
         let ids: Vec<u32> = tokens.iter().copied().collect();
-        let mut x = embedding(&ids, &self.embedding);
+        self.pass(&ids, &Sequences::equal(tokens.nrows(), tokens.ncols()), caches, observe)
+    }
+
+    // ANCHOR: forward
+    /// Computes every forward pass.
+    fn pass(&self, ids: &[u32], sequences: &Sequences, caches: &mut [&mut KvCache], observe: Observer) -> Output {
+        self.led.iter().for_each(|ranks| drop(or_unwind(ranks.broadcast(0, &[1]))));
+        assert!([0, sequences.len()].contains(&caches.len()), "{} caches for {sequences:?}", caches.len());
+        let starts: Vec<usize> = caches.iter().map(|cache| cache.len()).collect();
+        let angles = match (&starts[..], sequences.equal_length()) {
+            ([], Some(length)) => self.rotary.angles(0..length), // the same for every sequence
+            ([], None) => self.rotary.angles(sequences.places().into_iter().map(|(_, position)| position)),
+            _ => self.rotary.angles(sequences.places().into_iter().map(|(i, position)| starts[i] + position)),
+        };
+        let mut x = embedding(ids, &self.embedding);
         observe(Activation::Embedding, &x);
         let mut routing = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {

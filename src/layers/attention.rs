@@ -5,7 +5,7 @@
 use super::{Angles, LayerCache, Linear};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::ops::attention::{Keys, KvFormat, KvNumbers, Shape, attention, attention_after};
+use crate::ops::attention::{Keys, KvFormat, KvNumbers, Sequences, Shape, attention, attention_after};
 use crate::ops::rope::rope;
 use crate::parameter::{Init, Parameter, Role, Scope};
 use crate::tensor::{Tensor, array};
@@ -67,7 +67,13 @@ impl Attention {
     // ANCHOR: forward
     /// x (B·T, H) → (B·T, H). `angles` are those of the T positions, or of all B·T. With a cache per sequence, its T tokens follow the
     /// tokens in its cache. Panics if a cached pass would have to be recorded: gradients do not flow through a cache.
-    pub fn forward(&self, x: &Tensor, angles: &Angles, sequences: usize, caches: &mut [&mut LayerCache]) -> Tensor {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        angles: &Angles,
+        sequences: &Sequences,
+        caches: &mut [&mut LayerCache],
+    ) -> Tensor {
         let q = rope(&self.q.forward(x), &angles.cos, &angles.sin);
         let k = rope(&self.k.forward(x), &angles.cos, &angles.sin);
         let v = self.v.forward(x);

@@ -7,7 +7,7 @@ use super::{Angles, Attention, Component, Experts, Layer, LayerCache, Mlp, RmsNo
 use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::ops::attention::KvFormat;
+use crate::ops::attention::{KvFormat, Sequences};
 use crate::ops::elementwise::add;
 use crate::parameter::{Parameter, Scope};
 use crate::tensor::{Tensor, recompute};
@@ -134,7 +134,7 @@ impl Block {
         &self,
         x: &Tensor,
         angles: &Angles,
-        sequences: usize,
+        sequences: &Sequences,
         caches: &mut [&mut LayerCache],
     ) -> BlockOutput {
         let attention = self.attention.forward(&self.attention_norm.forward(x), angles, sequences, caches);
@@ -154,12 +154,12 @@ impl Block {
 
     /// Like [`Block::forward`] without a cache, but keeps only `x` for the backward pass and recomputes the rest
     /// (gradient checkpointing, see [`recompute`]). Gradients flow through `hidden` and the router logits.
-    pub fn forward_recomputed(&self, x: &Tensor, angles: &Angles, sequences: usize) -> BlockOutput {
-        let (block, kept_angles) = (self.clone(), angles.clone());
+    pub fn forward_recomputed(&self, x: &Tensor, angles: &Angles, sequences: &Sequences) -> BlockOutput {
+        let (block, kept_angles, kept_sequences) = (self.clone(), angles.clone(), sequences.clone());
         recompute(
             x,
             |x| self.detached().forward(x, angles, sequences, &mut []),
-            move |x| block.forward(x, &kept_angles, sequences, &mut []),
+            move |x| block.forward(x, &kept_angles, &kept_sequences, &mut []),
             |out| {
                 let logits = out.routing.as_mut().map(|routing| &mut routing.logits);
                 std::iter::once(&mut out.hidden).chain(logits).collect()

@@ -3,7 +3,8 @@
 //! Book: [attention](../../book/src/attention.md)
 
 use crate::common::{Reference, TOLERANCE, assert_close, assert_derivative, random};
-use ossia::ops::attention::{Keys, Shape, attention, decode, naive, tiled};
+use ndarray::{Axis, Slice};
+use ossia::ops::attention::{Keys, Sequences, Shape, attention, decode, naive, tiled};
 use ossia::ops::elementwise::{add, div, exp, mul, scale, sub};
 use ossia::ops::linear::matmul;
 use ossia::ops::reduce::{max_axis, sum_axis};
@@ -27,7 +28,7 @@ fn attention_matches_transformers_there_and_back() {
             .map(|&name| Tensor::parameter(if name == "sinks" { reference.array(name) } else { reference.rows(name) }))
             .collect();
         let [q, k, v, sinks] = &parameters[..] else { panic!("four") };
-        let y = attention(q, k, v, sinks, batch as usize, shape);
+        let y = attention(q, k, v, sinks, &Sequences::equal(batch as usize, q.shape()[0] / batch as usize), shape);
         assert_close(&format!("{case}: y"), y.data(), slice(&reference.array("y")), TOLERANCE);
         let gradients = crate::common::weighted_sum(&y, &reference.rows("dy")).backward();
         for (name, parameter) in ["dq", "dk", "dv", "dsinks"].iter().zip(&parameters) {
@@ -78,7 +79,7 @@ fn attention_backward_is_derived_right() {
         (4, 2, 1, Some(9)),
     ] {
         let shape = Shape { heads, kv_heads, head_dim: 4, window };
-        let op = |t: &[Tensor]| attention(&t[0], &t[1], &t[2], &t[3], 1, shape);
+        let op = |t: &[Tensor]| attention(&t[0], &t[1], &t[2], &t[3], &Sequences::equal(1, tokens), shape);
         assert_derivative(&inputs(tokens, shape), op, |t| composed(t, shape));
     }
 }
@@ -87,7 +88,8 @@ fn attention_backward_is_derived_right() {
 fn assert_equals_autograd(tokens: usize, shape: Shape) {
     let parameters: Vec<Tensor> = inputs(tokens, shape).into_iter().map(Tensor::parameter).collect();
     let dy = random(&[tokens, shape.query_width()], 9);
-    let y = attention(&parameters[0], &parameters[1], &parameters[2], &parameters[3], 1, shape);
+    let y =
+        attention(&parameters[0], &parameters[1], &parameters[2], &parameters[3], &Sequences::equal(1, tokens), shape);
     let slow = composed(&parameters, shape);
     assert_close(&format!("{shape:?}, y"), y.data(), slow.data(), 2e-5);
     let (derived, expected) =
@@ -194,8 +196,53 @@ fn attention_of_huge_scores_is_finite() {
     let (q, k, v) = ([1e4, 1e4, -1e4, 1e4], [1e4, 1e4, -1e4, -1e4], [1.0, 2.0, 3.0, 4.0]);
     let parameters = [(&q, [2, 2]), (&k, [2, 2]), (&v, [2, 2])].map(|(x, s)| Tensor::parameter(array(&s, x.to_vec())));
     let sinks = Tensor::parameter(array(&[1], vec![0.0]));
-    let y = attention(&parameters[0], &parameters[1], &parameters[2], &sinks, 1, shape);
+    let y = attention(&parameters[0], &parameters[1], &parameters[2], &sinks, &Sequences::equal(1, 2), shape);
     let total = ossia::ops::reduce::sum(&mul(&y, &y)).backward();
     assert!(y.data().iter().all(|x| x.is_finite()));
     assert!(parameters.iter().all(|p| slice(total.get(p).unwrap()).iter().all(|x| x.is_finite())));
+}
+
+/// Sequences of different lengths, one after the other, have the results and the gradients of each alone, bit for bit.
+#[test]
+fn attention_of_packed_sequences_is_that_of_each() {
+    for (lengths, window) in [(&[3, 1, 70, 64][..], None), (&[5, 130, 2], Some(4)), (&[1], None), (&[65, 65], Some(64))]
+    {
+        let shape = Shape { heads: 4, kv_heads: 2, head_dim: 4, window };
+        let sequences = Sequences::of_lengths(lengths.iter().copied());
+        let all = inputs(sequences.rows(), shape);
+        let dy = random(&[sequences.rows(), shape.query_width()], 9);
+        let run = |numbers: Vec<Array>, dy: &Array, sequences: &Sequences| {
+            let parameters: Vec<Tensor> = numbers.into_iter().map(Tensor::parameter).collect();
+            let [q, k, v, sinks] = &parameters[..] else { panic!("four") };
+            let y = attention(q, k, v, sinks, sequences, shape);
+            let gradients = crate::common::weighted_sum(&y, dy).backward();
+            let grads: Vec<Vec<f32>> = parameters.iter().map(|p| slice(gradients.get(p).unwrap()).to_vec()).collect();
+            (y.data().to_vec(), grads)
+        };
+        let (y, grads) = run(all.clone(), &dy, &sequences);
+        let mut expected = (Vec::new(), vec![Vec::new(), Vec::new(), Vec::new(), vec![0.0; shape.heads]]);
+        for rows in sequences.iter() {
+            let part = |x: &Array| x.slice_axis(Axis(0), Slice::from(rows.clone())).to_shared();
+            let numbers = all.iter().enumerate().map(|(i, x)| if i < 3 { part(x) } else { x.clone() }).collect();
+            let (y, grads) = run(numbers, &part(&dy), &Sequences::equal(1, rows.len()));
+            expected.0.extend(y);
+            (0..3).for_each(|i| expected.1[i].extend(&grads[i]));
+            expected.1[3].iter_mut().zip(&grads[3]).for_each(|(sum, sink)| *sum += sink);
+        }
+        assert!(y == expected.0, "{lengths:?}: y");
+        for (i, name) in ["dq", "dk", "dv", "dsinks"].iter().enumerate() {
+            assert!(grads[i] == expected.1[i], "{lengths:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn attention_sequences_know_their_rows() {
+    let sequences = Sequences::of_lengths([2, 3]);
+    assert_eq!((sequences.len(), sequences.rows(), sequences.equal_length()), (2, 5, None));
+    assert_eq!(sequences.iter().collect::<Vec<_>>(), [0..2, 2..5]);
+    assert_eq!(sequences.places(), [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]);
+    assert_eq!(Sequences::equal(2, 3), Sequences::of_lengths([3, 3]));
+    assert_eq!(Sequences::equal(2, 3).equal_length(), Some(3));
+    assert!(std::panic::catch_unwind(|| Sequences::of_lengths([2, 0])).is_err());
 }

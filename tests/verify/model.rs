@@ -2,12 +2,15 @@
 //!
 //! Book: [model](../../book/src/model.md)
 
-use crate::common::{Reference, TOLERANCE, difference, reference_path};
+use crate::common::{Reference, TOLERANCE, assert_close, difference, reference_path};
 use ndarray::Array2;
 use ossia::checkpoint;
+use ossia::config::ModelConfig;
+use ossia::data::IGNORE;
 use ossia::layers::Layer;
 use ossia::model::Transformer;
-use ossia::tensor::slice;
+use ossia::ops::attention::Sequences;
+use ossia::tensor::{Gradients, slice};
 
 pub const CHECKPOINTS: [&str; 4] = ["plain", "tied", "yarn", "wide_window"];
 
@@ -69,4 +72,30 @@ fn assert_activations(name: &str, model: &Transformer, reference: &Reference) {
     assert_eq!(seen, 2 + 4 * model.config.layers);
     let logits = model.logits(&output.hidden);
     crate::common::assert_close("logits", logits.data(), slice(&reference.array("logits")), TOLERANCE);
+}
+
+/// Packed sequences see nothing of each other: their hidden states are those of each alone, bit for bit, and the gradients agree.
+#[test]
+fn model_on_packed_sequences_is_the_model_on_each() {
+    let config = ModelConfig { layers: 2, windows: vec![Some(4), None], hidden_size: 32, ..ModelConfig::nano() };
+    let model = Transformer::random(&config, 4);
+    let lengths = [7, 1, 20, 4];
+    let sequences = Sequences::of_lengths(lengths);
+    let ids: Vec<u32> = (0..32).map(|i| i * 37 % 400).collect();
+    let targets: Vec<u32> = (0..32).map(|i| if i % 3 == 0 { IGNORE } else { i * 11 % 400 }).collect();
+    let packed = model.forward_packed(&ids, &sequences);
+    let totals = model.totals(&packed, &targets);
+    let gradients = model.partial_loss(&packed, &targets, &totals).total.backward();
+    let mut sums = Gradients::default();
+    for rows in sequences.iter() {
+        let alone = Array2::from_shape_vec((1, rows.len()), ids[rows.clone()].to_vec()).unwrap();
+        let output = model.forward(alone.view(), None);
+        let width = config.hidden_size;
+        assert!(output.hidden.data() == &packed.hidden.data()[rows.start * width..rows.end * width], "{rows:?}");
+        sums.accumulate(model.partial_loss(&output, &targets[rows], &totals).total.backward());
+    }
+    for parameter in model.parameters() {
+        let [packed, sum] = [&gradients, &sums].map(|g| g.get(parameter.tensor()).map(|g| slice(g).to_vec()));
+        assert_close(parameter.name(), &packed.unwrap(), &sum.unwrap(), 1e-5);
+    }
 }

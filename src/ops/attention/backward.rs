@@ -2,9 +2,9 @@
 //!
 //! Book: [tiles](../../../../../book/tiles.html)
 
-use super::Shape;
 use super::queries::{Queries, columns, matrix, matrix_mut, transpose};
 use super::tiled::{TILE, timer, visible_tiles};
+use super::{Sequences, Shape};
 use crate::kernels::memory::{take, with_scratch};
 use crate::kernels::{self, parallel};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -51,18 +51,17 @@ struct GroupGrads {
 }
 
 /// Computes all gradients, from do (B·T, N·D).
-pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> Grads {
+pub fn backward(d_o: &[f32], saved: &Saved, sequences: &Sequences, shape: Shape) -> Grads {
     let (q_width, kv_width, dim) = (shape.query_width(), shape.kv_width(), shape.head_dim);
-    let tokens = d_o.len() / q_width / sequences;
-    let _timer = timer("attention ′", 5, (sequences, 0..tokens), 4 * saved.q.len() + 4 * saved.k.len(), shape);
-    let parts = parallel::map(sequences * shape.kv_heads, |i| {
-        backward_part(d_o, saved, i / shape.kv_heads * tokens, tokens, i % shape.kv_heads, shape)
+    let _timer = timer("attention ′", 5, sequences, 4 * saved.q.len() + 4 * saved.k.len(), shape);
+    let parts = parallel::map(sequences.len() * shape.kv_heads, |i| {
+        backward_part(d_o, saved, sequences.get(i / shape.kv_heads), i % shape.kv_heads, shape)
     });
+    let places = sequences.places();
     // A row of the result has the numbers of all heads, one head after the other.
     let gather = |width: usize, part_width: usize, of: &(dyn Fn(&GroupGrads) -> &[f32] + Sync)| {
-        parallel::build(sequences * tokens * width, TILE * width, |piece, rows| {
-            for (row, all) in (piece * TILE..).zip(rows.chunks_exact_mut(width)) {
-                let (sequence, t) = (row / tokens, row % tokens);
+        parallel::build(places.len() * width, TILE * width, |piece, rows| {
+            for ((sequence, t), all) in places[piece * TILE..].iter().zip(rows.chunks_exact_mut(width)) {
                 for (kv, all) in all.chunks_exact_mut(part_width).enumerate() {
                     all.copy_from_slice(&of(&parts[sequence * shape.kv_heads + kv])[t * part_width..][..part_width]);
                 }
@@ -82,8 +81,9 @@ pub fn backward(d_o: &[f32], saved: &Saved, sequences: usize, shape: Shape) -> G
     grads
 }
 
-/// Computes one key/value head of the sequence of `tokens` tokens whose first row is `first`.
-fn backward_part(d_o: &[f32], saved: &Saved, first: usize, tokens: usize, kv: usize, shape: Shape) -> GroupGrads {
+/// Computes one key/value head of the sequence that has these rows.
+fn backward_part(d_o: &[f32], saved: &Saved, rows: Range<usize>, kv: usize, shape: Shape) -> GroupGrads {
+    let (first, tokens) = (rows.start, rows.len());
     let (dim, group) = (shape.head_dim, shape.group());
     let (mut dq, mut dsinks) = (vec![0.0; tokens * group * dim], vec![0.0; group]);
     let (mut dk, mut dv) = (Array2::zeros((tokens, dim)), Array2::zeros((tokens, dim)));

@@ -22,9 +22,11 @@ pub mod decode;
 mod keys;
 pub mod naive;
 mod queries;
+mod sequences;
 pub mod tiled;
 
 pub use keys::{Keys, KvFormat, KvNumbers, KvView};
+pub use sequences::Sequences;
 
 use crate::kernels::parallel;
 use crate::tensor::{Tensor, array, slice};
@@ -92,20 +94,21 @@ pub fn attention_after(keys: &[Vec<Keys>], q: &Tensor, sinks: &Tensor, shape: Sh
     Tensor::constant(array(q.shape(), o.concat()))
 }
 
-/// Attention of `sequences` independent, concatenated sequences, each from position 0:
-/// q (B·T, N·D), k and v (B·T, K·D), sinks (N,) → (B·T, N·D).
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sinks: &Tensor, sequences: usize, shape: Shape) -> Tensor {
+/// Attention of independent sequences, each from position 0: q (B·T, N·D), k and v (B·T, K·D), sinks (N,) → (B·T, N·D). The
+/// sequences may have different lengths, whose sum is written B·T here.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sinks: &Tensor, sequences: &Sequences, shape: Shape) -> Tensor {
     let rows = q.matrix().nrows();
     assert_eq!(q.shape(), [rows, shape.query_width()], "attention: q for {shape:?}");
     assert_eq!(k.shape(), [rows, shape.kv_width()], "attention: k for {shape:?}");
     assert_eq!(v.shape(), k.shape(), "attention: v and k");
     assert_eq!(sinks.shape(), [shape.heads], "attention: sinks for {shape:?}");
-    assert_eq!(rows % sequences, 0, "attention: {rows} rows in {sequences} sequences");
+    assert_eq!(rows, sequences.rows(), "attention: the rows of {} sequences", sequences.len());
     let (o, lse) = tiled::forward_batch(q.data(), k.data(), v.data(), sinks.data(), sequences, shape);
     let o = array(q.shape(), o);
     let saved = o.clone();
     Tensor::from_op(o, &[q, k, v, sinks], || {
         let (q, k, v, sinks) = (q.value().clone(), k.value().clone(), v.value().clone(), sinks.value().clone());
+        let sequences = sequences.clone();
         Box::new(move |dy| {
             let forward = backward::Saved {
                 q: slice(&q),
@@ -115,7 +118,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sinks: &Tensor, sequences: 
                 o: slice(&saved),
                 lse: &lse,
             };
-            let grads = backward::backward(slice(&dy), &forward, sequences, shape);
+            let grads = backward::backward(slice(&dy), &forward, &sequences, shape);
             vec![
                 Some(array(q.shape(), grads.dq)),
                 Some(array(k.shape(), grads.dk)),

@@ -9,7 +9,7 @@
 //! Book: [tiles](../../../../../book/tiles.html)
 
 use super::queries::{Queries, columns, matrix_mut, transpose};
-use super::{Keys, Shape, decode};
+use super::{Keys, Sequences, Shape, decode};
 use crate::kernels::memory::{take, with_scratch};
 use crate::kernels::{self, parallel};
 use crate::profile;
@@ -19,16 +19,17 @@ use std::ops::Range;
 /// Positions per tile, and keys per tile.
 pub(super) const TILE: usize = 64;
 
-/// Starts the timer of `products` products of D numbers per visible pair of a query and a key, of `sequences` sequences;
-/// `numbers` are read or written.
+/// Starts the timer of `products` products of D numbers per visible pair of a query and a key, of several sequences from position
+/// 0; `numbers` are read or written.
 pub(super) fn timer(
     name: &'static str,
     products: usize,
-    (sequences, positions): (usize, Range<usize>),
+    sequences: &Sequences,
     numbers: usize,
     shape: Shape,
 ) -> profile::Timer {
-    profile::op(name, products * sequences * shape.flops(positions), 4 * numbers)
+    let flops: usize = sequences.iter().map(|rows| shape.flops(0..rows.len())).sum();
+    profile::op(name, products * flops, 4 * numbers)
 }
 
 // ANCHOR: visible_tiles
@@ -50,7 +51,8 @@ pub(super) fn visible_tiles(
 pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: Shape) -> (Vec<f32>, Vec<f32>) {
     let tokens = q.len() / shape.query_width();
     let seen: usize = keys.iter().map(|run| run.k.bytes() + run.v.bytes()).sum();
-    let _timer = timer("attention", 2, (1, q_start..q_start + tokens), 2 * q.len() + seen / 4, shape);
+    let flops = 2 * shape.flops(q_start..q_start + tokens);
+    let _timer = profile::op("attention", flops, 4 * (2 * q.len() + seen / 4));
     if tokens == 1 {
         return decode::forward(q, q_start, keys, sinks, shape);
     }
@@ -61,27 +63,28 @@ pub fn forward(q: &[f32], q_start: usize, keys: &[Keys], sinks: &[f32], shape: S
     })
 }
 
-/// Computes [`forward`] for several sequences of equal length, each from position 0 with its own keys.
+/// Computes [`forward`] for several sequences, each from position 0 with its own keys.
 pub fn forward_batch(
     q: &[f32],
     k: &[f32],
     v: &[f32],
     sinks: &[f32],
-    sequences: usize,
+    sequences: &Sequences,
     shape: Shape,
 ) -> (Vec<f32>, Vec<f32>) {
-    let tokens = q.len() / shape.query_width() / sequences;
-    let _timer = timer("attention", 2, (sequences, 0..tokens), 2 * q.len() + k.len() + v.len(), shape);
-    let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; sequences * tokens * shape.heads]);
-    let sequences = o.chunks_mut(tokens * shape.query_width()).zip(lse.chunks_mut(tokens * shape.heads)).enumerate();
-    let mut tiles = Vec::new();
-    for (sequence, (o, lse)) in sequences {
+    let _timer = timer("attention", 2, sequences, 2 * q.len() + k.len() + v.len(), shape);
+    let (mut o, mut lse) = (vec![0.0; q.len()], vec![0.0; sequences.rows() * shape.heads]);
+    let (mut rest_of_o, mut rest_of_lse, mut tiles) = (&mut o[..], &mut lse[..], Vec::new());
+    for rows in sequences.iter() {
+        let (o, lse);
+        (o, rest_of_o) = rest_of_o.split_at_mut(rows.len() * shape.query_width());
+        (lse, rest_of_lse) = rest_of_lse.split_at_mut(rows.len() * shape.heads);
         let o_lse = o.chunks_mut(TILE * shape.query_width()).zip(lse.chunks_mut(TILE * shape.heads));
-        tiles.extend(o_lse.enumerate().map(|(tile, (o, lse))| (sequence * tokens, tile * TILE, o, lse)));
+        tiles.extend(o_lse.enumerate().map(|(tile, (o, lse))| (rows.clone(), tile * TILE, o, lse)));
     }
-    parallel::for_each(tiles, |(first_row, position, o, lse)| {
-        let q = &q[(first_row + position) * shape.query_width()..][..o.len()];
-        let run = first_row * shape.kv_width()..(first_row + tokens) * shape.kv_width();
+    parallel::for_each(tiles, |(rows, position, o, lse)| {
+        let q = &q[(rows.start + position) * shape.query_width()..][..o.len()];
+        let run = rows.start * shape.kv_width()..rows.end * shape.kv_width();
         let keys = Keys::rows(0, &k[run.clone()], &v[run], shape);
         forward_tile(q, position, &[keys], sinks, shape, o, lse);
     });
