@@ -3,9 +3,9 @@
 use super::{print, standard_input};
 use crate::checkpoint::TOKENIZER;
 use crate::error::{Error, Result};
-use crate::harmony::{Conversation, Harmony, MessageRole, Mode, Parser, Purpose, SystemContent};
+use crate::harmony::{Conversation, Harmony, MessageRole, Mode, Parser, Purpose, SystemContent, messages_of_chat};
 use crate::tokenizer::Tokenizer;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Convert conversations to tokens, and tokens to messages
@@ -23,6 +23,9 @@ pub enum Command {
 pub struct RenderArguments {
     /// A file with {"messages": [{"role": …, "content": …}, …]}; `-` is standard input
     file: PathBuf,
+    /// The file is in OpenAI's chat format, with reasoning_content and tool_calls; the system message is that of gpt-oss
+    #[arg(long)]
+    chat: bool,
     /// The purpose of the tokens: a completion by the assistant, training, or only the messages
     #[arg(long = "for", value_enum, default_value_t = For::Completion)]
     purpose: For,
@@ -76,14 +79,23 @@ pub fn run(command: Command) -> Result<()> {
 
 fn render(arguments: &RenderArguments) -> Result<()> {
     let tokenizer = open_tokenizer(arguments.tokenizer.as_deref())?;
-    let conversation: Conversation = read_json(&arguments.file, "a conversation, {\"messages\": […]}")?;
+    let expected = "a conversation, {\"messages\": […]}";
+    let messages = match arguments.chat {
+        true => {
+            let chat: Value = read_json(&arguments.file, expected)?;
+            let converted = messages_of_chat(&chat, SystemContent::default());
+            let converted = converted.map_err(|e| Error::invalid(&arguments.file, e))?;
+            converted.into_iter().map(|message| message.message).collect()
+        }
+        false => read_json::<Conversation>(&arguments.file, expected)?.messages,
+    };
     let purpose = match arguments.purpose {
         For::Completion => Purpose::Completion(MessageRole::Assistant),
         For::Training => Purpose::Training,
         For::Raw => Purpose::Raw,
     };
     let ids = Harmony::new(&tokenizer)?
-        .render(&conversation.messages, purpose, !arguments.keep_analysis)
+        .render(&messages, purpose, !arguments.keep_analysis)
         .map_err(|e| Error::invalid(&arguments.file, e))?;
     print_json(&json!({"tokens": ids, "text": tokenizer.decode(&ids)?}))
 }

@@ -13,8 +13,10 @@ mod parse;
 mod render;
 mod system;
 mod tool_schema;
+mod chat;
 mod chat_template;
 
+pub use chat::{ChatMessage, messages_of_chat};
 pub use header::Header;
 pub use message::{
     ChannelConfig, Content, Conversation, DeveloperContent, Effort, Message, MessageRole, SystemContent, Tool,

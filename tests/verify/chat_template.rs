@@ -6,13 +6,13 @@
 //! Book: [harmony](../../book/src/harmony.md)
 
 use ossia::harmony::{
-    DeveloperContent, Effort, Harmony, Marks, Message, MessageRole, Purpose, SystemContent, Tool, ToolNamespace,
-    browser_tool, python_tool,
+    Effort, Harmony, Marks, Message, MessageRole, Purpose, SystemContent, ToolNamespace, browser_tool,
+    messages_of_chat, python_tool,
 };
 use ossia::tasks::arithmetic;
 use ossia::tokenizer::{Tokenizer, o200k_harmony};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -86,91 +86,12 @@ impl Case {
         }
     }
 
-    fn functions(&self) -> Option<BTreeMap<String, ToolNamespace>> {
-        let tools = self.tools.iter().map(|tool| {
-            let function = tool.get("function").unwrap_or(tool);
-            serde_json::from_value::<Tool>(function.clone()).unwrap()
-        });
-        let namespace = ToolNamespace { name: "functions".into(), description: None, tools: tools.collect() };
-        (!self.tools.is_empty()).then(|| BTreeMap::from([("functions".into(), namespace)]))
+    /// The chat as harmony messages.
+    fn conversation(&self) -> ossia::error::Result<Vec<Message>> {
+        let chat = json!({ "messages": self.messages, "tools": self.tools });
+        let messages = messages_of_chat(&chat, self.system(model(&self.template).1))?;
+        Ok(messages.into_iter().map(|message| message.message).collect())
     }
-
-    /// The chat as a harmony conversation.
-    fn conversation(&self) -> Vec<Message> {
-        let system = model(&self.template).1;
-        let offered = self.offered(&system);
-        let mut all = vec![Message::new(MessageRole::System, self.system(system))];
-        let mut tools = self.functions();
-        if !["system", "developer"].contains(&self.messages[0]["role"].as_str().unwrap()) && tools.is_some() {
-            all.push(Message::new(
-                MessageRole::Developer,
-                DeveloperContent { instructions: None, tools: tools.take() },
-            ));
-        }
-        let mut calls = Vec::new();
-        for message in &self.messages {
-            match message["role"].as_str().unwrap() {
-                "system" | "developer" => {
-                    let content = DeveloperContent { instructions: text(message), tools: tools.take() };
-                    all.push(Message::new(MessageRole::Developer, content));
-                }
-                "user" => {
-                    let name = message["name"].as_str().map(String::from);
-                    all.push(Message { name, ..Message::new(MessageRole::User, text(message).unwrap()) });
-                }
-                "assistant" => all.extend(assistant(message, &offered, &mut calls)),
-                _ => all.push(Message::answering(answered(message, &calls), text(message).unwrap())),
-            }
-        }
-        all
-    }
-}
-
-/// The text of a chat message.
-fn text(message: &Value) -> Option<String> {
-    let content = &message["content"];
-    content.as_str().or(content[0]["text"].as_str()).map(String::from)
-}
-
-/// The messages of an assistant: reasoning, then an answer, or a preamble and calls, which are added to `calls`.
-fn assistant(message: &Value, offered: &[String], calls: &mut Vec<(Value, Message)>) -> Vec<Message> {
-    let say = |text: &str, channel: &str| Message::new(MessageRole::Assistant, text).on(channel);
-    let thinking = message["reasoning_content"].as_str().or(message["thinking"].as_str());
-    let mut all: Vec<Message> = thinking.map(|text| say(text, "analysis")).into_iter().collect();
-    let Some(list) = message["tool_calls"].as_array() else {
-        all.extend(text(message).map(|text| say(&text, "final")));
-        return all;
-    };
-    all.extend(text(message).map(|text| say(&text, "commentary")));
-    for call in list {
-        let name = call["function"]["name"].as_str().unwrap();
-        let arguments = match &call["function"]["arguments"] {
-            Value::String(text) => text.clone(),
-            // As Python writes JSON: with spaces.
-            Value::Object(entries) => {
-                let entries: Vec<String> =
-                    entries.iter().map(|(key, value)| format!("{}: {value}", Value::from(key.as_str()))).collect();
-                format!("{{{}}}", entries.join(", "))
-            }
-            other => panic!("{other}"),
-        };
-        let made = match offered.iter().any(|tool| name.split('.').next() == Some(tool)) {
-            true => say(&arguments, "analysis").to(name).of_type("code"),
-            false => say(&arguments, "commentary").to(format!("functions.{name}")).of_type("<|constrain|>json"),
-        };
-        calls.push((call.clone(), made.clone()));
-        all.push(made);
-    }
-    all
-}
-
-/// The call that a tool message answers: the one with its id or its name, or else the last one.
-fn answered<'m>(message: &Value, calls: &'m [(Value, Message)]) -> &'m Message {
-    let fits = |call: &Value| {
-        let same = |field: &Value, value: &Value| field.is_null() || field == value;
-        same(&message["tool_call_id"], &call["id"]) && same(&message["name"], &call["function"]["name"])
-    };
-    &calls.iter().rfind(|(call, _)| fits(call)).unwrap().1
 }
 
 /// The template renders what it promises. A prompt is [`Purpose::Completion`]. A text for training is the prompt for the last
@@ -201,7 +122,7 @@ fn chat_template_renders_what_harmony_renders() {
         let Some(ids) = &case.ids else { continue };
         let prompt = case.options["add_generation_prompt"].as_bool().unwrap();
         let harmony = model(&case.template).0;
-        let ours = rendered(harmony, &case.conversation(), prompt);
+        let ours = rendered(harmony, &case.conversation().unwrap(), prompt);
         let text = |ids: &[u32]| harmony.tokenizer().decode(ids).unwrap();
         if ours != *ids {
             different.push(format!("harmony {:?}\ntemplate {:?}\n", text(&ours), text(ids)));
@@ -221,6 +142,35 @@ fn chat_template_raises_an_exception_for_what_it_cannot_render() {
         let expected = format!("TemplateError: content contains {mark}, which would become a special token");
         assert!(errors.contains(&expected), "{mark}");
     }
+}
+
+/// What is malformed for the template is malformed for ossia. Text that spells a mark is not: it stays text. The options of the
+/// template are no part of a chat.
+#[test]
+fn chat_that_is_malformed_is_refused_with_its_field() {
+    let mut refused = Vec::new();
+    for case in fixture().cases {
+        let Some(error) = &case.error else { continue };
+        let of_options = [
+            "would become a special token",
+            "documents",
+            "built-in tool browser",
+            "built-in tool shell",
+            "not enormous",
+        ];
+        if of_options.iter().any(|part| error.contains(part)) {
+            continue;
+        }
+        let message = case.conversation().err().unwrap_or_else(|| panic!("accepted: {error}")).to_string();
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.starts_with("messages[") || message.starts_with("tools["), "{message}");
+        refused.push(message);
+    }
+    assert!(refused.len() > 14, "{refused:#?}");
+    assert!(
+        refused.iter().any(|m| m == "messages[0].role: expected system, developer, user, assistant or tool"),
+        "{refused:#?}"
+    );
 }
 
 /// The model of the task is trained on what the template renders.

@@ -40,6 +40,7 @@ mod expert_parallel;
 mod scaling;
 mod generation;
 mod harmony;
+mod chat_format;
 mod chat_template;
 mod schema;
 #[cfg(feature = "tools")]

@@ -27,6 +27,12 @@ fn command_line_renders_and_parses_harmony() {
          <|start|>assistant<|channel|>final<|message|>4<|end|>"
     );
     assert!(render("training")["text"].as_str().unwrap().ends_with("4<|return|>"));
+    let chat = r#"{"messages": [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "thinking": "Easy.", "content": "4"}]}"#;
+    fs::write(place.path().join("chat.json"), chat).unwrap();
+    let arguments = ["harmony", "render", "chat.json", "--chat", "--for", "training", "--keep-analysis"];
+    let chat: Value = serde_json::from_slice(&succeed(&arguments, place.path()).stdout).unwrap();
+    let end = raw["text"].as_str().unwrap().split_once("<|end|>").unwrap().1.strip_suffix("<|end|>").unwrap();
+    assert!(chat["text"].as_str().unwrap().ends_with(&format!("{end}<|return|>")), "{chat}");
     let completion =
         serde_json::from_slice::<Value>(&succeed(&["harmony", "render", "talk.json"], place.path()).stdout);
     let completion = completion.unwrap()["text"].as_str().unwrap().to_string();
@@ -72,6 +78,8 @@ fn command_line_refuses_malformed_harmony_and_lenient_says_what_it_did() {
     refuse(&["harmony", "parse", "text.json"], directory, "expected a list of token ids");
     refuse(&["harmony", "parse", "missing.json"], directory, "missing.json: cannot read");
     refuse(&["harmony", "render", "half.json"], directory, "half.json: EOF");
+    let expected = "role.json: messages[0].role: expected system, developer, user, assistant or tool";
+    refuse(&["harmony", "render", "role.json", "--chat"], directory, expected);
     refuse(&["harmony", "render", "role.json"], directory, "unknown variant `robot`");
     refuse(&["harmony", "render", "kind.json"], directory, "unknown variant `image`");
     refuse(&["harmony", "render", "tool.json"], directory, "tool.json: a tool message has no name");
