@@ -47,8 +47,11 @@ const PLACES: [Place; 8] = [
     Place { name: "top_k", file: "ops/top_k.rs", edits: &[Cut("forward"), Cut("backward")], adapter: FUNCTIONS },
     Place {
         name: "attention",
-        file: "ops/attention/tiled.rs",
-        edits: &[Cut("forward_batch"), Cut("backward")],
+        file: "ops/attention/mod.rs",
+        edits: &[
+            Exchange("tiled::forward_batch(", "yours_forward("),
+            Exchange("backward::backward(", "yours_backward("),
+        ],
         adapter: include_str!("../../adapters/attention.rs"),
     },
     Place {
@@ -59,12 +62,10 @@ const PLACES: [Place; 8] = [
     },
     Place {
         name: "adamw",
-        file: "train/adamw.rs",
+        file: "train/optimizer.rs",
         edits: &[Exchange(
-            "update(&step, crate::tensor::slice(gradient), parameter.tensor_mut().data_mut(), m, v);",
-            "let role = parameter.role();
-            let weight = parameter.tensor_mut().data_mut();
-            yours_step(&self.hyperparameters, &step, role, exponent, lr, gradient, weight, m, v);",
+            "adamw::update(&step, gradient, weight, m, v);",
+            "yours_step(&self.hyperparameters, &step, role, self.steps as i32, lr, gradient, weight, m, v);",
         )],
         adapter: include_str!("../../adapters/adamw.rs"),
     },
@@ -143,7 +144,17 @@ fn copy_engine(engine: &Path, work: &Path, place: &Place, yours: &str) -> Done<(
     fs::copy(engine.join("Cargo.lock"), work.join("Cargo.lock"))?;
     fs::write(work.join("Cargo.toml"), manifest(&fs::read_to_string(engine.join("Cargo.toml"))?, place.name))?;
     let file = work.join("src").join(place.file);
-    let mut source = fs::read_to_string(&file)?;
+    let source = edited(&file, place)?;
+    let module =
+        format!("\n#[path = \"yours_{0}.rs\"]\n#[allow(missing_docs)]\nmod yours;\n{1}", place.name, place.adapter);
+    fs::write(&file, source + &module)?;
+    let beside = file.with_file_name(format!("yours_{}.rs", place.name));
+    Ok(fs::write(beside, yours.replace("ossia::", "crate::"))?)
+}
+
+/// Returns the source of the engine's file without the functions that yours replace.
+fn edited(file: &Path, place: &Place) -> Done<String> {
+    let mut source = fs::read_to_string(file)?;
     for edit in place.edits {
         source = match edit {
             Cut(function) => cut(&source, function).ok_or_else(|| format!("{} has no {function}", place.file))?,
@@ -151,11 +162,7 @@ fn copy_engine(engine: &Path, work: &Path, place: &Place, yours: &str) -> Done<(
             Exchange(old, new) => source.replace(old, new),
         };
     }
-    let module =
-        format!("\n#[path = \"yours_{0}.rs\"]\n#[allow(missing_docs)]\nmod yours;\n{1}", place.name, place.adapter);
-    fs::write(&file, source + &module)?;
-    let beside = file.with_file_name(format!("yours_{}.rs", place.name));
-    Ok(fs::write(beside, yours.replace("ossia::", "crate::"))?)
+    Ok(source)
 }
 
 /// Returns the manifest without what is not copied: tests, benches, examples, members.
@@ -255,4 +262,14 @@ fn draw(yours: &[(f64, f64)], own: &[(f64, f64)], path: &PathBuf) -> Done<()> {
     chart.configure_series_labels().border_style(BLACK.mix(0.2)).background_style(WHITE).draw()?;
     root.present()?;
     Ok(())
+}
+
+/// The engine has what is to be replaced, for every layer. (Training with each of them takes minutes.)
+#[test]
+fn every_place_is_in_the_engine() {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
+    for place in &PLACES {
+        let source = edited(&engine.join(place.file), place).unwrap_or_else(|e| panic!("{}: {e}", place.name));
+        assert_ne!(source, fs::read_to_string(engine.join(place.file)).unwrap());
+    }
 }
