@@ -211,6 +211,7 @@ impl Transformer {
     }
 
     /// Like [`forward`](Self::forward), for sequences of different lengths, one after the other: ids (T,) → hidden states (T, H).
+    /// Panics if the sequences have another number of rows, and as [`forward`](Self::forward) does.
     pub fn forward_packed(&self, ids: &[u32], sequences: &Sequences) -> Output {
         self.pass(ids, sequences, &mut [], &mut |_, _| {})
     }
@@ -225,6 +226,7 @@ impl Transformer {
     // ANCHOR: forward
     /// Computes every forward pass.
     fn pass(&self, ids: &[u32], sequences: &Sequences, caches: &mut [&mut KvCache], observe: Observer) -> Output {
+        assert_eq!(ids.len(), sequences.rows(), "the tokens of {} sequences", sequences.len());
         self.led.iter().for_each(|ranks| drop(or_unwind(ranks.broadcast(0, &[1]))));
         assert!([0, sequences.len()].contains(&caches.len()), "{} caches for {sequences:?}", caches.len());
         let starts: Vec<usize> = caches.iter().map(|cache| cache.len()).collect();

@@ -19,7 +19,7 @@ pub use directory::INDEX;
 pub use load::{Arithmetic, check, describe, load, load_to_train, load_trainable, load_with, notes};
 pub use locate::{CONFIG, WEIGHTS, locate};
 pub use names::{Layout, file_name};
-pub use save::{Form, SaveOptions, save, save_as, save_weights};
+pub use save::{Form, SaveOptions, config_as_saved, save, save_as, save_weights};
 pub use tokenizer::{
     CHAT_TEMPLATE, SYSTEM, TOKENIZER, TOKENIZER_CONFIG, copy_tokenizer, open, open_with, save_tokenizer,
 };

@@ -89,7 +89,7 @@ impl TensorFile {
         Self::from_bytes(path, Bytes::new(bytes))
     }
 
-    /// Does the same for a file of which few and distant parts are read.
+    /// Maps a file of which only few, scattered parts will be read, and checks its header.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).

@@ -100,6 +100,11 @@ pub fn save_as(model: &Transformer, directory: &Path, options: SaveOptions) -> R
     Ok(bytes)
 }
 
+/// Returns the configuration that [`save`] writes: it says whether experts are in MXFP4.
+pub fn config_as_saved(model: &Transformer) -> ModelConfig {
+    config_of(model, Form::AsItIs)
+}
+
 /// Returns the configuration of the model in the given form.
 fn config_of(model: &Transformer, form: Form) -> ModelConfig {
     let mut config = model.config.clone();

@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::tasks::stories;
 use crate::tokenizer::Tokenizer;
-
 use crate::train::settings::check_stories;
 use crate::train::texts::{UNSEEN_SEED, is_builtin, stories as builtin_stories};
 use crate::train::{Deviation, EvaluationSet, deviation, evaluate};

@@ -26,7 +26,7 @@ pub enum Command {
     /// Tokenize texts for training, once for all runs
     ///
     /// Writes a directory for ossia train --data: tokens.safetensors (from which a run reads only the windows that it needs),
-    /// tokenizer.json, and evaluation.jsonl (the documents to measure on). Of several ranks, each reads only its share.
+    /// tokenizer.json, and evaluation.jsonl (the documents for evaluation). Of several ranks, each reads only its share.
     ///
     /// Example: ossia tokenizer prepare --data stories/ --out data/stories
     Prepare(PrepareArguments),

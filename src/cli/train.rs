@@ -12,7 +12,6 @@ use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::generate::Sampling;
-use crate::layers::Layer;
 use crate::parameter::Role;
 use crate::profile;
 use crate::tasks::{arithmetic, stories};
@@ -42,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     #[arg(help_heading = "Model")]
     config: Option<PathBuf>,
-    /// A MODEL to be trained further, with its tokenizer: a directory of ossia train, of Hugging Face, or of OpenAI
+    /// A MODEL to be trained further, with its own vocabulary: a directory of ossia train, of Hugging Face, or of OpenAI
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["preset", "config", "tokenizer"])]
     #[arg(help_heading = "Model")]
     init: Option<PathBuf>,
@@ -86,7 +85,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE|NAME")]
     #[arg(help_heading = "Data")]
     tokenizer: Option<PathBuf>,
-    /// Number of optimizer steps [default: by preset, 650 for nano; 2500 with --task]
+    /// Number of optimizer steps [default: by preset, 650 for nano; 2500 with --task; 500 with --init]
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     steps: Option<u64>,
@@ -94,7 +93,7 @@ pub struct Arguments {
     #[arg(long, value_name = "B")]
     #[arg(help_heading = "Optimization")]
     batch_size: Option<usize>,
-    /// Tokens per window [default: the preset's context, at most 512]
+    /// Tokens per window [default: the model's context, at most 512]
     #[arg(long, value_name = "T")]
     #[arg(help_heading = "Optimization")]
     context: Option<usize>,
@@ -102,7 +101,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     accumulate: Option<usize>,
-    /// The highest learning rate [default: by preset and optimizer, 0.004 for nano]
+    /// The highest learning rate [default: by preset and optimizer, 0.004 for nano; 0.0005 with --init]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     learning_rate: Option<f64>,
@@ -115,11 +114,12 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     #[arg(help_heading = "Optimization")]
     schedule: Option<ScheduleArgument>,
-    /// The rule by which matrices are updated: adamw or muon [default: muon for nano on text, otherwise adamw]
+    /// The rule by which matrices are updated: adamw or muon [default: muon for a new nano on text, otherwise adamw]
     #[arg(long, value_name = "NAME")]
     #[arg(help_heading = "Optimization")]
     optimizer: Option<OptimizerArgument>,
-    /// Weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.01 for nano with muon, otherwise 0.1]
+    /// Weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.01 for nano
+    /// with muon and with --init, otherwise 0.1]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     weight_decay: Option<f64>,
@@ -135,7 +135,7 @@ pub struct Arguments {
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     clip: Option<f64>,
-    /// Coefficient of the load-balancing loss; 0 for none [default: 0.01]
+    /// Coefficient of the load-balancing loss; 0 for none [default: 0.01, also with --init]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     balance: Option<f32>,
@@ -247,10 +247,11 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
 
 /// Starts a new run.
 fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
+    let ranks = arguments.ranks.unwrap_or(1);
     let mut frozen = arguments.freeze.iter().copied().collect();
     let (mut config, tokenizer) = match (&arguments.init, &arguments.config) {
         (Some(path), _) => {
-            let (config, tokenizer) = beginning::open(path, &mut frozen, &mut report)?;
+            let (config, tokenizer) = beginning::open(path, &mut frozen, ranks, &mut report)?;
             (ModelConfig { router_aux_loss_coef: BALANCE, ..config }, Some(tokenizer))
         }
         (None, Some(path)) => (ModelConfig::load(path)?, None),
@@ -263,9 +264,8 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
         config.router_aux_loss_coef = balance;
     }
     refuse_unused(arguments)?;
-    let ranks = arguments.ranks.unwrap_or(1);
-    memory::check(&config, frozen, ranks)?; // before the directory is created
-    let settings = RunSettings { freeze: frozen, ..run_settings(arguments, &config, ranks * job.size()) };
+    let settings = run_settings(arguments, &config, frozen, ranks * job.size());
+    memory::check(&config, &settings, ranks)?; // before the directory is created
     settings.settings.check_group(&config, ranks * job.size(), arguments.expert_parallel)?;
     let tokenizer =
         tokenizer.map_or_else(|| arguments.tokenizer.as_ref().map(Tokenizer::open).transpose(), |t| Ok(Some(t)))?;
@@ -303,13 +303,11 @@ fn describe(session: &Session) {
     let Session { trainer, tokenizer, settings, .. } = session;
     let parameters = published(&trainer.model.config).total().parameters; // also those that other ranks hold
     let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
-    let trained: usize =
-        trainer.model.parameters().iter().filter(|p| p.is_trainable()).map(|p| p.value().count()).sum();
-    let frozen = !settings.freeze.is_empty();
+    let frozen: Vec<&str> = settings.freeze.iter().map(Role::name).collect();
     say!(
         "{} parameters{}; {} tokens of text; {steps} steps of {batch_size}×{context} tokens{}; run directory {}",
         thousands(parameters),
-        if frozen { format!(", {} of them trained", thousands(trained)) } else { String::new() },
+        if frozen.is_empty() { String::new() } else { format!(" (frozen: {})", frozen.join(", ")) },
         thousands(trainer.batches.windows().tokens()),
         if accumulate > 1 { format!(" ×{accumulate}") } else { String::new() },
         session.directory().path().display()

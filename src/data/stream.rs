@@ -132,7 +132,8 @@ impl Stream {
     /// ids.
     pub fn from_file(ids: Ids, beginnings: Vec<usize>, end: u32, checksum: u64) -> Option<Self> {
         let ascending = beginnings.len() > 1 && beginnings.is_sorted_by(|a, b| a < b);
-        let whole = beginnings.first() == Some(&0) && beginnings.last().is_some_and(|&last| last + 1 == ids.len());
+        let whole = beginnings.first() == Some(&0)
+            && beginnings.last().is_some_and(|&last| last.checked_add(1) == Some(ids.len()));
         (ascending && whole).then(|| Self { ids, learned: None, beginnings: beginnings.into(), end, checksum })
     }
 

@@ -94,7 +94,6 @@ impl<'v> Field<'v> {
     }
 }
 
-// ANCHOR: messages
 /// Converts a chat. `system` is the system message of the model; its tools are those that the assistant may call beside the
 /// functions of the chat.
 ///
@@ -156,7 +155,6 @@ pub fn messages_of_chat(chat: &Value, mut system: SystemContent) -> Result<Vec<C
     }
     Ok(converted.all)
 }
-// ANCHOR_END: messages
 
 /// A chat as far as it is converted.
 struct Chat<'v> {
@@ -226,8 +224,8 @@ impl<'v> Chat<'v> {
         Ok(())
     }
 
-    /// Returns the call that a tool's message answers: the last one with its id; or else with its name; or, if it has neither, the
-    /// only call of the last message of the assistant.
+    /// Returns the call that a tool's message answers, as the chat template finds it: the last one with its id; or else with its
+    /// name; or, if it has neither, the only call of the last message of the assistant.
     fn answered(&self, message: &Field) -> Result<&Message> {
         let (id, name) = (message.get("tool_call_id"), message.get("name"));
         let with_id = |id: &Field| self.calls.iter().rfind(|call| call.id == Some(id.value));

@@ -115,7 +115,7 @@ impl Opened {
         let config = ModelConfig::load(directory.file(checkpoint::CONFIG))?;
         settings.settings.check_ranks(job.ranks.size())?;
         settings.settings.check_group(&config, job.ranks.size(), job.expert_parallel)?;
-        memory::check(&config, settings.freeze, 1)?;
+        memory::check(&config, &settings, 1)?;
         let texts = Texts { before, settings, config: config.to_json(), tokenizer, position };
         Ok(Self { lock, saved, texts })
     }

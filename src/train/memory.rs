@@ -1,6 +1,6 @@
 //! Memory: what a run needs, and what the machine has.
 
-use super::settings::Settings;
+use super::settings::{RunSettings, Settings};
 use crate::checkpoint::report;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -66,14 +66,14 @@ impl Needs {
         }
     }
 
-    /// Returns what it takes if parameters with some roles are frozen: they have no gradient and no moments, and stay in their file.
-    /// The state of the run does not have them.
-    pub fn with_frozen(self, config: &ModelConfig, frozen: Roles) -> Self {
-        let all = report::published(config).total().parameters;
-        let kept = all - trained(config, frozen);
-        let experts = if frozen.contains(Role::Expert) { 0 } else { self.experts };
+    /// Returns the needs if the settings freeze parameters: they have no gradient and no moments, and the state of the run does not
+    /// have them. Those of a model that is trained further stay in its file.
+    pub fn with_frozen(self, config: &ModelConfig, settings: &RunSettings) -> Self {
+        let kept = report::published(config).total().parameters - trained(config, settings.freeze);
+        let experts = if settings.freeze.contains(Role::Expert) { 0 } else { self.experts };
         let moments = self.moments - 4 * 2 * kept;
-        Self { memory: self.memory - 16 * kept, disk: self.disk - 4 * 2 * 3 * kept, moments, experts, ..self }
+        let memory = self.memory - 16 * kept + 4 * frozen_in_memory(config, settings);
+        Self { memory, disk: self.disk - 4 * 2 * 3 * kept, moments, experts, ..self }
     }
 
     /// Returns what each of several ranks takes, of which `group` hold the experts together. They divide the moments. Each has
@@ -116,19 +116,28 @@ fn trained(config: &ModelConfig, frozen: Roles) -> usize {
     report.total().parameters - frozen.map(|&component| report.component(component).parameters).sum::<usize>()
 }
 
-/// Returns the bytes of the parameters that are trained, with their gradients and moments.
-pub fn bytes_to_train(config: &ModelConfig, frozen: Roles) -> usize {
-    16 * trained(config, frozen)
+/// Returns how many frozen parameters are in memory: those of a new model. Those of a model that is trained further stay in its file.
+fn frozen_in_memory(config: &ModelConfig, settings: &RunSettings) -> usize {
+    match settings.init {
+        Some(_) => 0,
+        None => report::published(config).total().parameters - trained(config, settings.freeze),
+    }
+}
+
+/// Returns the bytes of the parameters that are trained, with their gradients and moments, on so many ranks of this machine.
+pub fn bytes_to_train(config: &ModelConfig, frozen: Roles, ranks: usize) -> usize {
+    // Ranks divide the moments. Each has its own weights, gradients and two messages.
+    let per_parameter = if ranks > 1 { 16 * ranks + 8 } else { 16 };
+    per_parameter * trained(config, frozen)
 }
 
 /// Refuses a model that is too large to be trained on this machine, on so many ranks, before hours go by.
 ///
 /// # Errors
 /// If the parameters alone, with their gradients, moments and messages, need more memory than there is.
-pub fn check(config: &ModelConfig, frozen: Roles, ranks: usize) -> Result<()> {
-    let parameters = trained(config, frozen);
-    // Ranks divide the moments. Each has its own weights, gradients and two messages.
-    let needed = if ranks > 1 { (16 * ranks + 8) * parameters } else { 16 * parameters };
+pub fn check(config: &ModelConfig, settings: &RunSettings, ranks: usize) -> Result<()> {
+    let parameters = trained(config, settings.freeze);
+    let needed = bytes_to_train(config, settings.freeze, ranks) + 4 * ranks * frozen_in_memory(config, settings);
     match limit(Path::new("/")).filter(|&memory| needed > memory) {
         Some(memory) => Err(Error::argument(format!(
             "{:.1} billion parameters need {} GB to be trained{}; this machine has {:.1} GB",

@@ -120,7 +120,9 @@ impl Prepared {
             _ => None,
         });
         let index = file.entry("beginnings").filter(|entry| entry.dtype == Dtype::U64);
-        let beginnings = index.map(|entry| entry.bytes.as_chunks().0.iter().map(|&at| u64::from_le_bytes(at) as usize));
+        let beginnings = index.map(|entry| {
+            entry.bytes.as_chunks().0.iter().map(|&at| usize::try_from(u64::from_le_bytes(at)).unwrap_or(usize::MAX))
+        });
         let checksum = about("checksum").and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let end = tokenizer.end_of_text();
         let stream = ids.zip(beginnings).zip(checksum.zip(end));

@@ -90,10 +90,13 @@ impl SavedRun {
     /// Returns a run at the same position whose weights and moments are still to come, from another rank.
     ///
     /// # Errors
-    /// If the run began with another model, which cannot be read.
+    /// If the run began with another model, of which parameters are frozen, and this cannot be read.
     pub fn blank(config: &ModelConfig, settings: &RunSettings, position: Position) -> Result<Self> {
         let (method, adamw) = (settings.settings.optimizer, settings.settings.adamw.clone());
-        let model = starting_model(settings, config)?;
+        let model = match settings.freeze.is_empty() {
+            true => Transformer::random(config, 0),
+            false => starting_model(settings, config)?, // the frozen parameters are not sent
+        };
         let moments = Optimizer::new(method, adamw.clone(), &model.parameters()).moments().to_vec();
         let optimizer = Optimizer::resume(method, adamw, position.step, moments);
         Ok(Self { model, optimizer, position })
@@ -256,7 +259,7 @@ impl RunDirectory {
         if position.config.is_some_and(|fingerprint| fingerprint != config_fingerprint(&config)) {
             return Err(Error::file(self.file(checkpoint::CONFIG), "is not what the run was started with"));
         }
-        let model = match settings.init.is_none() && settings.freeze.is_empty() {
+        let model = match settings.freeze.is_empty() {
             true => Transformer::new(&config, &mut StateFile { file: &file })?,
             false => saved_model(settings, &config, &file)?,
         };

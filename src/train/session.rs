@@ -20,8 +20,10 @@ use crate::data::Batches;
 use crate::error::{Error, Result};
 use crate::files::{Lock, write_atomically};
 use crate::harmony::{Effort, Harmony};
+use crate::model::Transformer;
 use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -64,8 +66,10 @@ impl Session {
             note => held.push(note),
         });
         let all = &*job.ranks;
-        let (config, material, batches) =
-            agree::agree(all, prepared, |(config, material, _)| job::identity(&job, &settings, config, material))?;
+        let (model, material, batches) = agree::agree(all, prepared, |(model, material, _)| {
+            job::identity(&job, &settings, &model.config, material)
+        })?;
+        let config = model.config.clone();
         let settings = settings.with_absolute_paths()?; // after reading: messages name the paths as they were given
         // Everything that can refuse the run comes before its directory.
         let lock = job::on_first(all, || {
@@ -74,7 +78,7 @@ impl Session {
             Ok(lock)
         })?;
         held.into_iter().for_each(notes);
-        Self::first(job, &config, settings, material, batches, directory, lock)
+        Self::first(job, model, settings, material, batches, directory, lock)
     }
 
     /// Continues a run that was stopped, with its own settings; only the number of steps may be raised. A run that was stopped
@@ -109,9 +113,10 @@ impl Session {
         let Some(position) = position else {
             notes(Note::StartsAnew);
             let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
+            let model = starting_model(&settings, &config)?;
             job::on_first(all, change)?;
             let lock = opened.map(|opened| opened.lock);
-            return Self::first(job, &config, settings, material, batches, directory, lock);
+            return Self::first(job, model, settings, material, batches, directory, lock);
         };
         let saved = opened.as_mut().and_then(|opened| opened.saved.take());
         let saved = saved.map_or_else(|| SavedRun::blank(&config, &settings, position), Ok)?;
@@ -129,14 +134,13 @@ impl Session {
     /// Creates the session of a run that has taken no step.
     fn first(
         job: Job,
-        config: &ModelConfig,
+        model: Transformer,
         settings: RunSettings,
         material: Material,
         batches: Batches,
         directory: RunDirectory,
         lock: Option<Lock>,
     ) -> Result<Self> {
-        let model = starting_model(&settings, config)?;
         let trainer = Trainer::new(model, settings.settings.clone(), batches, None);
         Self::of(job, trainer, settings, material, directory, lock)
     }
@@ -166,7 +170,7 @@ impl Session {
     pub fn divide(&mut self, ranks: usize, expert_parallel: usize) -> Result<()> {
         self.trainer.settings.check_ranks(ranks)?;
         self.trainer.settings.check_group(&self.trainer.model.config, ranks, expert_parallel)?;
-        memory::check(&self.trainer.model.config, self.settings.freeze, ranks)?;
+        memory::check(&self.trainer.model.config, &self.settings, ranks)?;
         self.threads = ranks;
         self.job.expert_parallel = expert_parallel;
         Ok(())
@@ -181,7 +185,7 @@ impl Session {
     pub fn needs(&self) -> Needs {
         let Trainer { model, settings, .. } = &self.trainer;
         Needs::of(&model.config, settings, model.checkpoint_activations)
-            .with_frozen(&model.config, self.settings.freeze)
+            .with_frozen(&model.config, &self.settings)
             .of_ranks(self.threads * self.job.ranks.size(), self.job.expert_parallel)
     }
 
@@ -251,15 +255,17 @@ fn prepare(
     settings: &RunSettings,
     tokenizer: Option<Tokenizer>,
     notes: Notes,
-) -> Result<(ModelConfig, Material, Batches)> {
+) -> Result<(Transformer, Material, Batches)> {
     settings.check()?;
     settings.settings.check_group(&config, job.ranks.size(), job.expert_parallel)?;
     check_frozen(&config, settings.freeze)?;
-    memory::check(&config, settings.freeze, 1)?;
+    memory::check(&config, settings, 1)?;
     let material = Material::new(settings, tokenizer, config.vocab_size, notes)?;
     let config = fitted(config, &material.tokenizer, settings)?;
     let batches = Batches::new(material.windows.clone(), settings.settings.batch_size, settings.settings.seed)?;
-    Ok((config, material, batches))
+    let mut model = starting_model(settings, &config)?;
+    model.config = checkpoint::config_as_saved(&model);
+    Ok((model, material, batches))
 }
 
 /// Checks that the text is the one with which the run was started.
@@ -300,7 +306,7 @@ fn recorder_of(directory: RunDirectory, settings: &RunSettings, tokenizer: &Toke
 }
 
 /// Writes the files that describe the model before it is trained: the model card and, for a chat model, the system message
-/// and the chat template.
+/// and the chat template, which a model that is trained further has already.
 fn describe(
     settings: &RunSettings,
     config: &ModelConfig,
@@ -313,6 +319,13 @@ fn describe(
         write_atomically(&directory.file(checkpoint::SYSTEM), format!("{json}\n").as_bytes())?;
         let template = Harmony::new(tokenizer)?.chat_template(&system);
         write_atomically(&directory.file(checkpoint::CHAT_TEMPLATE), template.as_bytes())?;
+    } else if let Some(first) = &settings.init {
+        let first = checkpoint::locate(first.as_ref())?;
+        for name in [checkpoint::SYSTEM, checkpoint::CHAT_TEMPLATE] {
+            if let Ok(content) = fs::read(first.join(name)) {
+                write_atomically(&directory.file(name), &content)?;
+            }
+        }
     }
     Card { settings, config, steps: 0, loss: None }.save(directory.path())
 }

@@ -16,15 +16,15 @@ use crate::tokenizer::Tokenizer;
 use std::path::Path;
 
 /// Returns the configuration and the tokenizer of a model that is to be trained further. If it has weights in MXFP4 and the memory
-/// is too small to train them, freezes them.
+/// is too small to train them on so many ranks of this machine, freezes them.
 ///
 /// # Errors
 /// If the model cannot be opened.
-pub fn open(path: &Path, frozen: &mut Roles, notes: Notes) -> Result<(ModelConfig, Tokenizer)> {
+pub fn open(path: &Path, frozen: &mut Roles, ranks: usize, notes: Notes) -> Result<(ModelConfig, Tokenizer)> {
     let (model, tokenizer) = checkpoint::open(path)?;
     let mxfp4 = model.parameters().iter().any(|parameter| parameter.value().mxfp4().is_some());
     if mxfp4 && !frozen.contains(Role::Expert) {
-        let (needed, memory) = (bytes_to_train(&model.config, *frozen), limit(Path::new("/")));
+        let (needed, memory) = (bytes_to_train(&model.config, *frozen, ranks), limit(Path::new("/")));
         let trained = memory.is_none_or(|memory| needed <= memory);
         if !trained {
             *frozen = frozen.with(Role::Expert);
@@ -37,7 +37,7 @@ pub fn open(path: &Path, frozen: &mut Roles, notes: Notes) -> Result<(ModelConfi
 /// Checks that a model has the parameters that are to be frozen, and others.
 ///
 /// # Errors
-/// If it has not.
+/// If the model lacks one of the roles, or if nothing would be trained.
 pub fn check_frozen(config: &ModelConfig, frozen: Roles) -> Result<()> {
     let sparse = config.dense_layers.len() < config.layers;
     let has = |role| match role {
@@ -75,8 +75,8 @@ pub fn starting_model(settings: &RunSettings, config: &ModelConfig) -> Result<Tr
     Ok(model)
 }
 
-/// Returns the model of a run that was saved: what is trained comes from the state, and what is frozen from the model with which
-/// the run began.
+/// Returns the model of a run that was saved: trained parameters come from the state, frozen ones from the model with which the run
+/// began.
 ///
 /// # Errors
 /// Those of [`starting_model`], and if the state lacks a parameter.

@@ -110,7 +110,7 @@ fn rewrite(directory: &Path, ids: &[u16], beginnings: &[u64], change: impl Fn(&s
 fn prepared_text_that_is_damaged_is_refused_in_one_line() {
     let keep = |_: &str, value: &str| Some(value.to_string());
     type Damage<'a> = &'a dyn Fn(&Path);
-    let table: [(&str, Damage, &str); 11] = [
+    let table: [(&str, Damage, &str); 12] = [
         ("cut short", &|d| fs::write(d.join(PREPARED), &fs::read(d.join(PREPARED)).unwrap()[..900]).unwrap(), "cut"),
         ("no tokenizer", &|d| fs::remove_file(d.join("tokenizer.json")).unwrap(), "tokenizer.json"),
         (
@@ -140,6 +140,7 @@ fn prepared_text_that_is_damaged_is_refused_in_one_line() {
         ),
         ("short index", &|d| rewrite(d, &[0; 4], &[0], keep), "do not belong together"),
         ("index not sorted", &|d| rewrite(d, &[0; 9], &[0, 5, 4, 8], keep), "do not belong together"),
+        ("index beyond all memory", &|d| rewrite(d, &[], &[0, u64::MAX], keep), "do not belong together"),
         ("index of a longer text", &|d| rewrite(d, &[0; 9], &[0, 5, 9], keep), "do not belong together"),
     ];
     let place = tempfile::tempdir().unwrap();

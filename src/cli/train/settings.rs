@@ -4,7 +4,9 @@ use super::Arguments;
 use crate::config::ModelConfig;
 use crate::data::corpus::PREPARED;
 use crate::error::{Error, Result};
+use crate::parameter::Roles;
 use crate::train::adamw::Hyperparameters;
+use crate::train::texts::is_builtin;
 use crate::train::{DataPath, Method, RunSettings, Schedule, Settings, Suited};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -91,7 +93,8 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
 /// # Errors
 /// The error names the first such argument.
 pub fn refuse_unused(a: &Arguments) -> Result<()> {
-    let given = [("--validation-fraction", a.validation_fraction.is_some()), ("--stories", a.stories.is_some())];
+    let stories = a.stories.is_some() && !is_builtin(&a.eval_data);
+    let given = [("--validation-fraction", a.validation_fraction.is_some()), ("--stories", stories)];
     let prepared = a.data.iter().find(|path| path.join(PREPARED).exists());
     match prepared.zip(given.iter().find(|(_, given)| *given)) {
         Some((path, (flag, _))) => Err(Error::file(path, format!("is prepared text: {flag} has no effect on it"))),
@@ -99,8 +102,8 @@ pub fn refuse_unused(a: &Arguments) -> Result<()> {
     }
 }
 
-/// Returns the settings, from the arguments, the defaults of the preset, and the number of ranks.
-pub fn run_settings(a: &Arguments, config: &ModelConfig, ranks: usize) -> RunSettings {
+/// Returns the settings, from the arguments, the defaults of the preset, what is frozen, and the number of ranks.
+pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: usize) -> RunSettings {
     let custom = a.config.is_some() || a.init.is_some();
     let preset = a.preset.clone().unwrap_or_else(|| if custom { "custom".into() } else { "nano".into() });
     let suited = match a.init {
@@ -140,7 +143,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, ranks: usize) -> RunSet
         preset,
         task: a.task.clone(),
         init: a.init.as_ref().map(DataPath::from),
-        freeze: a.freeze.iter().copied().collect(),
+        freeze,
         data: if a.data.is_empty() { usual.data } else { paths(&a.data) },
         eval_data: paths(&a.eval_data),
         eval_tokens: a.eval_tokens.map_or(usual.eval_tokens, |most| Some(most).filter(|&most| most > 0)),

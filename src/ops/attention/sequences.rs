@@ -41,9 +41,9 @@ impl Sequences {
         self.starts[self.len()]
     }
 
-    /// Returns the length of the sequences, if all have the same.
+    /// Returns the length of the sequences, if there are some and all have the same.
     pub fn equal_length(&self) -> Option<usize> {
-        let length = self.get(0).len();
+        let length = self.iter().next()?.len();
         self.iter().all(|rows| rows.len() == length).then_some(length)
     }
 

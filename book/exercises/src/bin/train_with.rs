@@ -264,7 +264,7 @@ fn draw(yours: &[(f64, f64)], own: &[(f64, f64)], path: &PathBuf) -> Done<()> {
     Ok(())
 }
 
-/// The engine has what is to be replaced, for every layer. (Training with each of them takes minutes.)
+/// Every edit finds its text in the engine. (To train with every layer would take minutes.)
 #[test]
 fn every_place_is_in_the_engine() {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
