@@ -29,6 +29,9 @@ fn command_line_frozen_roles_stay_and_all_others_change() {
     let place = workplace();
     let at = place.path();
     succeed(&train(&["--steps", "3", "--out", "first"]), at);
+    for name in ["chat_template.jinja", "system.json"] {
+        fs::write(at.join("first").join(name), "{}").unwrap(); // as a chat model has
+    }
     let before = parameters(&checkpoint::load(at.join("first")).unwrap());
     for frozen in ["embedding,norm,sink", "matrix,router", "expert", "bias"] {
         let run = format!("without-{frozen}");
@@ -38,7 +41,7 @@ fn command_line_frozen_roles_stay_and_all_others_change() {
         for ((name, role, a), (_, _, b)) in before.iter().zip(&after) {
             assert_eq!(a == b, frozen.split(',').any(|name| name == role.name()), "{frozen}: {name}");
         }
-        for file in ["tokenizer.json", "config.json"] {
+        for file in ["tokenizer.json", "config.json", "chat_template.jinja", "system.json"] {
             let [a, b] = ["first", &run].map(|run| fs::read(at.join(run).join(file)).unwrap());
             assert!(a == b, "{file}");
         }
