@@ -89,7 +89,7 @@ impl TensorFile {
         Self::from_bytes(path, Bytes::new(bytes))
     }
 
-    /// Maps a file of which only few, scattered parts will be read, and checks its header.
+    /// Maps a file and checks its header. The program will read few parts of it, which are far from each other.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).

@@ -122,6 +122,13 @@ impl Corpus {
         if !seen.insert(path.canonicalize().map_err(cannot_read)?) {
             return Ok(());
         }
+        let prepared = path.join(PREPARED_EVALUATION).exists() && path.join("tokenizer.json").exists();
+        if prepared && !path.join(PREPARED).exists() {
+            return Err(Error::file(
+                path,
+                format!("has no {PREPARED}; ossia tokenizer prepare was stopped, run it again"),
+            ));
+        }
         if path.join(PREPARED).exists() {
             let text = path.join(PREPARED_EVALUATION);
             return Err(Error::file(

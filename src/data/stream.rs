@@ -1,8 +1,8 @@
 //! Documents of token ids as one stream, in memory or in a file.
 //!
-//! The ids of a large text are kept in a file, which is mapped into memory: the operating system reads the pages that are
-//! touched. So of several ranks that train together, each reads the windows of its own micro-batches, and the index: the
-//! beginnings of all documents.
+//! The ids of a large text can stay in a file. The file is mapped into memory, and the operating system reads the pages that
+//! are touched. If several ranks train together, each reads the windows of its own micro-batches, and the index: the beginnings
+//! of all documents.
 
 use crate::error::{Error, Result};
 use crate::stored::Bytes;

@@ -19,7 +19,8 @@ pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }
 
-/// Maps a file of which few and distant parts are read: the system reads the pages that are touched, and none around them.
+/// Maps a file from which the program reads few parts, which are far from each other. The system reads only the pages that are
+/// touched, and none around them.
 ///
 /// # Errors
 /// If the system cannot map the file.

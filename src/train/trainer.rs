@@ -217,7 +217,8 @@ impl Trainer {
     }
     // ANCHOR_END: step
 
-    /// Checks that the model has a row for each id. The ids may come from a file, of which only these have been read.
+    /// Checks that the model has a row for each id. A file of tokens is not read as a whole, so its ids are checked when they are
+    /// used.
     pub(super) fn check_ids(&self, batches: &[Batch]) -> Result<()> {
         let rows = self.model.config.vocab_size;
         let targets = |batch: &Batch| batch.targets.iter().copied().filter(|&id| id != IGNORE).max();

@@ -110,8 +110,9 @@ fn rewrite(directory: &Path, ids: &[u16], beginnings: &[u64], change: impl Fn(&s
 fn prepared_text_that_is_damaged_is_refused_in_one_line() {
     let keep = |_: &str, value: &str| Some(value.to_string());
     type Damage<'a> = &'a dyn Fn(&Path);
-    let table: [(&str, Damage, &str); 12] = [
+    let table: [(&str, Damage, &str); 13] = [
         ("cut short", &|d| fs::write(d.join(PREPARED), &fs::read(d.join(PREPARED)).unwrap()[..900]).unwrap(), "cut"),
+        ("stopped", &|d| fs::remove_file(d.join(PREPARED)).unwrap(), "tokenizer prepare was stopped, run it again"),
         ("no tokenizer", &|d| fs::remove_file(d.join("tokenizer.json")).unwrap(), "tokenizer.json"),
         (
             "another tokenizer",
