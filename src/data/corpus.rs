@@ -126,7 +126,9 @@ impl Corpus {
         if prepared && !path.join(PREPARED).exists() {
             return Err(Error::file(
                 path,
-                format!("has no {PREPARED}; ossia tokenizer prepare was stopped, run it again"),
+                format!(
+                    "has no {PREPARED}; ossia tokenizer prepare was stopped: remove the directory, and run it again"
+                ),
             ));
         }
         if path.join(PREPARED).exists() {

@@ -112,7 +112,11 @@ fn prepared_text_that_is_damaged_is_refused_in_one_line() {
     type Damage<'a> = &'a dyn Fn(&Path);
     let table: [(&str, Damage, &str); 13] = [
         ("cut short", &|d| fs::write(d.join(PREPARED), &fs::read(d.join(PREPARED)).unwrap()[..900]).unwrap(), "cut"),
-        ("stopped", &|d| fs::remove_file(d.join(PREPARED)).unwrap(), "tokenizer prepare was stopped, run it again"),
+        (
+            "stopped",
+            &|d| fs::remove_file(d.join(PREPARED)).unwrap(),
+            "tokenizer prepare was stopped: remove the directory",
+        ),
         ("no tokenizer", &|d| fs::remove_file(d.join("tokenizer.json")).unwrap(), "tokenizer.json"),
         (
             "another tokenizer",
