@@ -42,6 +42,8 @@ chapters! {
     effort
     structured_output
     tools
+    fine_tuning
+    lora
     exercises
     bug_hunt
     next

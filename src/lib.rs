@@ -42,7 +42,7 @@
 //!
 //! # The modules
 //!
-//! **The core** is small enough to be read in a weekend: 4,500 lines with their comments.
+//! **The core** is small enough to be read in a weekend: 5,000 lines with their comments.
 //! - [`tensor`]: arrays that record how they were computed, and reverse-mode differentiation
 //! - [`parameter`]: named values with a role, in memory or in a file
 //! - [`ops`]: differentiable operations, each with a hand-derived backward pass
@@ -98,7 +98,7 @@
 //!
 //! Letters have the same meaning everywhere: `B` batch, `T` tokens, `V` vocabulary, `H` hidden size, `N` query heads, `K`
 //! key/value heads, `D` head dimension, `E` experts, `A` experts per token (active), `I` intermediate size, `L` layers, `W`
-//! window. The gradient with respect to `x` is named `dx`.
+//! window, `r` rank of an adapter. The gradient with respect to `x` is named `dx`.
 //!
 //! The modules are declared in the order in which the book first quotes them, which is a good order to read them in. The
 //! order does not follow the dependencies: the table in `tests/architecture.rs` says which module may import which, and a test

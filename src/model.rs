@@ -8,7 +8,7 @@ use crate::collective::{Collective, caught, or_unwind};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::layers::router::Routing;
-use crate::layers::{Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, children};
+use crate::layers::{Adapter, Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, Weight, children};
 use crate::ops::attention::{KvFormat, Sequences};
 use crate::ops::cross_entropy::{count, cross_entropy};
 use crate::ops::elementwise::{add, scale};
@@ -31,10 +31,12 @@ pub struct Transformer {
     /// Whether training uses gradient checkpointing: each block keeps only its input and computes the rest again during
     /// the backward pass. The gradients are the same; memory is smaller and a step takes longer.
     pub checkpoint_activations: bool,
+    /// The adapter of the model, if it has one.
+    pub adapter: Option<Adapter>,
     embedding: Parameter, // (V, H)
     blocks: Vec<Block>,
     norm: RmsNorm,
-    head: Option<Parameter>, // (V, H); `None`: the embedding is also the output projection
+    head: Option<Weight>, // (V, H); `None`: the embedding is also the output projection
     rotary: Rotary,
     led: Option<Arc<dyn Collective>>, // the ranks that hold the experts, if one of them leads
 }
@@ -122,12 +124,15 @@ impl Transformer {
             blocks.push(Block::new(&mut scope.child(&format!("layers.{layer}")), config, layer)?);
         }
         let norm = RmsNorm::new(&mut scope.child("norm"), config.hidden_size, config.rms_norm_eps)?;
-        let head =
-            if config.tied { None } else { Some(scope.child("head").take("weight", &table, Role::Head, init)?) };
+        let head = match config.tied {
+            true => None,
+            false => Some(Weight::new(&mut scope.child("head"), &table, Role::Head, config.embedding_std())?),
+        };
         let rotary = Rotary::new(config);
         Ok(Self {
             config: config.clone(),
             checkpoint_activations: false,
+            adapter: None,
             embedding,
             blocks,
             norm,
@@ -260,14 +265,12 @@ impl Transformer {
     }
     // ANCHOR_END: forward
 
-    /// Returns the matrix that turns hidden states into logits. (V, H)
-    fn output_projection(&self) -> &Parameter {
-        self.head.as_ref().unwrap_or(&self.embedding)
-    }
-
     /// hidden (T, H) → logits (T, V)
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        linear(hidden, self.output_projection(), None)
+        match &self.head {
+            Some(head) => head.forward(hidden, None),
+            None => linear(hidden, &self.embedding, None),
+        }
     }
 
     /// Computes the mean cross-entropy of `targets` (B·T,) in nats, and the load-balancing loss if the configuration
@@ -287,7 +290,10 @@ impl Transformer {
     /// Like [`loss`](Self::loss), for a micro-batch: divides by the totals of the whole step, so that the losses and the
     /// gradients of its micro-batches add up to those of one large batch.
     pub fn partial_loss(&self, output: &Output, targets: &[u32], step: &Totals) -> Loss {
-        let mean = cross_entropy(&output.hidden, self.output_projection(), targets);
+        let mean = match &self.head {
+            Some(head) => head.cross_entropy(&output.hidden, targets),
+            None => cross_entropy(&output.hidden, &self.embedding, targets),
+        };
         let cross_entropy = match count(targets) {
             all if all == step.targets => mean,
             some => scale(&mean, some as f32 / step.targets as f32),

@@ -17,9 +17,11 @@ mod data;
 mod effort;
 mod embedding;
 mod experts;
+mod fine_tuning;
 mod grad_check;
 mod harmony;
 mod kv_cache;
+mod lora;
 mod model;
 mod muon;
 mod matmul;
@@ -104,8 +106,10 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("weights.svg", weights::bytes, "Three stacked bars of the bytes of gpt-oss-20b: 41.8 gigabytes in bf16, 13.8 as published, and 3.7 that are read for one token; experts are the largest part"),
     ("harmony.svg", harmony::tokens, "A harmony conversation as tokens: special tokens in color, text between them"),
     ("effort.svg", effort::lengths, "The number of tokens of analysis over the number of terms of a sum: steep for high effort, less steep for medium, zero for low"),
-    ("effort-accuracy.svg", effort::accuracy, "Bars of the share of right answers: low 5 percent, medium 63, high 93"),
+    ("effort-accuracy.svg", effort::accuracy, "Bars of the share of right answers: low 4 percent, medium 61, high 98"),
     ("structured-output.svg", structured_output::masks, "A JSON text token by token, and beside each token how many tokens the schema allows there"),
+    ("fine-tuning.svg", fine_tuning::window, "A window with two conversations: each token sees the tokens before it of its own conversation, and behind the answers stand the tokens that are learned"),
+    ("lora.svg", lora::factors, "A large matrix, and beside it the two factors of a correction of rank 8, which are as thin as lines"),
     ("tools.svg", tools::exchange, "The messages between user, model and tool, from question to answer"),
 ];
 

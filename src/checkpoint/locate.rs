@@ -85,9 +85,7 @@ fn instead_of_a_directory(path: &Path) -> String {
 
 /// The advice for a LoRA adapter.
 pub(super) fn adapter_message(found: &str) -> String {
-    format!(
-        "{found} belongs to a LoRA adapter; merge it into its base model first (peft: merge_and_unload, save_pretrained)"
-    )
+    format!("{found} belongs to a LoRA adapter; name its base model, and the adapter with --adapter (or ossia merge)")
 }
 
 /// Returns whether a name has the form of a model on the hub, such as `openai/gpt-oss-20b`.

@@ -11,8 +11,10 @@ mod names;
 mod load;
 mod save;
 mod tokenizer;
+mod adapter;
 pub mod report;
 
+pub use self::adapter::{ADAPTER_CONFIG, load_adapter, save_adapter};
 pub use self::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 pub use ::safetensors::Dtype;
 pub use directory::INDEX;

@@ -3,6 +3,7 @@
 //! The bytes of a tensor are computed while the file is written and dropped afterwards, so that a model larger than the
 //! memory can be converted.
 
+use super::adapter::save_adapter;
 use super::directory::write;
 use super::load::check;
 use super::locate::CONFIG;
@@ -62,11 +63,14 @@ pub fn save(model: &Transformer, tokenizer: &Tokenizer, directory: &Path) -> Res
     save_tokenizer(tokenizer, directory, model.config.context)
 }
 
-/// Like [`save`], without a tokenizer.
+/// Like [`save`], without a tokenizer. Of a model with an adapter, writes only the adapter.
 ///
 /// # Errors
 /// Those of [`save`].
 pub fn save_weights(model: &Transformer, directory: &Path) -> Result<()> {
+    if model.adapter.is_some() {
+        return save_adapter(model, directory);
+    }
     let options = SaveOptions { form: Form::AsItIs, layout: Layout::HuggingFace, shard_bytes: None };
     save_as(model, directory, options).map(|_| ())
 }
@@ -77,6 +81,9 @@ pub fn save_weights(model: &Transformer, directory: &Path) -> Result<()> {
 /// If MXFP4 is asked for and a weight of an expert is not finite, or its rows are not whole blocks; if OpenAI's layout is
 /// asked for and cannot describe the model; if a stored weight has a damaged scale; and those of the operating system.
 pub fn save_as(model: &Transformer, directory: &Path, options: SaveOptions) -> Result<u64> {
+    if model.adapter.is_some() {
+        return Err(Error::argument("the model has an adapter, which has to be merged before it is saved"));
+    }
     let config = match options.layout {
         Layout::HuggingFace => config_of(model, options.form).to_json(),
         Layout::OpenAi => model.config.to_openai_json()?,

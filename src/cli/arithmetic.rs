@@ -1,12 +1,16 @@
-//! `--precision`, `--dense` and `--kv-cache`, for every command that runs a model.
+//! `--precision`, `--dense`, `--kv-cache` and `--adapter`, for every command that runs a model.
 
-use crate::checkpoint::Arithmetic;
+use crate::checkpoint::{self, Arithmetic};
+use crate::error::Result;
+use crate::model::Transformer;
 use crate::ops::attention::KvFormat;
 use crate::stored::Precision;
+use crate::tokenizer::Tokenizer;
 use clap::ValueEnum;
+use std::path::{Path, PathBuf};
 
 /// The arguments that select the arithmetic of a model.
-#[derive(clap::Args, Clone, Copy)]
+#[derive(clap::Args, Clone)]
 #[command(next_help_heading = "Arithmetic")]
 pub struct ArithmeticArguments {
     /// Precision of a layer's input in products with MXFP4 or int8 weights: `exact` f32, or `fast` blocks of int8
@@ -18,6 +22,9 @@ pub struct ArithmeticArguments {
     /// Format of keys and values, which take memory for each token: `f32`, `bf16` (half), or `int8` (about a quarter)
     #[arg(long, default_value = "f32", value_name = "f32|bf16|int8")]
     kv_cache: KvArgument,
+    /// A LoRA adapter of the model, of ossia train --lora or of PEFT
+    #[arg(long, value_name = "DIR", help_heading = "Model")]
+    pub adapter: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy)]
@@ -40,8 +47,26 @@ enum DenseArgument {
 }
 
 impl ArithmeticArguments {
+    /// Opens a model, with its tokenizer and the adapter.
+    ///
+    /// # Errors
+    /// If the model cannot be opened, or the adapter belongs to another one.
+    pub fn open(&self, model: &Path) -> Result<(Transformer, Tokenizer)> {
+        let (mut model, tokenizer) = checkpoint::open_with(model, self.arithmetic())?;
+        self.attach(&mut model)?;
+        Ok((model, tokenizer))
+    }
+
+    /// Attaches the adapter, if there is one.
+    ///
+    /// # Errors
+    /// If the adapter belongs to another model.
+    pub fn attach(&self, model: &mut Transformer) -> Result<()> {
+        self.adapter.as_deref().map_or(Ok(()), |adapter| checkpoint::load_adapter(model, adapter))
+    }
+
     /// Returns the arithmetic that the arguments select.
-    pub fn arithmetic(self) -> Arithmetic {
+    pub fn arithmetic(&self) -> Arithmetic {
         Arithmetic {
             precision: match self.precision {
                 PrecisionArgument::Exact => Precision::Exact,

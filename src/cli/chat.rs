@@ -11,10 +11,10 @@ use self::input::Input;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
 use super::generate::{SamplingArguments, read_schema, report_unknown_formats};
+use super::harmony::system_of;
 use super::terminal::printable;
 use super::{interrupt, report_model, text_or_standard_input, thousands};
 use crate::chat::{Chat, Reply};
-use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::generate::StopReason;
 use crate::harmony::{Content, Conversation, DeveloperContent, Effort, Harmony, Message, MessageRole, SystemContent};
@@ -107,7 +107,7 @@ const MOST_CALLS: usize = 32;
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
-    let (model, tokenizer) = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic())?;
+    let (model, tokenizer) = arguments.arithmetic.open(&arguments.model)?;
     report_model(&arguments.model)?;
     let harmony = Harmony::new(&tokenizer).map_err(|e| Error::invalid(&arguments.model, e))?;
     let first = first_messages(&arguments)?;
@@ -165,16 +165,6 @@ fn first_messages(arguments: &Arguments) -> Result<Vec<Message>> {
         messages.push(developer(&instructions.join("\n\n")));
     }
     Ok(messages)
-}
-
-/// Returns the system message that a model was trained with, if it is not the one of gpt-oss.
-fn system_of(model: &Path) -> Result<Option<SystemContent>> {
-    let path = checkpoint::locate(model)?.join(checkpoint::SYSTEM);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
-    serde_json::from_str(&text).map(Some).map_err(|e| Error::invalid(&path, e))
 }
 
 /// Returns the instructions that describe a schema to gpt-oss: <https://cookbook.openai.com/articles/openai-harmony>, "Structured output".

@@ -1,11 +1,13 @@
 //! `ossia eval`
 
 use super::arithmetic::ArithmeticArguments;
-use super::{print, report_model, report_skipped, task, thousands};
+use super::harmony::system_of;
+use super::{print, report, report_model, report_skipped, task, thousands};
 use crate::checkpoint::{self, Arithmetic};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
+use crate::tasks::chats::{are_chats, read_chats};
 use crate::tasks::stories;
 use crate::tokenizer::Tokenizer;
 use crate::train::settings::check_stories;
@@ -25,7 +27,8 @@ use std::path::PathBuf;
 pub struct Arguments {
     /// A model directory
     model: PathBuf,
-    /// `builtin` for stories that no run is trained on; or text files, directories, JSONL files
+    /// `builtin` for stories that no run is trained on; or text files, directories, JSONL files; or conversations in OpenAI's
+    /// chat format, of which what the assistant wrote counts
     #[arg(long, num_args = 1.., required_unless_present = "task", value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Instead of a text: `arithmetic`, for a model of ossia train --task arithmetic. Asks held-out questions at each
@@ -59,7 +62,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let arithmetic = arguments.arithmetic.arithmetic();
-    let (model, tokenizer) = checkpoint::open_with(&arguments.model, arithmetic)?;
+    let (model, tokenizer) = arguments.arithmetic.open(&arguments.model)?;
     report_model(&arguments.model)?;
     if arguments.task.is_some() {
         return task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds);
@@ -70,29 +73,20 @@ pub fn run(arguments: Arguments) -> Result<()> {
         return Err(Error::argument(format!("--context {context}: expected 1 to the model's context, {most}")));
     }
     check_stories(arguments.tell)?;
-    let builtin = is_builtin(&arguments.data);
-    let corpus = match builtin {
-        true => builtin_stories(500, UNSEEN_SEED)?,
-        false => Corpus::read(&arguments.data, &arguments.field)?,
-    };
-    report_skipped(&corpus.skipped);
-    let set = match builtin {
-        true => EvaluationSet::of_stories(&corpus.documents, &tokenizer, context)?,
-        false => EvaluationSet::of_documents(&corpus.documents, &tokenizer, context)?,
-    };
+    let (set, documents) = set_of(&arguments, &tokenizer, context)?;
     checkpoint::check(&model)?;
     let batch_size = arguments.batch_size.max(1);
     let result = evaluate(&model, &set, batch_size);
     print(&format!(
-        "{} documents, {} tokens\n{:.4} nats/token   perplexity {:.3}   {:.4} bits/byte\n",
-        thousands(corpus.documents.len()),
+        "{documents}, {} tokens\n{:.4} nats/token   perplexity {:.3}   {:.4} bits/byte\n",
         thousands(result.tokens),
         result.loss,
         result.perplexity(),
         result.bits_per_byte
     ))?;
     if arithmetic != Arithmetic::default() {
-        let exact = checkpoint::load(&arguments.model)?;
+        let mut exact = checkpoint::load(&arguments.model)?;
+        arguments.arithmetic.attach(&mut exact)?;
         print_deviation(deviation(&exact, &model, &set, batch_size))?;
     }
     if let Some(floor) = result.entropy_floor {
@@ -100,6 +94,24 @@ pub fn run(arguments: Arguments) -> Result<()> {
         print_stories(&model, &tokenizer, &arguments)?;
     }
     Ok(())
+}
+
+/// Reads the data. Returns what to measure on, and how many documents it has.
+fn set_of(arguments: &Arguments, tokenizer: &Tokenizer, context: usize) -> Result<(EvaluationSet, String)> {
+    let Arguments { model, data, field, .. } = arguments;
+    let builtin = is_builtin(data);
+    if !builtin && are_chats(data)? {
+        let chats = read_chats(data, &system_of(model)?.unwrap_or_default())?;
+        let set = EvaluationSet::of_chats(&chats, tokenizer, context, &mut report)?;
+        return Ok((set, format!("{} conversations", thousands(chats.len()))));
+    }
+    let corpus = if builtin { builtin_stories(500, UNSEEN_SEED)? } else { Corpus::read(data, field)? };
+    report_skipped(&corpus.skipped);
+    let set = match builtin {
+        true => EvaluationSet::of_stories(&corpus.documents, tokenizer, context)?,
+        false => EvaluationSet::of_documents(&corpus.documents, tokenizer, context)?,
+    };
+    Ok((set, format!("{} documents", thousands(corpus.documents.len()))))
 }
 
 /// Prints how far the predictions are from the exact ones.

@@ -5,7 +5,6 @@ mod texts;
 use super::arithmetic::ArithmeticArguments;
 use super::terminal::Prefill;
 use super::{is_quiet, job, report_model, standard_input, text_or_standard_input};
-use crate::checkpoint;
 use crate::collective::agree::{self, agree};
 use crate::collective::{Collective, caught, to_bytes};
 use crate::error::{Error, Result};
@@ -132,13 +131,13 @@ pub fn run(arguments: Arguments, threads: Option<u16>) -> Result<()> {
 
 /// Opens the model. All ranks have to open the same one.
 fn open(arguments: &Arguments, job: &dyn Collective) -> Result<(Transformer, Tokenizer)> {
-    let opened = checkpoint::open_with(&arguments.model, arguments.arithmetic.arithmetic());
+    let opened = arguments.arithmetic.open(&arguments.model);
     agree(job, opened, |(model, _)| {
         let mut identity = agree::program();
         let mut checksum = crc32fast::Hasher::new();
-        // The matrices stay in their file, but norms and biases are in memory, and no two models have the same.
-        let in_memory = model.parameters().into_iter().filter(|parameter| !parameter.role().is_matrix());
-        in_memory.for_each(|parameter| checksum.update(&to_bytes(parameter.tensor().data())));
+        // The matrices stay in their file, but norms, biases and adapters are in memory, and no two models have the same.
+        let in_memory = model.parameters().into_iter().filter_map(|parameter| parameter.value().tensor());
+        in_memory.for_each(|tensor| checksum.update(&to_bytes(tensor.data())));
         let config = crc32fast::hash(model.config.to_json().as_bytes());
         identity.insert("configuration".into(), agree::checksum(config.into()));
         let arithmetic = format!("{:?}", arguments.arithmetic.arithmetic());

@@ -1,7 +1,7 @@
 //! `ossia harmony`
 
 use super::{print, standard_input};
-use crate::checkpoint::TOKENIZER;
+use crate::checkpoint::{self, TOKENIZER};
 use crate::error::{Error, Result};
 use crate::harmony::{Conversation, Harmony, MessageRole, Mode, Parser, Purpose, SystemContent, messages_of_chat};
 use crate::tokenizer::Tokenizer;
@@ -135,4 +135,14 @@ fn open_tokenizer(path: Option<&Path>) -> Result<Tokenizer> {
         #[cfg(not(feature = "o200k"))]
         None => Err(Error::argument("this build is without the vocabulary of gpt-oss: name a --tokenizer")),
     }
+}
+
+/// Returns the system message that a model was trained with, if it is not the one of gpt-oss.
+pub fn system_of(model: &Path) -> Result<Option<SystemContent>> {
+    let path = checkpoint::locate(model)?.join(checkpoint::SYSTEM);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", e))?;
+    serde_json::from_str(&text).map(Some).map_err(|e| Error::invalid(&path, e))
 }

@@ -29,6 +29,7 @@ mod harmony;
 mod inspect;
 mod interrupt;
 mod job;
+mod merge;
 mod progress;
 mod quantize;
 mod schema;
@@ -91,6 +92,7 @@ enum Command {
     Eval(eval::Arguments),
     Inspect(inspect::Arguments),
     Quantize(quantize::Arguments),
+    Merge(merge::Arguments),
     Trace(trace::Arguments),
     #[cfg(feature = "tools")]
     #[command(subcommand)]
@@ -164,6 +166,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Chat(arguments) => chat::run(*arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Merge(arguments) => merge::run(&arguments),
         Command::Quantize(arguments) => quantize::run(&arguments),
         Command::Trace(arguments) => trace::run(arguments),
         #[cfg(feature = "tools")]

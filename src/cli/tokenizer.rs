@@ -6,6 +6,7 @@ use crate::checkpoint::{TOKENIZER, save_tokenizer};
 use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::files::create_directory;
+use crate::harmony::Marks;
 use crate::tokenizer::{END_OF_TEXT, Tokenizer, train};
 use crate::train::prepared::{Prepared, require_empty};
 use crate::train::settings::STORIES;
@@ -43,6 +44,9 @@ pub struct TrainArguments {
     /// Size of the vocabulary: 256 bytes, the merges, and the token that ends a document
     #[arg(long, default_value_t = 4_096, value_name = "V")]
     vocab_size: usize,
+    /// Add the special tokens of harmony, so that a model that learns from text can learn from conversations later
+    #[arg(long)]
+    harmony: bool,
     /// The directory to write to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -117,7 +121,9 @@ fn learn(arguments: TrainArguments) -> Result<()> {
     report_skipped(&corpus.skipped);
     let bytes: usize = corpus.documents.iter().map(String::len).sum();
     let start = Instant::now();
-    let tokenizer = train(corpus.documents.iter().map(String::as_str), arguments.vocab_size, &[END_OF_TEXT])?;
+    let marks = if arguments.harmony { &Marks::NAMES[..] } else { &[] };
+    let specials = [&[END_OF_TEXT], marks].concat();
+    let tokenizer = train(corpus.documents.iter().map(String::as_str), arguments.vocab_size, &specials)?;
     let seconds = start.elapsed().as_secs_f64();
     let out = create_directory(&arguments.out)?;
     save_tokenizer(&tokenizer, &out, 131_072)?;
@@ -166,7 +172,7 @@ fn prepare(arguments: PrepareArguments) -> Result<()> {
     let prepared = Prepared::new(&settings, tokenizer, arguments.vocab_size, &mut report)?;
     prepared.save(&arguments.out)?;
     let [documents, tokens, measured] =
-        [prepared.stream.documents(), prepared.stream.targets(), prepared.evaluation.len()].map(thousands);
+        [prepared.stream.documents(), prepared.stream.len() - 1, prepared.evaluation.len()].map(thousands);
     say!("{tokens} tokens of {documents} documents to train on; {measured} documents to measure on");
     say!("train with: ossia train --data {}", arguments.out.display());
     Ok(())

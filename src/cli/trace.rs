@@ -25,7 +25,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", required_unless_present = "compare")]
     out: Option<PathBuf>,
     /// Also write the gradient of the loss with respect to every parameter
-    #[arg(long)]
+    #[arg(long, conflicts_with = "adapter")]
     gradients: bool,
     #[command(flatten)]
     arithmetic: ArithmeticArguments,
@@ -55,7 +55,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     let directory = &arguments.model;
     let arithmetic = arguments.arithmetic.arithmetic();
-    let model = match arguments.gradients {
+    let mut model = match arguments.gradients {
         false => checkpoint::load_with(directory, arithmetic)?,
         true if arithmetic == Arithmetic::default() => checkpoint::load_trainable(directory)?,
         true => {
@@ -64,6 +64,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             ));
         }
     };
+    arguments.arithmetic.attach(&mut model)?;
     report_model(directory)?;
     let tensors = trace(&model, &arguments.tokens, arguments.gradients)?;
     let mut damaged = tensors.iter().filter(|(_, tensor)| tensor.iter().any(|x| !x.is_finite()));

@@ -1,27 +1,24 @@
 //! `ossia train`
 
 mod settings;
+mod summary;
 
 use self::settings::{OptimizerArgument, ScheduleArgument, refuse_changes, refuse_unused, run_settings};
+use self::summary::{conclude, describe};
 use super::progress::Progress;
-use super::terminal::shown_on;
-use super::{interrupt, job, print, report, silence, thousands};
+use super::{interrupt, job, report, silence};
 use crate::checkpoint::CONFIG;
-use crate::checkpoint::report::published;
 use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::generate::Sampling;
+use crate::layers::Target;
 use crate::parameter::Role;
 use crate::profile;
-use crate::tasks::{arithmetic, stories};
 use crate::tokenizer::Tokenizer;
-use crate::train::{Job, Outcome, RunDirectory, RunSettings, Session, Settings, memory, start as beginning};
-use std::io::stdout;
+use crate::train::{Job, Outcome, RunDirectory, RunSettings, Session, memory, start as beginning};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Train a model
 ///
@@ -50,13 +47,29 @@ pub struct Arguments {
     #[arg(long, value_name = "ROLE,…", value_delimiter = ',', value_parser = Role::from_name)]
     #[arg(help_heading = "Model")]
     freeze: Vec<Role>,
+    /// Train a LoRA adapter of rank R, which corrects weights of the model of --init; these stay as they are, in their file and
+    /// format. The run directory is an adapter as PEFT saves it, for --adapter and ossia merge
+    #[arg(long, value_name = "R", requires = "init", conflicts_with = "freeze",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = "Model")]
+    lora: Option<u16>,
+    /// The factor by which corrections are multiplied is A/R [default: 2·R]
+    #[arg(long, value_name = "A", requires = "lora")]
+    #[arg(help_heading = "Model")]
+    lora_alpha: Option<f32>,
+    /// Weights that the adapter corrects: attention, experts, router, head [default: attention,experts]
+    #[arg(long, value_name = "TARGET,…", value_delimiter = ',', value_parser = Target::from_name, requires = "lora")]
+    #[arg(help_heading = "Model")]
+    lora_target: Vec<Target>,
     /// Train on conversations instead of text. `arithmetic`: sums, worked out as the reasoning effort asks, and Python
     /// for products; see ossia eval --task
     #[arg(long, value_name = "NAME", value_parser = ["arithmetic"],
           conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
     #[arg(help_heading = "Data")]
     task: Option<String>,
-    /// `builtin`, or text files, directories, JSONL files, or a directory of ossia tokenizer prepare [default: builtin]
+    /// `builtin`, or text files, directories, JSONL files, or a directory of ossia tokenizer prepare; or JSONL files with a
+    /// conversation per line in OpenAI's chat format ({"messages": …}), of which the model learns what the assistant wrote
+    /// [default: builtin]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     #[arg(help_heading = "Data")]
     data: Vec<PathBuf>,
@@ -248,7 +261,10 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
 /// Starts a new run.
 fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let ranks = arguments.ranks.unwrap_or(1);
-    let mut frozen = arguments.freeze.iter().copied().collect();
+    let mut frozen = match arguments.lora {
+        Some(_) => Role::ALL.into_iter().collect(),
+        None => arguments.freeze.iter().copied().collect(),
+    };
     let (mut config, tokenizer) = match (&arguments.init, &arguments.config) {
         (Some(path), _) => {
             let (config, tokenizer) = beginning::open(path, &mut frozen, ranks, &mut report)?;
@@ -264,7 +280,7 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
         config.router_aux_loss_coef = balance;
     }
     refuse_unused(arguments)?;
-    let settings = run_settings(arguments, &config, frozen, ranks * job.size());
+    let settings = run_settings(arguments, &config, frozen, ranks * job.size())?;
     memory::check(&config, &settings, ranks)?; // before the directory is created
     settings.settings.check_group(&config, ranks * job.size(), arguments.expert_parallel)?;
     let tokenizer =
@@ -297,75 +313,4 @@ fn free_directory(settings: &RunSettings) -> PathBuf {
     let preset = settings.task.as_ref().unwrap_or(&settings.preset);
     let named = |n: u32| PathBuf::from("runs").join(if n == 1 { preset.clone() } else { format!("{preset}-{n}") });
     (1..).map(named).find(|path| !path.exists()).expect("numbers do not end")
-}
-
-fn describe(session: &Session) {
-    let Session { trainer, tokenizer, settings, .. } = session;
-    let parameters = published(&trainer.model.config).total().parameters; // also those that other ranks hold
-    let Settings { batch_size, context, accumulate, steps, .. } = trainer.settings;
-    let frozen: Vec<&str> = settings.freeze.iter().map(Role::name).collect();
-    say!(
-        "{} parameters{}; {} tokens of text; {steps} steps of {batch_size}×{context} tokens{}; run directory {}",
-        thousands(parameters),
-        if frozen.is_empty() { String::new() } else { format!(" (frozen: {})", frozen.join(", ")) },
-        thousands(trainer.batches.windows().tokens()),
-        if accumulate > 1 { format!(" ×{accumulate}") } else { String::new() },
-        session.directory().path().display()
-    );
-    let (entries, rows) = (tokenizer.vocab_size(), trainer.model.config.vocab_size);
-    if entries < rows {
-        let (entries, rows) = (thousands(entries), thousands(rows));
-        say!("the tokenizer has {entries} entries, the model room for {rows}: the rest stays unused");
-    }
-    say!("{}", session.needs());
-}
-
-/// The most tokens of the story that a finished run shows.
-const STORY: usize = 300;
-/// The most stories that a finished run tells and checks; fewer if time is short.
-const STORIES: u64 = 100;
-
-/// Prints the summary of a finished run: the quality of the model and a sample.
-fn conclude(session: &Session) -> Result<()> {
-    let Session { trainer, tokenizer, settings, .. } = session;
-    let (model, seed) = (&trainer.model, trainer.settings.seed);
-    let path = session.directory().path().display();
-    let mut failed = Ok(());
-    let mut show = |piece: &str| {
-        if failed.is_ok() {
-            failed = print(&shown_on(&stdout(), piece));
-        }
-    };
-    if settings.task.is_some() {
-        if let Err(error) = arithmetic::sample(model, tokenizer, seed, &mut show) {
-            say!("no sample: {error}");
-        }
-        show("\n");
-        failed?;
-        say!("\nmore: ossia eval {path} --task arithmetic      curves: {path}/loss.svg");
-        return Ok(());
-    }
-    if trainer.evaluation.as_ref().is_some_and(|set| set.entropy_floor.is_some()) {
-        say!("{}", stories::summary(&told(session)?, 0.7));
-    }
-    say!("\na story:\n");
-    let sampling = Sampling { temperature: 0.7, seed, ..Sampling::default() };
-    model.stream_text(tokenizer, "", STORY, sampling, &mut show)?;
-    show("\n");
-    failed?;
-    say!("\nmore: ossia generate {path} --prompt \"Once upon a time\"      curves: {path}/loss.svg");
-    Ok(())
-}
-
-/// Tells stories in groups of ten, and starts no new group after 30 seconds.
-fn told(session: &Session) -> Result<Vec<String>> {
-    let start = Instant::now();
-    let mut told = Vec::new();
-    for first in (0..STORIES).step_by(10) {
-        told.extend(stories::tell(&session.trainer.model, &session.tokenizer, first..first + 10, 0.7)?);
-        if start.elapsed() > Duration::from_secs(30) {
-            break;
-        }
-    }
-    Ok(told)
 }

@@ -40,13 +40,8 @@ impl Batches {
     /// # Errors
     /// The same as those of [`new`](Self::new), and if the cursor is beyond the last window.
     pub fn from_cursor(windows: Windows, batch: usize, seed: u64, cursor: Cursor) -> Result<Self> {
-        let (context, found) = (windows.context(), windows.stream().len());
-        if found <= context {
-            return Err(Error::argument(format!(
-                "the training data has {found} tokens, expected at least {}: give more text or a --context below {found}",
-                context + 1
-            )));
-        }
+        windows.check_length()?;
+        let context = windows.context();
         if batch == 0 || batch.checked_mul(context).is_none_or(|tokens| tokens > MAX_BATCH) {
             return Err(Error::argument(format!(
                 "a batch of {batch} windows of {context} tokens, expected between 1 window and {MAX_BATCH} tokens"

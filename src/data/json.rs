@@ -12,6 +12,12 @@ pub enum LineError {
     /// The line has no character except spaces.
     #[error("found an empty line, expected a JSON object")]
     Empty,
+    /// The file is empty.
+    #[error("found an empty file")]
+    EmptyFile,
+    /// The file is neither.
+    #[error("found neither JSON Lines nor a JSON array")]
+    NoLines,
     /// The line is not JSON.
     #[error("found malformed JSON at column {}", .0.column())]
     NotJson(#[from] serde_json::Error),

@@ -10,15 +10,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A document of which only some tokens are learned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MaskedDocument {
-    /// The token ids.
-    pub ids: Vec<u32>,
-    /// Whether a model should learn to predict each token; as long as `ids`.
-    pub learned: Vec<bool>,
-}
-
 /// Token ids.
 #[derive(Clone)]
 pub enum Ids {
@@ -70,8 +61,6 @@ impl fmt::Debug for Ids {
 #[derive(Clone, Debug)]
 pub struct Stream {
     pub(super) ids: Ids,
-    /// Whether each token counts as a target; `None` if all of them do.
-    pub(super) learned: Option<Arc<[bool]>>,
     /// The position of the token before each document, and of the last token.
     pub(super) beginnings: Arc<[usize]>,
     /// The token at the end of a document.
@@ -92,40 +81,12 @@ impl Stream {
             ids.extend(document);
             ids.push(end);
         }
-        Self::in_memory(ids, None, beginnings, end)
-    }
-
-    /// Returns `d₁ end d₂ end … dₙ end`. The end tokens are not learned.
-    ///
-    /// # Errors
-    /// If no token is learned, or a mask is not as long as its document.
-    pub fn masked(documents: &[MaskedDocument], end: u32) -> Result<Self> {
-        let (mut stream, mut learned, mut beginnings) = (Vec::new(), Vec::new(), Vec::new());
-        for document in documents.iter().filter(|document| !document.ids.is_empty()) {
-            let (ids, mask) = (document.ids.len(), document.learned.len());
-            if ids != mask {
-                return Err(Error::argument(format!("a document of {ids} tokens has a mask of {mask}")));
-            }
-            beginnings.push(stream.len());
-            stream.extend(&document.ids);
-            stream.push(end);
-            learned.extend(&document.learned);
-            learned.push(false);
-        }
-        if !learned.iter().skip(1).any(|&learned| learned) {
-            return Err(Error::argument("found no token to learn in the documents, expected at least 1"));
-        }
-        Self::in_memory(stream, Some(learned), beginnings, end)
-    }
-
-    fn in_memory(ids: Vec<u32>, learned: Option<Vec<bool>>, mut beginnings: Vec<usize>, end: u32) -> Result<Self> {
         if beginnings.is_empty() {
             return Err(Error::argument("found no token in the documents, expected at least 1"));
         }
         beginnings.push(ids.len() - 1);
         let checksum = ids.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &id| mixed(hash, id.into()));
-        let learned = learned.map(Into::into);
-        Ok(Self { ids: Ids::Memory(ids.into()), learned, beginnings: beginnings.into(), end, checksum })
+        Ok(Self { ids: Ids::Memory(ids.into()), beginnings: beginnings.into(), end, checksum })
     }
 
     /// Returns a stream whose ids, index and checksum were written to a file. Returns `None` if the index cannot be one of these
@@ -134,7 +95,7 @@ impl Stream {
         let ascending = beginnings.len() > 1 && beginnings.is_sorted_by(|a, b| a < b);
         let whole = beginnings.first() == Some(&0)
             && beginnings.last().is_some_and(|&last| last.checked_add(1) == Some(ids.len()));
-        (ascending && whole).then(|| Self { ids, learned: None, beginnings: beginnings.into(), end, checksum })
+        (ascending && whole).then(|| Self { ids, beginnings: beginnings.into(), end, checksum })
     }
 
     /// Returns the number of tokens.
@@ -165,14 +126,6 @@ impl Stream {
     /// Returns a hash of the ids (FNV-1a).
     pub fn checksum(&self) -> u64 {
         self.checksum
-    }
-
-    /// Returns the number of tokens that are predicted: all but the first, except those that are not learned.
-    pub fn targets(&self) -> usize {
-        match &self.learned {
-            None => self.len() - 1,
-            Some(learned) => learned.iter().skip(1).filter(|&&learned| learned).count(),
-        }
     }
 }
 

@@ -20,26 +20,31 @@
 //! token of the stream after the first counts exactly once, with its whole document before it if that fits. So the mean
 //! loss is comparable to an exact entropy.
 //!
-//! In a conversation only the assistant's messages are learned. Their documents are masked ([`Windows::masked`]) and
-//! the stream is `d₁ end d₂ end … dₙ end`, because they begin with a mark of their own.
+//! Windows may also consist of whole conversations that do not see each other: see [`Packed`].
 
-use super::stream::{MaskedDocument, Stream, mixed};
+use super::packed::{IGNORE, Packed};
+use super::stream::{Stream, mixed};
 use crate::error::{Error, Result};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayViewMut1};
 use std::sync::Arc;
-
-/// Marks a target that does not count.
-pub const IGNORE: u32 = u32::MAX;
 
 /// The largest number of tokens in a batch.
 pub(super) const MAX_BATCH: usize = 1 << 26;
 
-/// The stream, and the positions at which windows start in it. Copies share them.
+/// Windows of the same length. Copies share the tokens.
 #[derive(Clone, Debug)]
 pub struct Windows {
-    stream: Stream,
-    starts: Arc<[usize]>,
+    content: Content,
     context: usize,
+}
+
+/// What the windows consist of.
+#[derive(Clone, Debug)]
+enum Content {
+    /// A stream, and the positions at which windows start in it.
+    Cut(Stream, Arc<[usize]>),
+    /// Whole sequences.
+    Packed(Packed),
 }
 
 /// The inputs of a model and the targets that it should predict.
@@ -49,6 +54,8 @@ pub struct Batch {
     pub inputs: Array2<u32>,
     /// The targets, [`IGNORE`] where nothing is predicted. (B, T)
     pub targets: Array2<u32>,
+    /// The lengths of the sequences in the rows, which do not see each other. Together B·T.
+    pub lengths: Vec<usize>,
 }
 
 impl Batch {
@@ -68,15 +75,6 @@ impl Windows {
         Self::of(Stream::new(documents, end)?, context)
     }
 
-    /// Cuts masked documents into windows. The end tokens between them are not learned.
-    ///
-    /// # Errors
-    /// The same as those of [`new`](Self::new), and if no token is learned, or if a mask is not as long as its
-    /// document.
-    pub fn masked(documents: &[MaskedDocument], end: u32, context: usize) -> Result<Self> {
-        Self::of(Stream::masked(documents, end)?, context)
-    }
-
     /// Cuts a stream into windows of `context` tokens.
     ///
     /// # Errors
@@ -86,22 +84,25 @@ impl Windows {
             return Err(Error::argument("the context is 0 tokens, expected at least 1"));
         }
         let starts = starts(&stream.beginnings, context).into();
-        Ok(Self { stream, starts, context })
+        Ok(Self { content: Content::Cut(stream, starts), context })
     }
 
-    /// Returns the stream.
-    pub fn stream(&self) -> &Stream {
-        &self.stream
+    /// Returns windows of whole sequences.
+    pub fn packed(packed: Packed) -> Self {
+        Self { context: packed.context(), content: Content::Packed(packed) }
     }
 
     /// Returns the number of windows, at least 1.
     pub fn len(&self) -> usize {
-        self.starts.len()
+        match &self.content {
+            Content::Cut(_, starts) => starts.len(),
+            Content::Packed(packed) => packed.len(),
+        }
     }
 
     /// Returns whether there are no windows, which is never the case.
     pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
+        false
     }
 
     /// Returns the number of tokens in a window, T.
@@ -111,12 +112,35 @@ impl Windows {
 
     /// Returns the number of tokens that are predicted: all but the first, except those that are not learned.
     pub fn tokens(&self) -> usize {
-        self.stream.targets()
+        match &self.content {
+            Content::Cut(stream, _) => stream.len() - 1,
+            Content::Packed(packed) => packed.targets(),
+        }
     }
 
-    /// Returns a hash of the stream and the context (FNV-1a), to check that a resumed run has the same data.
+    /// Checks that a stream is long enough to be cut into windows of this length.
+    ///
+    /// # Errors
+    /// If it has not one whole window.
+    pub fn check_length(&self) -> Result<()> {
+        match &self.content {
+            Content::Cut(stream, _) if stream.len() <= self.context => {
+                let (found, least) = (stream.len(), self.context + 1);
+                Err(Error::argument(format!(
+                    "the training data has {found} tokens, expected at least {least}: give more text or a --context below {found}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns a hash of the tokens and the context (FNV-1a), to check that a resumed run has the same data.
     pub fn fingerprint(&self) -> u64 {
-        mixed(self.stream.checksum(), self.context as u64)
+        let checksum = match &self.content {
+            Content::Cut(stream, _) => stream.checksum(),
+            Content::Packed(packed) => packed.checksum(),
+        };
+        mixed(checksum, self.context as u64)
     }
 
     /// Returns all windows in order, `batch` at a time; the last batch may be smaller. Every token counts exactly once.
@@ -130,24 +154,37 @@ impl Windows {
     /// Returns the windows with the given indices as a batch.
     pub(super) fn batch(&self, windows: &[usize], evaluation: bool) -> Batch {
         let shape = (windows.len(), self.context);
-        let mut batch =
-            Batch { inputs: Array2::from_elem(shape, self.stream.end), targets: Array2::from_elem(shape, IGNORE) };
-        let rows = batch.inputs.rows_mut().into_iter().zip(batch.targets.rows_mut());
-        for (&window, (mut inputs, mut targets)) in windows.iter().zip(rows) {
-            let start = self.starts[window];
-            let last = self.stream.len() - 1;
-            let next = self.starts.get(window + 1).copied().filter(|_| evaluation).unwrap_or(last);
-            let tokens = self.stream.ids.read(start..last.min(start + self.context) + 1);
-            for (input, token) in inputs.iter_mut().zip(&tokens[..tokens.len() - 1]) {
-                *input = *token;
-            }
-            let learned = |position: usize| self.stream.learned.as_ref().is_none_or(|learned| learned[position]);
-            let predicted = (start + 1..=next).zip(&tokens[1..]);
-            for (target, (position, token)) in targets.iter_mut().zip(predicted) {
-                *target = if learned(position) { *token } else { IGNORE };
+        let filler = match &self.content {
+            Content::Cut(stream, _) => stream.end,
+            Content::Packed(packed) => packed.filler(),
+        };
+        let (mut inputs, mut targets) = (Array2::from_elem(shape, filler), Array2::from_elem(shape, IGNORE));
+        let mut lengths = Vec::new();
+        for (&window, row) in windows.iter().zip(inputs.rows_mut().into_iter().zip(targets.rows_mut())) {
+            match &self.content {
+                Content::Cut(stream, starts) => {
+                    let next = starts.get(window + 1).copied().filter(|_| evaluation);
+                    cut(stream, starts[window], next, row);
+                    lengths.push(self.context);
+                }
+                Content::Packed(packed) => lengths.extend(packed.fill(window, row)),
             }
         }
-        batch
+        Batch { inputs, targets, lengths }
+    }
+}
+
+/// Fills a row with the window that begins at `start`. Only targets up to the start of the `next` window count, if there is one.
+fn cut(stream: &Stream, start: usize, next: Option<usize>, row: (ArrayViewMut1<u32>, ArrayViewMut1<u32>)) {
+    let (mut inputs, mut targets) = row;
+    let last = stream.len() - 1;
+    let tokens = stream.ids.read(start..last.min(start + inputs.len()) + 1);
+    for (input, token) in inputs.iter_mut().zip(&tokens[..tokens.len() - 1]) {
+        *input = *token;
+    }
+    let predicted = next.unwrap_or(last) - start;
+    for (target, token) in targets.iter_mut().zip(&tokens[1..]).take(predicted) {
+        *target = *token;
     }
 }
 

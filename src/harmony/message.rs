@@ -107,6 +107,17 @@ impl Message {
         self.channel.as_deref() == Some(channel)
     }
 
+    /// Returns whether the message defines functions that the model may call.
+    pub fn defines_functions(&self) -> bool {
+        self.content.iter().any(|content| match content {
+            Content::DeveloperContent(developer) => {
+                let functions = developer.tools.as_ref().and_then(|tools| tools.get("functions"));
+                functions.is_some_and(|namespace| !namespace.tools.is_empty())
+            }
+            _ => false,
+        })
+    }
+
     /// Returns all plain text of the message.
     pub fn text(&self) -> String {
         let texts = self.content.iter().filter_map(|content| match content {

@@ -23,7 +23,7 @@ pub use message::{
     ToolNamespace,
 };
 pub use parse::{Flag, Mode, Parser};
-pub use render::Purpose;
+pub use render::{Purpose, messages_of_prompt};
 pub use system::{browser_tool, python_tool};
 pub use tool_schema::typescript;
 
@@ -85,7 +85,7 @@ impl<'t> Harmony<'t> {
         let mark = |name: &str| {
             tokenizer.special_id(name).ok_or_else(|| {
                 Error::argument(format!(
-                    "this tokenizer has no {name}: its model was not made for harmony conversations"
+                    "this tokenizer has no {name}: its model was not made for harmony conversations (see ossia tokenizer train --harmony)"
                 ))
             })
         };

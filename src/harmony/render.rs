@@ -34,10 +34,11 @@ impl Harmony<'_> {
     /// # Errors
     /// If a tool message has no name, or if system or developer content is in a message of another role.
     pub fn render(&self, messages: &[Message], purpose: Purpose, drop_analysis: bool) -> Result<Vec<u32>> {
-        let function_tools = messages.iter().any(defines_functions);
-        let mut ids = Vec::new();
-        for message in rendered_messages(messages, drop_analysis) {
-            self.render_message(message, function_tools, &mut ids)?;
+        let function_tools = messages.iter().any(Message::defines_functions);
+        let (messages, mut ids) = (messages.iter().collect::<Vec<_>>(), Vec::new());
+        let shown = if drop_analysis { messages_of_prompt(&messages) } else { (0..messages.len()).collect() };
+        for i in shown {
+            self.render_message(messages[i], function_tools, &mut ids)?;
         }
         match (purpose, messages.last()) {
             (Purpose::Completion(role), _) => {
@@ -100,25 +101,17 @@ impl Harmony<'_> {
     // ANCHOR_END: render_message
 }
 
-/// Returns the messages that are rendered; see [`Harmony::render`].
-fn rendered_messages(messages: &[Message], drop_analysis: bool) -> impl Iterator<Item = &Message> {
+// ANCHOR: messages_of_prompt
+/// Returns which messages of a conversation a prompt has: all except the reasoning before the first final answer, unless the last
+/// message of the assistant is not a final answer.
+pub fn messages_of_prompt(messages: &[&Message]) -> Vec<usize> {
     let last_of_assistant = messages.iter().rfind(|message| message.role == MessageRole::Assistant);
     let answered = last_of_assistant.is_some_and(|message| message.is_on("final"));
     let first_final = messages.iter().position(|message| message.is_on("final")).unwrap_or(0);
-    let dropped = if drop_analysis && answered { first_final } else { 0 };
-    messages.iter().enumerate().filter(move |(i, message)| *i >= dropped || !message.is_on("analysis")).map(|(_, m)| m)
+    let dropped = if answered { first_final } else { 0 };
+    (0..messages.len()).filter(|&i| i >= dropped || !messages[i].is_on("analysis")).collect()
 }
-
-/// Returns whether a message defines function tools.
-fn defines_functions(message: &Message) -> bool {
-    message.content.iter().any(|content| match content {
-        Content::DeveloperContent(developer) => {
-            let functions = developer.tools.as_ref().and_then(|tools| tools.get("functions"));
-            functions.is_some_and(|namespace| !namespace.tools.is_empty())
-        }
-        _ => false,
-    })
-}
+// ANCHOR_END: messages_of_prompt
 
 /// Returns the text of a part of a message of `role`.
 fn content_text(content: &Content, role: MessageRole, function_tools: bool) -> Result<String> {

@@ -3,7 +3,7 @@
 //! Book: [model](../../../../book/model.html)
 
 use super::router::Routing;
-use super::{Angles, Attention, Component, Experts, Layer, LayerCache, Mlp, RmsNorm, Router};
+use super::{Angles, Attention, Component, Experts, Layer, LayerCache, Mlp, RmsNorm, Router, Weight};
 use crate::collective::Collective;
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -51,6 +51,12 @@ impl Layer for FeedForward {
         match self {
             FeedForward::Moe(moe) => moe.visit_mut(f),
             FeedForward::Dense(mlp) => mlp.visit_mut(f),
+        }
+    }
+    fn visit_weights(&mut self, f: &mut dyn FnMut(&mut Weight)) {
+        match self {
+            FeedForward::Moe(moe) => moe.visit_weights(f),
+            FeedForward::Dense(mlp) => mlp.visit_weights(f),
         }
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! Book: [experts](../../../../book/experts.html)
 
-use super::Layer;
 use super::router::Routing;
+use super::{Layer, Weight};
 use crate::collective::{Collective, part};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::ops::dispatch::{Dispatch, combine, gather};
 use crate::ops::exchange::{send_back, send_to_experts};
-use crate::ops::grouped_matmul::grouped_matmul;
 use crate::ops::swiglu::swiglu;
 use crate::parameter::{Init, Parameter, Role, Scope};
 use crate::tensor::{Tensor, array};
@@ -31,8 +30,8 @@ children!(Experts: gate_up, down);
 /// a row per output.
 #[derive(Clone)]
 struct ExpertLinear {
-    weight: Parameter, // (E, in, out)
-    bias: Parameter,   // (E, out)
+    weight: Weight,  // (E, in, out)
+    bias: Parameter, // (E, out)
 }
 
 children!(ExpertLinear: weight, bias);
@@ -40,14 +39,14 @@ children!(ExpertLinear: weight, bias);
 impl ExpertLinear {
     fn new(scope: &mut Scope, experts: usize, (inputs, outputs): (usize, usize), std: f32) -> Result<Self> {
         Ok(Self {
-            weight: scope.take("weight", &[experts, inputs, outputs], Role::Expert, Init::Normal(std))?,
+            weight: Weight::new(scope, &[experts, inputs, outputs], Role::Expert, std)?,
             bias: scope.take("bias", &[experts, outputs], Role::Bias, Init::Zeros)?,
         })
     }
 
     /// x (T·A, in) sorted by expert → (T·A, out)
     fn forward(&self, x: &Tensor, offsets: &[usize]) -> Tensor {
-        grouped_matmul(x, &self.weight, self.bias.tensor(), offsets)
+        self.weight.forward_experts(x, self.bias.tensor(), offsets)
     }
 }
 
@@ -98,8 +97,8 @@ impl Experts {
     /// Processes the tokens of other ranks, and has none itself.
     pub fn serve(&self) {
         let Some(ranks) = &self.spread else { return };
-        let none = Tensor::constant(array(&[0, self.gate_up.weight.value().inputs()], Vec::new()));
-        let experts = self.gate_up.weight.value().shape()[0] * ranks.size();
+        let none = Tensor::constant(array(&[0, self.gate_up.weight.parameter().value().inputs()], Vec::new()));
+        let experts = self.gate_up.weight.parameter().value().shape()[0] * ranks.size();
         self.process_spread(&none, &Dispatch::new(&[], experts, 1), ranks);
     }
     // ANCHOR_END: spread
@@ -109,7 +108,7 @@ impl Experts {
     /// # Errors
     /// If the number of experts is no multiple of the number of ranks.
     pub fn spread(&mut self, ranks: &Arc<dyn Collective>) -> Result<()> {
-        let (experts, size) = (self.gate_up.weight.value().shape()[0], ranks.size());
+        let (experts, size) = (self.gate_up.weight.parameter().value().shape()[0], ranks.size());
         if !experts.is_multiple_of(size) {
             let message = format!("{experts} experts cannot be spread evenly over {size} ranks");
             return Err(Error::argument(message));

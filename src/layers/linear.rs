@@ -2,16 +2,16 @@
 //!
 //! Book: [tensor](../../../../book/tensor.html)
 
+use super::Weight;
 use crate::error::Result;
-use crate::ops::linear::linear;
 use crate::parameter::{Init, Parameter, Role, Scope};
 use crate::tensor::Tensor;
 
 /// A linear layer with a bias.
 #[derive(Clone)]
 pub struct Linear {
-    weight: Parameter, // (out, in)
-    bias: Parameter,   // (out,)
+    weight: Weight,  // (out, in)
+    bias: Parameter, // (out,)
 }
 
 children!(Linear: weight, bias);
@@ -23,13 +23,13 @@ impl Linear {
     /// Those of the source.
     pub fn new(scope: &mut Scope, (inputs, outputs): (usize, usize), role: Role, std: f32) -> Result<Self> {
         Ok(Self {
-            weight: scope.take("weight", &[outputs, inputs], role, Init::Normal(std))?,
+            weight: Weight::new(scope, &[outputs, inputs], role, std)?,
             bias: scope.take("bias", &[outputs], Role::Bias, Init::Zeros)?,
         })
     }
 
     /// x (T, in) → (T, out)
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        linear(x, &self.weight, Some(self.bias.tensor()))
+        self.weight.forward(x, Some(self.bias.tensor()))
     }
 }

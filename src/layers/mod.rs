@@ -16,11 +16,16 @@ macro_rules! children {
             fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut $crate::parameter::Parameter)) {
                 $($crate::layers::Layer::visit_mut(&mut self.$child, f);)+
             }
+            fn visit_weights(&mut self, f: &mut dyn FnMut(&mut $crate::layers::Weight)) {
+                $($crate::layers::Layer::visit_weights(&mut self.$child, f);)+
+            }
         }
     };
 }
 pub(crate) use children;
 
+pub mod lora;
+pub mod weight;
 pub mod linear;
 pub mod rms_norm;
 pub mod rotary;
@@ -36,10 +41,12 @@ pub use block::Block;
 pub use experts::Experts;
 pub use kv_cache::{KvCache, LayerCache, Mark};
 pub use linear::Linear;
+pub use lora::{Adapter, Lora, Target};
 pub use mlp::Mlp;
 pub use rms_norm::RmsNorm;
 pub use rotary::{Angles, Rotary};
 pub use router::Router;
+pub use weight::Weight;
 
 pub use crate::ops::attention::KvFormat;
 
@@ -53,6 +60,9 @@ pub trait Layer {
 
     /// Calls `f` with every parameter to be changed, in the same order.
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter));
+
+    /// Calls `f` with every weight that may have a correction of low rank.
+    fn visit_weights(&mut self, _f: &mut dyn FnMut(&mut Weight)) {}
 
     /// Returns every parameter.
     fn parameters(&self) -> Vec<&Parameter> {
@@ -112,6 +122,9 @@ impl<T: Layer> Layer for Vec<T> {
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter)) {
         self.iter_mut().for_each(|layer| layer.visit_mut(f));
     }
+    fn visit_weights(&mut self, f: &mut dyn FnMut(&mut Weight)) {
+        self.iter_mut().for_each(|layer| layer.visit_weights(f));
+    }
 }
 
 impl<T: Layer> Layer for Option<T> {
@@ -120,6 +133,9 @@ impl<T: Layer> Layer for Option<T> {
     }
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter)) {
         self.iter_mut().for_each(|layer| layer.visit_mut(f));
+    }
+    fn visit_weights(&mut self, f: &mut dyn FnMut(&mut Weight)) {
+        self.iter_mut().for_each(|layer| layer.visit_weights(f));
     }
 }
 

@@ -27,7 +27,12 @@ pub struct Projected {
     pub dh: Array2<f32>,
     /// (V, H); `None` for a frozen projection.
     pub dw: Option<Array2<f32>>,
+    /// du (T, r) and db (V, r) of a correction u·bᵀ.
+    pub correction: Option<[Array2<f32>; 2]>,
 }
+
+/// A correction of the logits, u·bᵀ: u (T, r), b (V, r).
+type Correction<'c> = Option<[ArrayView2<'c, f32>; 2]>;
 
 /// Starts the timer of `products` products of all rows of h with W; h is read and dh written once.
 fn timer(name: &'static str, h: ArrayView2<f32>, w: &Value, products: usize) -> profile::Timer {
@@ -36,9 +41,13 @@ fn timer(name: &'static str, h: ArrayView2<f32>, w: &Value, products: usize) -> 
 
 /// Returns the loss of each token in nats; 0 if the target is [`IGNORE`].
 pub fn forward(h: ArrayView2<f32>, w: &Value, targets: &[u32]) -> Vec<f32> {
+    losses_of(h, w, None, targets)
+}
+
+fn losses_of(h: ArrayView2<f32>, w: &Value, correction: Correction, targets: &[u32]) -> Vec<f32> {
     let _timer = timer("cross-entropy", h, w, 1);
     let mut losses = vec![0.0; targets.len()];
-    for_blocks(h, w, targets, |z, first, targets| {
+    for_blocks(h, w, correction, targets, |z, first, targets| {
         row_losses(z, targets, &mut losses[first..][..targets.len()], None);
     });
     losses
@@ -48,13 +57,18 @@ pub fn forward(h: ArrayView2<f32>, w: &Value, targets: &[u32]) -> Vec<f32> {
 /// Like [`forward`], and also computes the gradients of the mean over the targets that count. dW is computed only for a
 /// trainable projection.
 pub fn forward_backward(h: ArrayView2<f32>, w: &Value, targets: &[u32]) -> (Vec<f32>, Projected) {
+    with_gradients(h, w, None, targets)
+}
+
+fn with_gradients(h: ArrayView2<f32>, w: &Value, correction: Correction, targets: &[u32]) -> (Vec<f32>, Projected) {
     let w_needs = w.tensor().is_some_and(Tensor::needs_grad);
     let _timer = timer("cross-entropy + ′", h, w, if w_needs { 3 } else { 2 });
     let share = 1.0 / count(targets).max(1) as f32;
     let mut losses = vec![0.0; targets.len()];
     let mut dh = Array2::zeros(h.dim());
     let mut dw = w_needs.then(|| Array2::zeros((w.outputs(), h.ncols())));
-    for_blocks(h, w, targets, |z, first, targets| {
+    let mut corrected = correction.map(|factors| factors.map(|factor| Array2::zeros(factor.dim())));
+    for_blocks(h, w, correction, targets, |z, first, targets| {
         row_losses(z, targets, &mut losses[first..][..targets.len()], Some(share));
         let dz = ArrayView2::from_shape((targets.len(), w.outputs()), z).expect("a row per target");
         let rows = ndarray::Slice::from(first..first + targets.len());
@@ -62,8 +76,12 @@ pub fn forward_backward(h: ArrayView2<f32>, w: &Value, targets: &[u32]) -> (Vec<
         if let Some(dw) = &mut dw {
             par_gemm(1.0, dz.t(), h.slice_axis(Axis(0), rows), 1.0, dw.view_mut());
         }
+        if let Some(([u, b], [du, db])) = correction.zip(corrected.as_mut()) {
+            par_gemm(1.0, dz, b, 0.0, du.slice_axis_mut(Axis(0), rows));
+            par_gemm(1.0, dz.t(), u.slice_axis(Axis(0), rows), 1.0, db.view_mut());
+        }
     });
-    (losses, Projected { dh, dw })
+    (losses, Projected { dh, dw, correction: corrected })
 }
 // ANCHOR_END: fused
 
@@ -75,7 +93,13 @@ pub fn count(targets: &[u32]) -> usize {
 // ANCHOR: block
 /// Computes the logits of one block of tokens after another and calls `f` with them, the index of the block's first
 /// token, and the targets of the block.
-fn for_blocks(h: ArrayView2<f32>, w: &Value, targets: &[u32], mut f: impl FnMut(&mut [f32], usize, &[u32])) {
+fn for_blocks(
+    h: ArrayView2<f32>,
+    w: &Value,
+    correction: Correction,
+    targets: &[u32],
+    mut f: impl FnMut(&mut [f32], usize, &[u32]),
+) {
     assert_eq!(h.nrows(), targets.len(), "cross_entropy: {} hidden states, {} targets", h.nrows(), targets.len());
     let vocabulary = w.outputs();
     let block = block_of_tokens(vocabulary).min(targets.len().max(1));
@@ -83,8 +107,11 @@ fn for_blocks(h: ArrayView2<f32>, w: &Value, targets: &[u32], mut f: impl FnMut(
     for (i, targets) in targets.chunks(block).enumerate() {
         let z = &mut logits[..targets.len() * vocabulary];
         let rows = ndarray::Slice::from(i * block..i * block + targets.len());
-        let z_matrix = ArrayViewMut2::from_shape((targets.len(), vocabulary), &mut *z).expect("a row per target");
-        w.multiply(h.slice_axis(Axis(0), rows), z_matrix);
+        let mut z_matrix = ArrayViewMut2::from_shape((targets.len(), vocabulary), &mut *z).expect("a row per target");
+        w.multiply(h.slice_axis(Axis(0), rows), z_matrix.view_mut());
+        if let Some([u, b]) = correction {
+            par_gemm(1.0, u.slice_axis(Axis(0), rows), b.t(), 1.0, z_matrix);
+        }
         f(z, i * block, targets);
     }
 }
@@ -121,13 +148,28 @@ pub fn mean(losses: &[f32], targets: &[u32]) -> f32 {
 /// The mean cross-entropy in nats of `targets` (T,) given the logits `h`·`w`ᵀ, over the targets that count. `w` (V, H) is
 /// a tensor, or a parameter that may be stored in a file.
 pub fn cross_entropy(h: &Tensor, w: impl Into<Value>, targets: &[u32]) -> Tensor {
-    let w = w.into();
-    let inputs: Vec<&Tensor> = [Some(h), w.tensor()].into_iter().flatten().collect();
+    corrected(h, &w.into(), None, targets)
+}
+
+/// Like [`cross_entropy`], with the logits `h`·`w`ᵀ + `u`·`b`ᵀ: u (T, r), b (V, r).
+pub fn cross_entropy_corrected(
+    h: &Tensor,
+    w: impl Into<Value>,
+    correction: (&Tensor, &Tensor),
+    targets: &[u32],
+) -> Tensor {
+    corrected(h, &w.into(), Some(correction), targets)
+}
+
+fn corrected(h: &Tensor, w: &Value, correction: Option<(&Tensor, &Tensor)>, targets: &[u32]) -> Tensor {
+    let factors: Vec<&Tensor> = correction.into_iter().flat_map(|(u, b)| [u, b]).collect();
+    let inputs: Vec<&Tensor> = [Some(h), w.tensor()].into_iter().flatten().chain(factors).collect();
+    let views = correction.map(|(u, b)| [u.matrix(), b.matrix()]);
     if !inputs.iter().any(|input| input.needs_grad()) {
-        return Tensor::constant(array(&[1], vec![mean(&forward(h.matrix(), &w, targets), targets)]));
+        return Tensor::constant(array(&[1], vec![mean(&losses_of(h.matrix(), w, views, targets), targets)]));
     }
-    let (losses, Projected { dh, dw }) = forward_backward(h.matrix(), &w, targets);
-    let h_shape = h.shape().to_vec();
+    let (losses, Projected { dh, dw, correction }) = with_gradients(h.matrix(), w, views, targets);
+    let (h_shape, has_w) = (h.shape().to_vec(), w.tensor().is_some());
     Tensor::from_op(array(&[1], vec![mean(&losses, targets)]), &inputs, || {
         Box::new(move |dy| {
             let scaled = |gradient: Array2<f32>, shape: &[usize]| {
@@ -138,11 +180,13 @@ pub fn cross_entropy(h: &Tensor, w: impl Into<Value>, targets: &[u32]) -> Tensor
                 }
                 Some(array(shape, numbers))
             };
-            let dw = dw.and_then(|dw| {
-                let shape = [dw.nrows(), dw.ncols()];
-                scaled(dw, &shape)
-            });
-            vec![scaled(dh, &h_shape), dw]
+            let matrix = |gradient: Array2<f32>| {
+                let shape = [gradient.nrows(), gradient.ncols()];
+                scaled(gradient, &shape)
+            };
+            let of_w = has_w.then(|| dw.and_then(matrix));
+            let of_factors = correction.into_iter().flatten().map(matrix);
+            [Some(scaled(dh, &h_shape)), of_w].into_iter().flatten().chain(of_factors).collect()
         })
     })
 }

@@ -9,6 +9,7 @@
 //!
 //! Book: [model](../../../book/model.html)
 
+mod correction;
 mod roles;
 mod source;
 mod value;

@@ -34,6 +34,8 @@ pub struct Request<'a> {
 pub enum Init {
     /// Normally distributed with mean 0 and this standard deviation.
     Normal(f32),
+    /// Uniformly distributed between −bound and bound.
+    Uniform(f32),
     /// All 0: biases.
     Zeros,
     /// All 1: norms.
@@ -98,6 +100,7 @@ impl Source for Random {
         let count: usize = request.shape.iter().product();
         let numbers = match request.init {
             Init::Normal(std) => (0..count).map(|_| std * self.normal() as f32).collect(),
+            Init::Uniform(bound) => (0..count).map(|_| bound * (2.0 * self.rng.random::<f64>() - 1.0) as f32).collect(),
             Init::Zeros => vec![0.0; count],
             Init::Ones => vec![1.0; count],
         };

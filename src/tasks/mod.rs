@@ -3,4 +3,5 @@
 //! Book: [effort](../../../book/effort.html)
 
 pub mod arithmetic;
+pub mod chats;
 pub mod stories;

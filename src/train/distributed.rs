@@ -6,7 +6,7 @@
 //! Book: [many_machines](../../../../book/many_machines.html)
 
 use super::buckets::Sending;
-use super::evaluate::{Evaluation, EvaluationSet, nats_of};
+use super::evaluate::{Evaluation, EvaluationSet, forward, nats_of};
 use super::shares::trainable;
 use super::together::Together;
 use super::trainer::{StepReport, Trainer};
@@ -59,8 +59,8 @@ impl Trainer {
         let single = self.settings.accumulate <= together.ranks().size();
         let (own, output) = together.compute(|| match batches {
             [batch] if single => {
-                let output = self.model.forward(batch.inputs.view(), None);
-                let mut totals = self.model.totals(&output, batch.targets.as_slice().expect("row-major"));
+                let (output, targets) = forward(&self.model, batch);
+                let mut totals = self.model.totals(&output, targets);
                 if output.routing.is_empty() {
                     totals.load = ExpertLoad::default();
                 }
@@ -79,7 +79,7 @@ impl Trainer {
         totals: &Totals,
         send: &mut (dyn FnMut(&Gradients) + Send),
     ) -> ([f64; 2], Gradients) {
-        let output = output.unwrap_or_else(|| self.model.forward(batch.inputs.view(), None));
+        let output = output.unwrap_or_else(|| forward(&self.model, batch).0);
         let loss = self.model.partial_loss(&output, batch.targets.as_slice().expect("row-major"), totals);
         drop(output);
         ([loss.cross_entropy, loss.load_balancing].map(f64::from), loss.total.backward_observed(send))

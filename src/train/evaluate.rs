@@ -3,7 +3,8 @@
 use crate::data::{Batch, IGNORE, Windows};
 use crate::kernels::{self, parallel};
 use crate::layers::Layer;
-use crate::model::Transformer;
+use crate::model::{Output, Transformer};
+use crate::ops::attention::Sequences;
 use crate::tensor::Tensor;
 use ndarray::Axis;
 
@@ -74,11 +75,17 @@ pub fn evaluate_with(
 }
 // ANCHOR_END: evaluate
 
+/// Returns the results of a model for a batch, and the targets.
+pub(super) fn forward<'b>(model: &Transformer, batch: &'b Batch) -> (Output, &'b [u32]) {
+    let [inputs, targets] = [&batch.inputs, &batch.targets].map(|ids| ids.as_slice().expect("row-major"));
+    let sequences = Sequences::of_lengths(batch.lengths.iter().copied());
+    (model.forward_packed(inputs, &sequences), targets)
+}
+
 /// Returns the cross-entropy of all tokens of a batch together, in nats.
 pub(super) fn nats_of(model: &Transformer, batch: &Batch) -> f64 {
-    let targets: Vec<u32> = batch.targets.iter().copied().collect();
-    let output = model.forward(batch.inputs.view(), None);
-    f64::from(model.loss(&output, &targets).cross_entropy) * batch.counted() as f64
+    let (output, targets) = forward(model, batch);
+    f64::from(model.loss(&output, targets).cross_entropy) * batch.counted() as f64
 }
 
 /// The difference between the predictions of two models, token by token.
@@ -103,8 +110,8 @@ pub fn deviation(exact: &Transformer, other: &Transformer, set: &EvaluationSet, 
     let (mut loss, mut excess, mut divergence, mut same, mut tokens) = (0.0, 0.0, 0.0, 0, 0);
     let (exact, other) = (exact.detached(), other.detached());
     for batch in set.windows.evaluation(batch) {
-        let hidden = [&exact, &other].map(|model| model.forward(batch.inputs.view(), None).hidden);
-        let targets = batch.targets.as_slice().expect("row-major");
+        let [(exact_output, targets), (other_output, _)] = [&exact, &other].map(|model| forward(model, &batch));
+        let hidden = [exact_output.hidden, other_output.hidden];
         let counted: Vec<usize> = (0..targets.len()).filter(|&t| targets[t] != IGNORE).collect();
         for rows in counted.chunks(BLOCK) {
             let of = |model: &Transformer, hidden: &Tensor| {

@@ -2,14 +2,16 @@
 //!
 //! Book: [data](../../../../book/data.html)
 
+use super::chats;
 use super::evaluate::EvaluationSet;
 use super::note::{Note, Notes};
 use super::prepared::Prepared;
 use super::settings::RunSettings;
 use super::texts::{UNSEEN_SEED, encode, is_builtin, read, starting_with_end};
 use crate::data::{Windows, story};
-use crate::error::{Error, Result};
-use crate::tasks::arithmetic;
+use crate::error::Result;
+use crate::harmony::{Message, MessageRole, SystemContent};
+use crate::tasks::{self, arithmetic};
 use crate::tokenizer::Tokenizer;
 
 /// The number of conversations of the task `arithmetic`, for training and for evaluation.
@@ -23,6 +25,8 @@ pub struct Material {
     pub windows: Windows,
     /// The windows to measure on.
     pub evaluation: EvaluationSet,
+    /// A conversation that is not trained on, up to the first reply, if the run trains on conversations of files.
+    pub question: Option<Vec<Message>>,
 }
 
 impl Material {
@@ -32,10 +36,30 @@ impl Material {
     /// # Errors
     /// If the text cannot be read, or is too short.
     pub fn new(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize, notes: Notes) -> Result<Self> {
-        match settings.task {
-            Some(_) => Self::conversations(settings, tokenizer, vocab_size),
-            None => Self::text(settings, tokenizer, vocab_size, notes),
+        match (&settings.task, &settings.chats) {
+            (Some(_), _) => Self::task(settings, tokenizer, vocab_size, notes),
+            (None, Some(system)) => Self::chats(settings, system, tokenizer, vocab_size, notes),
+            (None, None) => Self::text(settings, tokenizer, vocab_size, notes),
         }
+    }
+
+    fn chats(
+        settings: &RunSettings,
+        system: &SystemContent,
+        tokenizer: Option<Tokenizer>,
+        vocab_size: usize,
+        notes: Notes,
+    ) -> Result<Self> {
+        let [training, measured] = chats::read(settings, system)?;
+        let tokenizer = tokenizer.map_or_else(|| tasks::chats::tokenizer(&training, vocab_size), Ok)?;
+        let context = settings.settings.context;
+        let windows = chats::windows(&training, &tokenizer, context, notes)?;
+        let evaluation = EvaluationSet::of_chats(&measured, &tokenizer, context, notes)?;
+        let question = measured.first().map(|chat| {
+            let prompt = chat.iter().take_while(|message| message.message.role != MessageRole::Assistant);
+            prompt.map(|message| message.message.clone()).collect()
+        });
+        Ok(Self { tokenizer, windows, evaluation, question })
     }
 
     fn text(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize, notes: Notes) -> Result<Self> {
@@ -63,27 +87,22 @@ impl Material {
             true => EvaluationSet::of_stories(&measured, &tokenizer, context)?,
             false => EvaluationSet::of_documents(&measured, &tokenizer, context)?,
         };
-        Ok(Self { tokenizer, windows: Windows::of(stream, context)?, evaluation })
+        Ok(Self { tokenizer, windows: Windows::of(stream, context)?, evaluation, question: None })
     }
 
-    fn conversations(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize) -> Result<Self> {
-        let tokenizer = match tokenizer {
-            Some(tokenizer) => tokenizer,
-            None => arithmetic::tokenizer(vocab_size)?,
-        };
-        let (end, context) = (tokenizer.end_of_text().unwrap_or(0), settings.settings.context);
-        let windows = |count, seed, held_out| {
-            let documents = arithmetic::documents(&tokenizer, count, seed, held_out)?;
-            let learned = documents.iter().flat_map(|d| d.ids.iter().zip(&d.learned)).filter(|(_, learned)| **learned);
-            let bytes = learned.map(|(&id, _)| tokenizer.token_bytes(id).map_or(0, <[u8]>::len)).sum();
-            Ok::<_, Error>((Windows::masked(&documents, end, context)?, bytes))
-        };
+    fn task(settings: &RunSettings, tokenizer: Option<Tokenizer>, vocab_size: usize, notes: Notes) -> Result<Self> {
+        let tokenizer = tokenizer.map_or_else(|| arithmetic::tokenizer(vocab_size), Ok)?;
+        let context = settings.settings.context;
         let [training, measuring] = CONVERSATIONS;
-        let (evaluation, bytes) = windows(measuring, UNSEEN_SEED, true)?;
+        let measured = arithmetic::conversations(measuring, UNSEEN_SEED, true);
         // The right answer follows from the question, to the digit: its entropy is 0.
-        let evaluation = EvaluationSet { windows: evaluation, entropy_floor: Some(0.0), bytes };
-        let (windows, _) = windows(training, settings.settings.seed, false)?;
-        Ok(Self { windows, evaluation, tokenizer })
+        let evaluation = EvaluationSet {
+            entropy_floor: Some(0.0),
+            ..EvaluationSet::of_chats(&measured, &tokenizer, context, &mut |_| {})?
+        };
+        let training = arithmetic::conversations(training, settings.settings.seed, false);
+        let windows = chats::windows(&training, &tokenizer, context, notes)?;
+        Ok(Self { windows, evaluation, tokenizer, question: None })
     }
 }
 

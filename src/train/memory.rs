@@ -76,6 +76,12 @@ impl Needs {
         Self { memory, disk: self.disk - 4 * 2 * 3 * kept, moments, experts, ..self }
     }
 
+    /// Returns the needs if only an adapter of so many numbers is trained and saved.
+    pub fn with_adapter(self, numbers: usize) -> Self {
+        let moments = 4 * 2 * numbers;
+        Self { memory: self.memory + 16 * numbers, disk: 4 * (2 * 3 + 2) * numbers, moments, ..self }
+    }
+
     /// Returns what each of several ranks takes, of which `group` hold the experts together. They divide the moments. Each has
     /// its gradients (with experts in groups, those for the tokens of the whole group), and two messages as large as these: the
     /// one that it sends and the one that it gets.

@@ -27,6 +27,7 @@ pub mod note;
 pub mod memory;
 pub mod cost;
 pub mod texts;
+pub mod chats;
 pub mod prepared;
 pub mod material;
 #[cfg(feature = "plots")]

@@ -25,6 +25,23 @@ pub enum Note {
         /// The documents that there are.
         of: usize,
     },
+    /// Conversations were packed into windows.
+    Packed {
+        /// Whether they are to be trained on, and not to be measured on.
+        to_train: bool,
+        /// The number of conversations.
+        conversations: usize,
+        /// The number of windows.
+        windows: usize,
+        /// The number of tokens in a window.
+        context: usize,
+        /// The share of the windows that is not filler.
+        filled: f64,
+        /// The number of sequences that lose their end.
+        cut: usize,
+        /// The number of sequences that are left out.
+        dropped: usize,
+    },
     /// The model with which the run begins has weights in MXFP4.
     Quantized {
         /// Whether they become f32 and are trained. Otherwise they stay in their file.
@@ -66,6 +83,24 @@ impl fmt::Display for Note {
                 f,
                 "evaluations use {tokens} tokens: {documents} of {of} documents that are set aside (--eval-tokens 0 for all)"
             ),
+            Note::Packed { to_train, conversations, windows, context, filled, cut, dropped } => {
+                let s = |n: usize| if n == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "to {}: {conversations} conversation{} in {windows} window{} of {context} tokens, {:.1} % filled",
+                    if *to_train { "train on" } else { "measure on" },
+                    s(*conversations),
+                    s(*windows),
+                    100.0 * filled
+                )?;
+                match cut + dropped {
+                    0 => Ok(()),
+                    longer => write!(
+                        f,
+                        "; {longer} longer than a window: {cut} without the end, {dropped} left out (--context)"
+                    ),
+                }
+            }
             Note::Quantized { trained: true, .. } => {
                 write!(
                     f,

@@ -9,7 +9,7 @@ use super::note::Notes;
 use super::settings::RunSettings;
 use super::texts::{Texts, choose_tokenizer, encode, is_builtin};
 use crate::checkpoint::{TOKENIZER, TensorFile, TensorToWrite, save_tokenizer, write_tensors};
-use crate::data::corpus::{PREPARED, PREPARED_EVALUATION};
+use crate::data::read::{PREPARED, PREPARED_EVALUATION};
 use crate::data::{Corpus, Ids, Stream};
 use crate::error::{Error, Result};
 use crate::files::{create_directory, write_atomically};

@@ -2,13 +2,13 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
-use super::card::Card;
+use super::card::{Card, describe};
 use super::job::{self, Found, Job, Opened};
 use super::material::Material;
 use super::memory::{self, Needs};
 use super::metrics;
 use super::note::{Note, Notes};
-use super::recorder::{self, Recorder};
+use super::recorder::{self, Recorder, Sample};
 use super::run::{Position, RunDirectory, SavedRun};
 use super::settings::RunSettings;
 use super::start::{check_frozen, starting_model};
@@ -18,12 +18,12 @@ use crate::collective::{Collective, Threads, agree};
 use crate::config::ModelConfig;
 use crate::data::Batches;
 use crate::error::{Error, Result};
-use crate::files::{Lock, write_atomically};
-use crate::harmony::{Effort, Harmony};
+use crate::files::Lock;
+use crate::harmony::{Harmony, Message};
+use crate::layers::Layer;
 use crate::model::Transformer;
-use crate::tasks::{arithmetic, stories};
+use crate::tasks::{arithmetic, chats, stories};
 use crate::tokenizer::Tokenizer;
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Session {
     pub tokenizer: Tokenizer,
     /// The settings of the run.
     pub settings: RunSettings,
+    /// A conversation that is not trained on, up to the first reply, if the run trains on conversations of files.
+    pub question: Option<Vec<Message>>,
     /// The processes that train together.
     job: Job,
     /// The number of threads that train together in this process, as ranks.
@@ -154,12 +156,13 @@ impl Session {
         directory: RunDirectory,
         lock: Option<Lock>,
     ) -> Result<Self> {
-        let Material { tokenizer, evaluation, .. } = material;
+        let Material { tokenizer, evaluation, question, .. } = material;
         trainer.evaluation = Some(evaluation);
         trainer.model.checkpoint_activations = job.recompute;
         trainer.join(job.ranks.clone(), job.expert_parallel)?;
-        let recorder = (job.ranks.rank() == 0).then(|| recorder_of(directory.clone(), &settings, &tokenizer));
-        Ok(Self { trainer, tokenizer, settings, job, threads: 1, directory, recorder, _lock: lock })
+        let recorder =
+            (job.ranks.rank() == 0).then(|| recorder_of(directory.clone(), &settings, &tokenizer, question.clone()));
+        Ok(Self { trainer, tokenizer, settings, question, job, threads: 1, directory, recorder, _lock: lock })
     }
 
     /// Divides the run of this process among several ranks, which are threads of it. The results are the same.
@@ -184,9 +187,14 @@ impl Session {
     /// Estimates the memory and the disk that the run takes.
     pub fn needs(&self) -> Needs {
         let Trainer { model, settings, .. } = &self.trainer;
-        Needs::of(&model.config, settings, model.checkpoint_activations)
-            .with_frozen(&model.config, &self.settings)
-            .of_ranks(self.threads * self.job.ranks.size(), self.job.expert_parallel)
+        let needs = Needs::of(&model.config, settings, model.checkpoint_activations);
+        let needs = needs.with_frozen(&model.config, &self.settings);
+        let trained = model.parameters().into_iter().filter(|parameter| parameter.is_trainable());
+        let needs = match model.adapter {
+            Some(_) => needs.with_adapter(trained.map(|parameter| parameter.value().count()).sum()),
+            None => needs,
+        };
+        needs.of_ranks(self.threads * self.job.ranks.size(), self.job.expert_parallel)
     }
 
     /// Trains to the end, or until the monitor interrupts; keeps the run directory up to date.
@@ -258,7 +266,9 @@ fn prepare(
 ) -> Result<(Transformer, Material, Batches)> {
     settings.check()?;
     settings.settings.check_group(&config, job.ranks.size(), job.expert_parallel)?;
-    check_frozen(&config, settings.freeze)?;
+    if settings.lora.is_none() {
+        check_frozen(&config, settings.freeze)?;
+    }
     memory::check(&config, settings, 1)?;
     let material = Material::new(settings, tokenizer, config.vocab_size, notes)?;
     let config = fitted(config, &material.tokenizer, settings)?;
@@ -299,35 +309,20 @@ fn changed(directory: &RunDirectory, which: &str, data: &[super::DataPath]) -> E
 }
 
 /// Creates the recorder of a run, whose samples show what the run trains.
-fn recorder_of(directory: RunDirectory, settings: &RunSettings, tokenizer: &Tokenizer) -> Recorder {
-    let tokenizer = tokenizer.clone();
-    let sample = if settings.task.is_some() { arithmetic::sample } else { stories::sample };
-    Recorder::new(directory, Some(Box::new(move |model, step, show| sample(model, &tokenizer, step, show))))
-}
-
-/// Writes the files that describe the model before it is trained: the model card and, for a chat model, the system message
-/// and the chat template, which a model that is trained further has already.
-fn describe(
+fn recorder_of(
+    directory: RunDirectory,
     settings: &RunSettings,
-    config: &ModelConfig,
     tokenizer: &Tokenizer,
-    directory: &RunDirectory,
-) -> Result<()> {
-    if settings.task.is_some() {
-        let system = arithmetic::system(Effort::Medium, true);
-        let json = serde_json::to_string_pretty(&system).expect("plain text");
-        write_atomically(&directory.file(checkpoint::SYSTEM), format!("{json}\n").as_bytes())?;
-        let template = Harmony::new(tokenizer)?.chat_template(&system);
-        write_atomically(&directory.file(checkpoint::CHAT_TEMPLATE), template.as_bytes())?;
-    } else if let Some(first) = &settings.init {
-        let first = checkpoint::locate(first.as_ref())?;
-        for name in [checkpoint::SYSTEM, checkpoint::CHAT_TEMPLATE] {
-            if let Ok(content) = fs::read(first.join(name)) {
-                write_atomically(&directory.file(name), &content)?;
-            }
-        }
-    }
-    Card { settings, config, steps: 0, loss: None }.save(directory.path())
+    question: Option<Vec<Message>>,
+) -> Recorder {
+    let tokenizer = tokenizer.clone();
+    let is_task = settings.task.is_some();
+    let sample: Sample = Box::new(move |model, step, show| match &question {
+        Some(question) => chats::sample(model, &tokenizer, question.clone(), show),
+        None if is_task => arithmetic::sample(model, &tokenizer, step, show),
+        None => stories::sample(model, &tokenizer, step, show),
+    });
+    Recorder::new(directory, Some(sample))
 }
 
 /// Adapts the configuration to the tokenizer and to the settings.
@@ -344,8 +339,8 @@ fn fitted(mut config: ModelConfig, tokenizer: &Tokenizer, settings: &RunSettings
     if let Some((_, start)) = tokenizer.start_token() {
         config.other.insert("bos_token_id".into(), start.into());
     }
-    if settings.task.is_some() {
-        if settings.init.is_none() {
+    if settings.is_chat() {
+        if settings.init.is_none() && settings.task.is_some() {
             // The tokenizer has all words of the task: further rows could stand for nothing.
             config.vocab_size = found;
         }

@@ -8,6 +8,8 @@ use super::paths::{BUILTIN, DataPath};
 use super::schedule::Schedule;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::harmony::SystemContent;
+use crate::layers::Adapter;
 use crate::parameter::Roles;
 use serde::{Deserialize, Serialize};
 
@@ -209,12 +211,18 @@ pub struct RunSettings {
     /// The task, if the run does not train on text: `arithmetic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// The system message of the conversations, if `data` has conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chats: Option<SystemContent>,
     /// The model with which the run begins; `None` for random numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<DataPath>,
     /// The parameters that are not trained.
     #[serde(default, skip_serializing_if = "Roles::is_empty")]
     pub freeze: Roles,
+    /// The LoRA adapter that is trained, beside a model whose own parameters all stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Adapter>,
     /// The training data: paths, or `builtin`.
     pub data: Vec<DataPath>,
     /// The evaluation data; if empty, a part of `data`.
@@ -240,8 +248,10 @@ impl Default for RunSettings {
         Self {
             preset: "nano".into(),
             task: None,
+            chats: None,
             init: None,
             freeze: Roles::default(),
+            lora: None,
             data: vec![BUILTIN.into()],
             eval_data: Vec::new(),
             eval_tokens: Some(EVAL_TOKENS),
@@ -255,6 +265,11 @@ impl Default for RunSettings {
 }
 
 impl RunSettings {
+    /// Returns whether the model learns to answer in conversations.
+    pub fn is_chat(&self) -> bool {
+        self.task.is_some() || self.chats.is_some()
+    }
+
     /// Checks that every number is in its range.
     ///
     /// # Errors

@@ -8,9 +8,9 @@ use super::settings::RunSettings;
 use crate::checkpoint::{self, TensorFile};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::layers::Layer;
+use crate::layers::{Layer, Target, lora};
 use crate::model::Transformer;
-use crate::parameter::{Role, Roles};
+use crate::parameter::{Parameter, Random, Role, Roles};
 use crate::tensor::Tensor;
 use crate::tokenizer::Tokenizer;
 use std::path::Path;
@@ -62,7 +62,7 @@ pub fn starting_model(settings: &RunSettings, config: &ModelConfig) -> Result<Tr
     let Some(path) = &settings.init else {
         let mut model = Transformer::random(config, settings.settings.seed);
         let frozen = model.parameters_mut().into_iter().filter(|parameter| settings.freeze.contains(parameter.role()));
-        frozen.for_each(crate::parameter::Parameter::detach);
+        frozen.for_each(Parameter::detach);
         return Ok(model);
     };
     let mut model = checkpoint::load_to_train(path, settings.freeze)?;
@@ -72,6 +72,11 @@ pub fn starting_model(settings: &RunSettings, config: &ModelConfig) -> Result<Tr
         return Err(Error::file(path, "is not the model with which the run was started"));
     }
     model.config = config.clone();
+    if let Some(adapter) = &settings.lora {
+        let chosen = |weight: &Parameter| adapter.targets.contains(&Target::of(weight));
+        lora::attach(&mut model, adapter, &chosen, &mut Random::new(settings.settings.seed))?;
+        model.adapter = Some(adapter.clone());
+    }
     Ok(model)
 }
 

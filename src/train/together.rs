@@ -12,16 +12,16 @@ use super::optimizer::{Moments, Optimizer};
 use super::pace::{Pace, Timed, Times};
 use super::pieces;
 use super::shares::{Shares, of_experts, trainable};
-use crate::collective::{Collective, Group, Messages, add_to, caught, copy_to, to_bytes, to_numbers};
+use crate::collective::{Alone, Collective, Group, Messages, add_to, caught, copy_to, to_bytes, to_numbers};
 use crate::error::Result;
 use crate::kernels::parallel;
 use crate::layers::Layer;
 use crate::model::{Totals, Transformer};
 use crate::ops::load_balancing::ExpertLoad;
-use crate::parameter::{Parameter, Request, Source, Value};
+use crate::parameter::{Parameter, Value};
 use crate::profile;
 use crate::tensor::{Gradients, Tensor, array, slice};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -37,6 +37,8 @@ pub struct Together {
     ranks: Arc<Timed>,
     shares: Arc<Shares>,
     times: Arc<Mutex<Times>>,
+    /// The whole values of frozen parameters of experts, if these are spread. They cost no memory if they are in a file.
+    frozen: Arc<HashMap<String, Value>>,
 }
 
 impl Together {
@@ -53,7 +55,12 @@ impl Together {
     ) -> Result<Self> {
         let (shares, me) = (Shares::new(model, optimizer, ranks.size(), group), ranks.rank());
         let local: Vec<Range<usize>> = (0..shares.of(me).len()).map(|p| shares.local(p, me)).collect();
-        let together = Self { ranks: Arc::new(Timed::new(ranks)), shares: Arc::new(shares), times: Arc::default() };
+        let experts = of_experts(model);
+        let frozen =
+            model.parameters().into_iter().filter(|p| group > 1 && !p.is_trainable() && experts.contains(p.name()));
+        let frozen = frozen.map(|parameter| (parameter.name().to_string(), parameter.value().clone())).collect();
+        let (ranks, times) = (Arc::new(Timed::new(ranks)), Arc::default());
+        let together = Self { ranks, shares: Arc::new(shares), times, frozen: Arc::new(frozen) };
         together.take_state(model, optimizer)?;
         if group > 1 {
             let group: Arc<dyn Collective> = Arc::new(Group::new(together.ranks.clone(), group));
@@ -331,33 +338,31 @@ impl Together {
             return Ok(None);
         }
         let experts = of_experts(model);
-        let held = model.parameters().into_iter().filter(|parameter| experts.contains(parameter.name()));
+        let is_spread = |parameter: &Parameter| parameter.is_trainable() && experts.contains(parameter.name());
+        let held = model.parameters().into_iter().filter(|parameter| is_spread(parameter));
         let message = held.map(|parameter| to_bytes(parameter.tensor().data())).collect::<Vec<_>>().concat();
         let messages = self.to_first(if self.ranks.rank() < self.shares.group() { message } else { Vec::new() })?;
         if self.ranks.rank() > 0 {
             return Ok(None);
         }
-        let rest = messages[..self.shares.group()].iter().map(Vec::as_slice).collect();
-        Transformer::new(&model.config, &mut Joined { model, experts, rest }).map(Some)
-    }
-}
-
-/// The source of a model whose experts come from several ranks, one parameter after another.
-struct Joined<'a> {
-    model: &'a Transformer,
-    experts: HashSet<&'a str>,
-    rest: Vec<&'a [u8]>,
-}
-
-impl Source for Joined<'_> {
-    fn value(&mut self, request: Request) -> Result<Value> {
-        let parameter = self.model.parameter(request.name).expect("a model has its parameters");
-        if !self.experts.contains(request.name) {
-            return Ok(parameter.value().clone());
+        let mut rest: Vec<&[u8]> = messages[..self.shares.group()].iter().map(Vec::as_slice).collect();
+        let mut whole = model.clone();
+        for parameter in whole.parameters_mut() {
+            let value = match self.frozen.get(parameter.name()) {
+                Some(value) => value.clone(),
+                None if is_spread(parameter) => {
+                    let (held, part) = (parameter.value().count(), parameter.value().shape());
+                    let shape = [&[part[0] * self.shares.group()], &part[1..]].concat();
+                    let numbers = rest.iter_mut().flat_map(|rest| to_numbers(cut(rest, held))).collect();
+                    Tensor::parameter(array(&shape, numbers)).into()
+                }
+                None => continue,
+            };
+            *parameter = Parameter::new(parameter.name(), parameter.role(), value);
         }
-        let held = parameter.value().count();
-        let numbers = self.rest.iter_mut().flat_map(|rest| to_numbers(cut(rest, held))).collect();
-        Ok(Tensor::parameter(array(request.shape, numbers)).into())
+        let alone: Arc<dyn Collective> = Arc::new(Alone::default());
+        whole.spread(&alone)?;
+        Ok(Some(whole))
     }
 }
 

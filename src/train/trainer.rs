@@ -2,7 +2,7 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
-use super::evaluate::{Evaluation, EvaluationSet, evaluate_with};
+use super::evaluate::{Evaluation, EvaluationSet, evaluate_with, forward};
 use super::metrics::Metrics;
 use super::optimizer::Optimizer;
 use super::pace::Pace;
@@ -185,8 +185,7 @@ impl Trainer {
         let mut gradients = Gradients::default();
         let (mut loss_sum, mut balance_sum) = (0.0, 0.0);
         for batch in &batches {
-            let targets = batch.targets.as_slice().expect("row-major");
-            let output = self.model.forward(batch.inputs.view(), None);
+            let (output, targets) = forward(&self.model, batch);
             let totals = totals.get_or_insert_with(|| self.model.totals(&output, targets));
             let loss = self.model.partial_loss(&output, targets, totals);
             if !loss.total.item().is_finite() {
@@ -210,8 +209,8 @@ impl Trainer {
         let model = self.model.detached();
         let with_experts = model.config.layers > model.config.dense_layers.len();
         for batch in if with_experts { batches } else { &[] } {
-            let output = model.forward(batch.inputs.view(), None);
-            totals.load.add(&model.totals(&output, batch.targets.as_slice().expect("row-major")).load);
+            let (output, targets) = forward(&model, batch);
+            totals.load.add(&model.totals(&output, targets).load);
         }
         totals
     }

@@ -2,8 +2,10 @@
 //!
 //! Book: [effort](../../book/src/effort.md)
 
-use ossia::harmony::{Effort, Harmony, Mode, Parser};
-use ossia::tasks::arithmetic::{Question, Wording, documents, python, tokenizer, working};
+use ossia::data::Example;
+use ossia::harmony::{Effort, Harmony, MessageRole};
+use ossia::tasks::arithmetic::{Question, Wording, conversations, python, tokenizer, working};
+use ossia::tasks::chats::examples;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use std::collections::BTreeSet;
@@ -91,16 +93,9 @@ fn arithmetic_questions_are_held_out_by_their_terms() {
     let held: Vec<bool> = sums(8_000).map(|terms| Question::Sum(terms).is_held_out()).collect();
     let share = held.iter().filter(|held| **held).count() as f64 / held.len() as f64;
     assert!((0.10..0.15).contains(&share), "{share} of an eighth");
-    let tokenizer = tokenizer(2_048).unwrap();
     let asked = |held_out| -> BTreeSet<String> {
-        let documents = documents(&tokenizer, 300, 5, held_out).unwrap();
-        let texts = documents.iter().map(|document| tokenizer.decode(&document.ids).unwrap());
-        texts
-            .flat_map(|text| {
-                let parts: Vec<String> = text.split("<|start|>user<|message|>").skip(1).map(String::from).collect();
-                parts.into_iter().map(|part| part.split("<|end|>").next().unwrap().to_string()).collect::<Vec<_>>()
-            })
-            .collect()
+        let messages = conversations(300, 5, held_out).into_iter().flatten().map(|message| message.message);
+        messages.filter(|message| message.role == MessageRole::User).map(|message| message.text()).collect()
     };
     for (held_out, questions) in [(true, asked(true)), (false, asked(false))] {
         assert!(questions.len() > 250);
@@ -126,35 +121,29 @@ fn read(text: &str) -> Question {
     Question::Sum(numbers.into_iter().zip(signs).map(|(n, sign)| n * sign).collect())
 }
 
-/// Each document is a well-formed conversation. What is learned in it is what the assistant writes after its prompt, in
-/// the last turn alone; digits are tokens of their own.
+/// A conversation has what a user of the task meets, it fits in the context of nano, and digits are tokens of their own.
 #[test]
-fn arithmetic_documents_are_conversations() {
+fn arithmetic_conversations_fit_and_have_every_kind() {
     let tokenizer = tokenizer(2_048).unwrap();
     let harmony = Harmony::new(&tokenizer).unwrap();
-    let mut kinds = [0; 4];
-    for document in documents(&tokenizer, 600, 9, false).unwrap() {
-        assert_eq!(document.ids.len(), document.learned.len());
-        assert!(document.ids.len() <= 256, "fits in the context of nano: {}", document.ids.len());
-        let mut parser = Parser::new(harmony, None, Mode::Strict);
-        document.ids.iter().for_each(|&id| drop(parser.push(id).unwrap()));
-        let messages = parser.into_messages();
-        let learned = document.ids.iter().zip(&document.learned).filter(|(_, learned)| **learned);
-        let learned = tokenizer.decode(&learned.map(|(id, _)| *id).collect::<Vec<_>>()).unwrap();
-        let all = tokenizer.decode(&document.ids).unwrap();
-        let last_turn = all.rsplit_once("<|start|>user").unwrap().1.split_once("<|end|>").unwrap().1;
-        // Where a tool has answered, the prompt ends with the assistant's name once more.
-        let parts = last_turn.split("<|start|>python").map(|part| part.split_once("<|start|>assistant").unwrap().1);
-        assert_eq!(learned, parts.collect::<String>());
-        assert_eq!(document.ids.last(), Some(&harmony.marks().done));
-        let text: String = messages.iter().map(|m| m.text()).collect();
-        let digits = text.chars().filter(char::is_ascii_digit).count();
-        let tokens = document.ids.iter().filter(|&&id| (48..58).contains(&id)).count();
-        assert_eq!(digits, tokens);
+    let mut kinds = [0; 5];
+    for chat in conversations(600, 9, false) {
+        let messages: Vec<_> = chat.iter().map(|message| &message.message).collect();
+        let learned = chat.iter().filter(|message| message.learned).map(|message| message.message.role);
+        assert!(learned.eq(messages.iter().map(|m| m.role).filter(|role| *role == MessageRole::Assistant)));
+        let lessons = examples(harmony, &chat).unwrap();
+        for Example { inputs, .. } in &lessons {
+            assert!(inputs.len() < 256, "fits in the context of nano: {}", inputs.len());
+            let text = tokenizer.decode(inputs).unwrap();
+            let digits = text.chars().filter(char::is_ascii_digit).count();
+            assert_eq!(digits, inputs.iter().filter(|&&id| (48..58).contains(&id)).count());
+        }
+        let text = tokenizer.decode(&lessons[0].inputs).unwrap();
         kinds[0] += usize::from(messages.iter().any(|m| m.recipient.as_deref() == Some("python")));
         kinds[1] += usize::from(text.contains(python().description.as_deref().unwrap()));
-        kinds[2] += usize::from(text.contains("I need python"));
+        kinds[2] += usize::from(messages.iter().any(|m| m.text().contains("I need python")));
         kinds[3] += usize::from(messages.iter().filter(|m| m.is_on("final")).count() == 2);
+        kinds[4] += usize::from(lessons.len() == 2);
     }
-    assert!(kinds.iter().all(|&count| count > 10), "calls, tools, refusals, two turns: {kinds:?}");
+    assert!(kinds.iter().all(|&count| count > 10), "calls, tools, refusals, two turns, two examples: {kinds:?}");
 }

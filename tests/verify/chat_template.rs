@@ -10,6 +10,7 @@ use ossia::harmony::{
     messages_of_chat, python_tool,
 };
 use ossia::tasks::arithmetic;
+use ossia::tasks::chats::examples;
 use ossia::tokenizer::{Tokenizer, o200k_harmony};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -173,13 +174,17 @@ fn chat_that_is_malformed_is_refused_with_its_field() {
     );
 }
 
-/// The model of the task is trained on what the template renders.
+/// The first reply of each conversation of the task is learned in what the template renders.
 #[test]
-fn chat_template_renders_the_documents_of_the_arithmetic_task() {
+fn chat_template_renders_the_conversations_of_the_arithmetic_task() {
     let (harmony, _) = model("arithmetic");
-    for document in arithmetic::documents(harmony.tokenizer(), 60, 5, false).unwrap() {
-        let mut parser = ossia::harmony::Parser::new(harmony, None, ossia::harmony::Mode::Strict);
-        document.ids.iter().for_each(|&id| _ = parser.push(id).unwrap());
-        assert_eq!(rendered(harmony, parser.messages(), false), document.ids);
+    for chat in arithmetic::conversations(60, 5, false) {
+        let messages: Vec<Message> = chat.iter().map(|message| message.message.clone()).collect();
+        let end = messages.iter().position(|message| message.is_on("final")).unwrap() + 1;
+        let ids = rendered(harmony, &messages[..end], false);
+        let learned = examples(harmony, &chat[..end]).unwrap();
+        assert_eq!(learned.len(), 1);
+        assert_eq!(learned[0].inputs, ids[..ids.len() - 1]);
+        assert_eq!(learned[0].targets.last(), ids.last());
     }
 }

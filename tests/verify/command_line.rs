@@ -2,9 +2,11 @@
 //!
 //! Book: [training](../../book/src/training.md)
 
+mod adapters;
 mod bad_input;
 mod continued;
 mod chat;
+mod chats;
 mod harmony;
 mod prepared;
 mod profile;

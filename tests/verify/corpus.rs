@@ -2,7 +2,7 @@
 //!
 //! Book: [data](../../book/src/data.md)
 
-use ossia::data::{Batch, Batches, Corpus, Cursor, IGNORE, MaskedDocument, Windows, story};
+use ossia::data::{Batch, Batches, Corpus, Cursor, IGNORE, Windows, story};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
@@ -230,7 +230,7 @@ fn documents(lengths: &[usize]) -> Vec<Vec<u32>> {
 }
 
 /// The rows of batches: (inputs, targets).
-fn rows(batches: impl IntoIterator<Item = Batch>) -> Vec<(Vec<u32>, Vec<u32>)> {
+pub fn rows(batches: impl IntoIterator<Item = Batch>) -> Vec<(Vec<u32>, Vec<u32>)> {
     let pairs = |batch: Batch| {
         assert_eq!(batch.inputs.dim(), batch.targets.dim());
         let rows = batch.inputs.rows().into_iter().zip(batch.targets.rows());
@@ -301,30 +301,6 @@ proptest! {
             prop_assert!(rows.iter().any(whole), "{document:?} in {rows:?}");
         }
     }
-}
-
-/// Each learned token of a masked document is a target exactly once, and no other token is. A document begins a new window if it
-#[test]
-fn masked_windows_of_an_example() {
-    let document = |ids: &[u32], learned: &[u32]| MaskedDocument {
-        ids: ids.to_vec(),
-        learned: ids.iter().map(|id| learned.contains(id)).collect(),
-    };
-    let documents = [document(&[1, 2, 3], &[3]), document(&[], &[]), document(&[4, 5, 6, 7], &[4, 6, 7])];
-    let windows = Windows::masked(&documents, END, 5).unwrap();
-    let i = IGNORE;
-    let expected = [([1, 2, 3, 0, 4], [i, 3, i, 4, i]), ([4, 5, 6, 7, 0], [i, 6, 7, i, i])];
-    assert_eq!(rows(windows.evaluation(8)), expected.map(|(inputs, targets)| (inputs.to_vec(), targets.to_vec())));
-    assert_eq!((windows.len(), windows.tokens()), (2, 4));
-    let mut training = rows(Batches::new(windows, 2, 1).unwrap().take(1));
-    training.sort();
-    assert_eq!(training[0].1, [i, 3, i, 4, i]);
-
-    let message = |documents: &[MaskedDocument]| Windows::masked(documents, END, 5).unwrap_err().to_string();
-    assert!(message(&[document(&[1, 2], &[])]).contains("no token to learn"));
-    assert!(message(&[document(&[1, 2], &[1])]).contains("no token to learn"), "the first token is not predicted");
-    let short = MaskedDocument { ids: vec![1, 2], learned: vec![true] };
-    assert_eq!(message(&[short]), "a document of 2 tokens has a mask of 1");
 }
 
 #[test]

@@ -2,10 +2,10 @@
 //!
 //! Book: [many_machines](../../book/src/many_machines.md)
 
-use crate::training::{documents, settings, small, windows};
+use crate::training::{packed, settings, small, windows};
 use ossia::collective::{Collective, run_threads};
 use ossia::config::ModelConfig;
-use ossia::data::{Batches, MaskedDocument, Windows};
+use ossia::data::{Batches, Windows};
 use ossia::error::{Error, Result};
 use ossia::layers::Layer;
 use ossia::model::Transformer;
@@ -145,16 +145,10 @@ fn distributed_experts_train_as_on_one_rank() {
     }
 }
 
-/// A third of the documents has no token to learn, so that some micro-batches have no target.
+/// Windows with few and with many targets.
 #[test]
-fn distributed_ranks_may_have_no_targets() {
-    let document = |(d, ids): (usize, Vec<u32>)| MaskedDocument {
-        learned: (0..ids.len()).map(|i| !d.is_multiple_of(3) && i % (1 + d % 5) == 0).collect(),
-        ids,
-    };
-    let masked: Vec<MaskedDocument> = documents().into_iter().enumerate().map(document).collect();
-    let windows = Windows::masked(&masked, 0, 12).unwrap();
-    is_one_process(&settings(5, 4, 1), &windows, &[(2, 1), (3, 1), (4, 1), (4, 2)]);
+fn distributed_ranks_divide_packed_windows() {
+    is_one_process(&settings(5, 4, 1), &packed(), &[(2, 1), (3, 1), (4, 1), (4, 2)]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Book: [data](../../book/src/data.md)
 
 use ossia::checkpoint::{TensorFile, TensorToWrite, write_tensors};
-use ossia::data::corpus::{PREPARED, PREPARED_EVALUATION};
+use ossia::data::read::{PREPARED, PREPARED_EVALUATION};
 use ossia::data::{Batches, IGNORE, Ids, Stream, Windows};
 use ossia::stored::Bytes;
 use ossia::tokenizer::{END_OF_TEXT, Tokenizer, train};

@@ -1,10 +1,14 @@
 //! The settings of a run, from its arguments.
 
 use super::Arguments;
+use crate::cli::harmony::system_of;
 use crate::config::ModelConfig;
-use crate::data::corpus::PREPARED;
+use crate::data::read::PREPARED;
 use crate::error::{Error, Result};
+use crate::harmony::SystemContent;
+use crate::layers::{Adapter, Target};
 use crate::parameter::Roles;
+use crate::tasks::chats::are_chats;
 use crate::train::adamw::Hyperparameters;
 use crate::train::texts::is_builtin;
 use crate::train::{DataPath, Method, RunSettings, Schedule, Settings, Suited};
@@ -57,6 +61,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--config", a.config.is_some()),
         ("--init", a.init.is_some()),
         ("--freeze", !a.freeze.is_empty()),
+        ("--lora", a.lora.is_some()),
         ("--task", a.task.is_some()),
         ("--data", !a.data.is_empty()),
         ("--eval-data", !a.eval_data.is_empty()),
@@ -102,8 +107,43 @@ pub fn refuse_unused(a: &Arguments) -> Result<()> {
     }
 }
 
+/// Returns the system message of the model for conversations, if the data has conversations.
+fn system_of_chats(arguments: &Arguments) -> Result<Option<SystemContent>> {
+    let Arguments { data, init, .. } = arguments;
+    let is_text = is_builtin(data) || data.iter().any(|path| path.join(PREPARED).exists());
+    if is_text || !are_chats(data)? {
+        return Ok(None);
+    }
+    let given = [
+        ("--field", arguments.field.is_some()),
+        ("--stories", arguments.stories.is_some()),
+        ("--eval-tokens", arguments.eval_tokens.is_some()),
+    ];
+    if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+        return Err(Error::argument(format!("{flag}: the data has conversations, on which it has no effect")));
+    }
+    let own = init.as_deref().map(system_of).transpose()?.flatten();
+    Ok(Some(own.unwrap_or_default()))
+}
+
+/// Returns the adapter that is to be trained.
+fn adapter(a: &Arguments) -> Result<Option<Adapter>> {
+    let Some((rank, init)) = a.lora.zip(a.init.as_ref()) else { return Ok(None) };
+    let alpha = a.lora_alpha.unwrap_or(2.0 * f32::from(rank));
+    if !(alpha > 0.0 && alpha.is_finite()) {
+        return Err(Error::argument(format!("--lora-alpha {alpha}: expected more than 0")));
+    }
+    let usual = vec![Target::Attention, Target::Experts];
+    let targets = if a.lora_target.is_empty() { usual } else { a.lora_target.clone() };
+    let base = DataPath::from(init).absolute()?.as_ref().display().to_string();
+    Ok(Some(Adapter { rank: rank.into(), alpha, targets, base }))
+}
+
 /// Returns the settings, from the arguments, the defaults of the preset, what is frozen, and the number of ranks.
-pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: usize) -> RunSettings {
+///
+/// # Errors
+/// If the data cannot be read, or an argument has no effect on it.
+pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: usize) -> Result<RunSettings> {
     let custom = a.config.is_some() || a.init.is_some();
     let preset = a.preset.clone().unwrap_or_else(|| if custom { "custom".into() } else { "nano".into() });
     let suited = match a.init {
@@ -139,11 +179,13 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
     };
     let paths = |paths: &[PathBuf]| paths.iter().map(DataPath::from).collect();
     let usual = RunSettings::default();
-    RunSettings {
+    Ok(RunSettings {
         preset,
         task: a.task.clone(),
+        chats: system_of_chats(a)?,
         init: a.init.as_ref().map(DataPath::from),
         freeze,
+        lora: adapter(a)?,
         data: if a.data.is_empty() { usual.data } else { paths(&a.data) },
         eval_data: paths(&a.eval_data),
         eval_tokens: a.eval_tokens.map_or(usual.eval_tokens, |most| Some(most).filter(|&most| most > 0)),
@@ -152,5 +194,5 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
         stories: a.stories.unwrap_or(usual.stories),
         settings,
         version: usual.version,
-    }
+    })
 }

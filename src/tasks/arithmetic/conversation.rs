@@ -1,9 +1,8 @@
-//! Converts questions and their solutions to harmony conversations for training.
+//! Questions and their solutions as conversations.
 
 use super::{Question, Wording, working};
-use crate::data::MaskedDocument;
 use crate::error::Result;
-use crate::harmony::{Effort, Harmony, Marks, Message, MessageRole, SystemContent, ToolNamespace};
+use crate::harmony::{ChatMessage, Effort, Marks, Message, MessageRole, SystemContent, ToolNamespace};
 use crate::kernels::parallel;
 use crate::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use rand::rngs::ChaCha8Rng;
@@ -81,72 +80,27 @@ pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
     Ok(tokenizer::train(words, vocab_size, &specials)?.with_start(None)) // conversations begin with a mark of their own
 }
 
-// ANCHOR: documents
-/// Returns conversations for training or, with `held_out`, for evaluation. Only the assistant's messages in the last
-/// turn are learned. The turns before it are history, without the reasoning that the prompt format drops.
-///
-/// # Errors
-/// If the tokenizer lacks harmony's marks.
-pub fn documents(tokenizer: &Tokenizer, count: usize, seed: u64, held_out: bool) -> Result<Vec<MaskedDocument>> {
-    let harmony = Harmony::new(tokenizer)?;
+// ANCHOR: conversations
+/// Returns conversations for training or, with `held_out`, for evaluation.
+pub fn conversations(count: usize, seed: u64, held_out: bool) -> Vec<Vec<ChatMessage>> {
     let one = |i: usize| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(i as u64);
         let effort = EFFORTS[i % EFFORTS.len()];
         let python = rng.random_range(0..4) == 0;
         let turns = if rng.random_range(0..6) == 0 { 2 } else { 1 };
-        let mut document =
-            DocumentBuilder { harmony, document: MaskedDocument::default(), previous: MessageRole::System };
-        document.say(&Message::new(MessageRole::System, system(effort, python)), false)?;
-        for turn in 1..=turns {
+        let mut messages = vec![Message::new(MessageRole::System, system(effort, python))];
+        for _ in 0..turns {
             let question = question(held_out, python, turns, &mut rng);
-            let wording = Wording::random(&mut rng);
-            document.say(&Message::new(MessageRole::User, question.text(wording)), false)?;
-            let solution = solution(&question, effort, python);
-            let history = turn < turns;
-            for message in solution.iter().filter(|message| !(history && message.is_on("analysis"))) {
-                document.say(message, !history && message.role == MessageRole::Assistant)?;
-            }
+            messages.push(Message::new(MessageRole::User, question.text(Wording::random(&mut rng))));
+            messages.extend(solution(&question, effort, python));
         }
-        Ok(document.end())
+        let learned = |message: &Message| message.role == MessageRole::Assistant;
+        messages.into_iter().map(|message| ChatMessage { learned: learned(&message), message }).collect()
     };
-    parallel::map(count, one).into_iter().collect()
+    parallel::map(count, one)
 }
-// ANCHOR_END: documents
-
-/// A document that is being built.
-struct DocumentBuilder<'t> {
-    harmony: Harmony<'t>,
-    document: MaskedDocument,
-    previous: MessageRole,
-}
-
-impl DocumentBuilder<'_> {
-    // ANCHOR: say
-    /// Appends a message. `learned` tells whether the model should learn to write it.
-    fn say(&mut self, message: &Message, learned: bool) -> Result<()> {
-        let MaskedDocument { ids, learned: mask } = &mut self.document;
-        let before = ids.len();
-        self.harmony.render_message(message, false, ids)?;
-        mask.resize(ids.len(), learned);
-        // The prompt ends with the first `<|start|>assistant` of a turn, so the model does not write it.
-        if self.previous != MessageRole::Assistant {
-            let prompt = 1 + self.harmony.tokenizer().encode(message.role.name()).len();
-            mask[before..].iter_mut().take(prompt).for_each(|learned| *learned = false);
-        }
-        self.previous = message.role;
-        Ok(())
-    }
-    // ANCHOR_END: say
-
-    /// Returns the document. Its last message ends the turn.
-    fn end(mut self) -> MaskedDocument {
-        if let Some(last) = self.document.ids.last_mut() {
-            *last = self.harmony.marks().done;
-        }
-        self.document
-    }
-}
+// ANCHOR_END: conversations
 
 /// Returns a random question: a sum of two to five terms, or a product. Products are half of the questions if the model
 /// can call Python, and one in sixteen otherwise.

@@ -2,7 +2,7 @@ use super::{Exercise, Mutant, NamedProof, Proof, equal};
 use crate::harmony::{Message, Purpose};
 use crate::zoo;
 use ossia::harmony::{self as engine, Marks, MessageRole, Mode, Parser};
-use ossia::tasks::arithmetic;
+use ossia::tasks::{arithmetic, chats};
 use ossia::tokenizer::{Allowed, Tokenizer, o200k_harmony};
 
 pub struct Harmony {
@@ -279,8 +279,10 @@ impl Harmony {
     fn training_texts(&self) -> Proof {
         let tokenizer = arithmetic::tokenizer(600).map_err(|error| error.to_string())?;
         let harmony = engine::Harmony::new(&tokenizer).map_err(|error| error.to_string())?;
-        let documents = arithmetic::documents(&tokenizer, 60, 1, false).map_err(|error| error.to_string())?;
-        for ids in documents.iter().map(|document| &document.ids) {
+        let examples = arithmetic::conversations(60, 1, false).into_iter().map(|chat| chats::examples(harmony, &chat));
+        let examples: Vec<_> = examples.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        for example in examples.concat() {
+            let ids = &[&example.inputs[..], &example.targets[example.targets.len() - 1..]].concat();
             let text = tokenizer.decode(ids).map_err(|error| error.to_string())?;
             if text.contains("to=python") {
                 continue; // a call of Python has a content type

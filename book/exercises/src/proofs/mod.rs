@@ -9,9 +9,11 @@ mod data;
 mod dispatch;
 mod effort;
 mod embedding;
+mod fine_tuning;
 mod grad_check;
 mod harmony;
 mod kv_cache;
+mod lora;
 mod matmul;
 mod muon;
 mod mxfp4;
@@ -38,9 +40,11 @@ pub use data::Data;
 pub use dispatch::Dispatch;
 pub use effort::Effort;
 pub use embedding::Embedding;
+pub use fine_tuning::FineTuning;
 pub use grad_check::GradCheck;
 pub use harmony::Harmony;
 pub use kv_cache::KvCache;
+pub use lora::Lora;
 pub use matmul::{Matmul, Product};
 pub use muon::Muon;
 pub use mxfp4::Mxfp4;
@@ -89,6 +93,8 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Effort>($($argument),*),
             $f::<$crate::proofs::StructuredOutput>($($argument),*),
             $f::<$crate::proofs::Tools>($($argument),*),
+            $f::<$crate::proofs::FineTuning>($($argument),*),
+            $f::<$crate::proofs::Lora>($($argument),*),
         ]
     };
 }

@@ -9,6 +9,7 @@ mod pointwise;
 mod programs;
 mod rest;
 mod talking;
+mod taught;
 
 pub use attention::attention;
 pub use machines::ring;
@@ -17,9 +18,10 @@ pub use pointwise::{rms_norm, rope, swiglu};
 pub use programs::{block, bpe, dispatch, kv_cache, sampler, scalar_autograd, training_loop};
 pub use rest::{adamw, cross_entropy, embedding, matmul, muon, mxfp4, top_k};
 pub use talking::{effort, harmony, structured_output, tools};
+pub use taught::{fine_tuning, lora};
 
 /// The source of the zoo, from which `hunt` shows a bug.
-pub const SOURCES: [&str; 7] = [
+pub const SOURCES: [&str; 8] = [
     include_str!("attention.rs"),
     include_str!("machines.rs"),
     include_str!("numbers.rs"),
@@ -27,4 +29,5 @@ pub const SOURCES: [&str; 7] = [
     include_str!("programs.rs"),
     include_str!("rest.rs"),
     include_str!("talking.rs"),
+    include_str!("taught.rs"),
 ];

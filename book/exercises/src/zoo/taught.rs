@@ -1,0 +1,271 @@
+//! Fine-tuning and LoRA.
+
+use crate::fine_tuning::IGNORE;
+use crate::proofs::{Exercise, FineTuning, GRADIENT, Lora, Mutant};
+use crate::solutions::{fine_tuning as right_tuning, lora as right_lora};
+use std::slice::from_ref;
+
+pub fn fine_tuning() -> Vec<Mutant<FineTuning>> {
+    /// Packs each sequence into the window that `choose` returns. It gets the room that each window has left, and a length.
+    fn packed(lengths: &[usize], context: usize, choose: impl Fn(&[usize], usize) -> Option<usize>) -> Vec<Vec<usize>> {
+        let (mut windows, mut rooms) = (Vec::new(), Vec::new());
+        for (i, &length) in lengths.iter().enumerate() {
+            let chosen = choose(&rooms, length);
+            let window = chosen.unwrap_or(rooms.len());
+            if chosen.is_none() {
+                windows.push(Vec::new());
+                rooms.push(context);
+            }
+            windows[window].push(i);
+            rooms[window] -= length;
+        }
+        windows
+    }
+    vec![
+        Mutant {
+            says: "the targets are not shifted: the target at a position is the token that the model reads there",
+            layer: FineTuning {
+                examples_targets: |ids, written, ends| {
+                    let (inputs, mut targets) = right_tuning::examples_targets(ids, written, ends);
+                    targets.insert(0, IGNORE);
+                    targets.pop();
+                    (inputs, targets)
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "what_the_assistant_wrote_is_learned",
+        },
+        Mutant {
+            says: "everything is learned, the questions of the user too",
+            layer: FineTuning {
+                examples_targets: |ids, _, ends| right_tuning::examples_targets(ids, from_ref(&(0..ids.len())), ends),
+                ..FineTuning::solution()
+            },
+            caught_by: "what_the_assistant_wrote_is_learned",
+        },
+        Mutant {
+            says: "the ranges select inputs instead of targets: the first token of a reply is not learned",
+            layer: FineTuning {
+                examples_targets: |ids, written, ends| {
+                    let later: Vec<_> = written.iter().map(|range| range.start + 1..range.end + 1).collect();
+                    right_tuning::examples_targets(ids, &later, ends)
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "what_the_assistant_wrote_is_learned",
+        },
+        Mutant {
+            says: "only the last answer ends with <|return|>: from the earlier ones, the model learns to write <|end|> and go on",
+            layer: FineTuning {
+                examples_targets: |ids, written, ends| {
+                    right_tuning::examples_targets(ids, written, &ends[ends.len().saturating_sub(1)..])
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "an_answer_ends_as_the_assistant_wrote_it",
+        },
+        Mutant {
+            says: "the inputs have <|return|> as well, which no prompt has in its history",
+            layer: FineTuning {
+                examples_targets: |ids, written, ends| {
+                    let mut ids = ids.to_vec();
+                    ends.iter().for_each(|&(position, token)| ids[position] = token);
+                    right_tuning::examples_targets(&ids, written, ends)
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "an_answer_ends_as_the_assistant_wrote_it",
+        },
+        Mutant {
+            says: "only the newest window is tried (next fit)",
+            layer: FineTuning {
+                pack: |lengths, context| {
+                    packed(lengths, context, |rooms, length| {
+                        rooms.len().checked_sub(1).filter(|&newest| rooms[newest] >= length)
+                    })
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "a_sequence_goes_into_the_fullest_window",
+        },
+        Mutant {
+            says: "a sequence goes into the first window that has room for it (first fit)",
+            layer: FineTuning {
+                pack: |lengths, context| {
+                    packed(lengths, context, |rooms, length| rooms.iter().position(|&room| room >= length))
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "a_sequence_goes_into_the_fullest_window",
+        },
+        Mutant {
+            says: "the sequences of a window see each other",
+            layer: FineTuning { sees: |_, query, key| key <= query, ..FineTuning::solution() },
+            caught_by: "a_token_sees_only_its_own_sequence",
+        },
+        Mutant {
+            says: "a token also sees the later tokens of its sequence, among them the one that it should predict",
+            layer: FineTuning {
+                sees: |lengths, query, key| right_tuning::sees(lengths, query.max(key), query.min(key)),
+                ..FineTuning::solution()
+            },
+            caught_by: "a_token_sees_only_its_own_sequence",
+        },
+        Mutant {
+            says: "the loss is the mean of the means of the micro-batches",
+            layer: FineTuning {
+                mean_loss: |micro_batches| {
+                    let means = micro_batches.iter().map(|losses| right_tuning::mean_loss(from_ref(losses)));
+                    means.sum::<f32>() / micro_batches.len() as f32
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "each_target_has_the_same_weight",
+        },
+        Mutant {
+            says: "the sum of the losses is divided by the number of all targets, also of those that are not learned",
+            layer: FineTuning {
+                mean_loss: |micro_batches| {
+                    let targets: usize = micro_batches.iter().map(Vec::len).sum();
+                    let losses = micro_batches.iter().flatten().flatten();
+                    losses.sum::<f32>() / targets as f32
+                },
+                ..FineTuning::solution()
+            },
+            caught_by: "each_target_has_the_same_weight",
+        },
+    ]
+}
+
+/// Returns the sum of the rows of a matrix, as for the gradient of a bias.
+fn sum_of_rows(x: &[f32], columns: usize) -> Vec<f32> {
+    (0..columns).map(|j| x.iter().skip(j).step_by(columns).sum()).collect()
+}
+
+pub fn lora() -> Vec<Mutant<Lora>> {
+    let backward = |backward| Lora { backward, ..Lora::solution() };
+    let new_factors = |new_factors| Lora { new_factors, ..Lora::solution() };
+    let merge = |merge| Lora { merge, ..Lora::solution() };
+    const ADDED: &str = "the_correction_is_added_to_the_frozen_product";
+    const BEGINS: &str = "the_factors_begin_with_random_numbers_and_zeros";
+    const MERGED: &str = "the_merged_matrix_computes_the_same";
+    vec![
+        Mutant {
+            says: "α is not divided by the rank: the higher the rank, the more the correction counts",
+            layer: Lora {
+                forward: |x, w, a, b, rank, scale| right_lora::forward(x, w, a, b, rank, rank as f32 * scale),
+                backward: |dy, x, w, a, b, rank, scale| right_lora::backward(dy, x, w, a, b, rank, rank as f32 * scale),
+                ..Lora::solution()
+            },
+            caught_by: ADDED,
+        },
+        Mutant {
+            says: "the corrections of all tokens are summed, and the sum is added to each token, as a bias is",
+            layer: Lora {
+                forward: |x, w, a, b, rank, scale| {
+                    let zeros = vec![0.0; w.len()];
+                    let same = right_lora::forward(&sum_of_rows(x, a.len() / rank), &zeros, a, b, rank, scale);
+                    let y = right_lora::forward(x, w, a, b, rank, 0.0);
+                    y.chunks_exact(same.len()).flat_map(|y| y.iter().zip(&same).map(|(y, same)| y + same)).collect()
+                },
+                ..Lora::solution()
+            },
+            caught_by: ADDED,
+        },
+        Mutant {
+            says: "B is read as (r, out), the layout of the experts' corrections",
+            layer: Lora {
+                forward: |x, w, a, b, rank, scale| {
+                    right_lora::forward(x, w, a, &right_lora::transposed(b, b.len() / rank), rank, scale)
+                },
+                backward: |dy, x, w, a, b, rank, scale| {
+                    let b = right_lora::transposed(b, b.len() / rank);
+                    let (dx, da, db) = right_lora::backward(dy, x, w, a, &b, rank, scale);
+                    (dx, da, right_lora::transposed(&db, rank))
+                },
+                ..Lora::solution()
+            },
+            caught_by: ADDED,
+        },
+        Mutant {
+            says: "B begins with random numbers as well: a new correction changes what the model says",
+            layer: new_factors(|inputs, outputs, rank, draw| {
+                let (a, b) = right_lora::new_factors(inputs, outputs, rank, draw);
+                let root = (rank as f32).sqrt();
+                (a, b.iter().map(|_| draw() / root).collect())
+            }),
+            caught_by: "a_new_correction_changes_nothing",
+        },
+        Mutant {
+            says: "both factors begin with zeros: both gradients are 0, and nothing is ever learned",
+            layer: new_factors(|inputs, outputs, rank, _| (vec![0.0; rank * inputs], vec![0.0; outputs * rank])),
+            caught_by: BEGINS,
+        },
+        Mutant {
+            says: "A is divided by the root of the rank, instead of the root of the number of inputs",
+            layer: new_factors(|inputs, outputs, rank, draw| {
+                let root = (rank as f32).sqrt();
+                ((0..rank * inputs).map(|_| draw() / root).collect(), vec![0.0; outputs * rank])
+            }),
+            caught_by: BEGINS,
+        },
+        Mutant {
+            says: "the frozen matrix is counted as well, although only A and B are trained",
+            layer: Lora {
+                trained: |inputs, outputs, rank| inputs * outputs + rank * (inputs + outputs),
+                ..Lora::solution()
+            },
+            caught_by: "only_the_factors_are_trained",
+        },
+        Mutant {
+            says: "the path from x through A is forgotten: dx is dy·W and nothing else",
+            layer: backward(|dy, x, w, a, b, rank, scale| {
+                let (_, da, db) = right_lora::backward(dy, x, w, a, b, rank, scale);
+                (right_lora::backward(dy, x, w, a, b, rank, 0.0).0, da, db)
+            }),
+            caught_by: GRADIENT,
+        },
+        Mutant {
+            says: "the scale is forgotten in dA",
+            layer: backward(|dy, x, w, a, b, rank, scale| {
+                let (dx, _, db) = right_lora::backward(dy, x, w, a, b, rank, scale);
+                (dx, right_lora::backward(dy, x, w, a, b, rank, 1.0).1, db)
+            }),
+            caught_by: GRADIENT,
+        },
+        Mutant {
+            says: "the whole backward pass forgets the scale",
+            layer: backward(|dy, x, w, a, b, rank, _| right_lora::backward(dy, x, w, a, b, rank, 1.0)),
+            caught_by: GRADIENT,
+        },
+        Mutant {
+            says: "dA and dB are products of sums over the tokens, instead of sums of the products of each token",
+            layer: backward(|dy, x, w, a, b, rank, scale| {
+                let dx = right_lora::backward(dy, x, w, a, b, rank, scale).0;
+                let (dy, x) = (sum_of_rows(dy, b.len() / rank), sum_of_rows(x, a.len() / rank));
+                let (_, da, db) = right_lora::backward(&dy, &x, w, a, b, rank, scale);
+                (dx, da, db)
+            }),
+            caught_by: GRADIENT,
+        },
+        Mutant {
+            says: "the merge returns the frozen matrix, without what was learned",
+            layer: merge(|w, _, _, _, _| w.to_vec()),
+            caught_by: MERGED,
+        },
+        Mutant {
+            says: "the merge forgets the scale",
+            layer: merge(|w, a, b, rank, _| right_lora::merge(w, a, b, rank, 1.0)),
+            caught_by: MERGED,
+        },
+        Mutant {
+            says: "the merge adds the transposed product: Aᵀ·Bᵀ, which is (in, out), instead of B·A",
+            layer: merge(|w, a, b, rank, scale| {
+                let product = right_lora::merge(&vec![0.0; w.len()], a, b, rank, scale);
+                let transposed = right_lora::transposed(&product, a.len() / rank);
+                w.iter().zip(transposed).map(|(w, product)| w + product).collect()
+            }),
+            caught_by: MERGED,
+        },
+    ]
+}

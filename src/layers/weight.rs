@@ -1,0 +1,88 @@
+//! The matrix of a layer, or the stacked matrices of experts, perhaps with a correction of low rank.
+//!
+//! Book: [lora](../../../../book/lora.html)
+
+use super::Layer;
+use super::lora::{Adapter, Lora};
+use crate::error::Result;
+use crate::ops::cross_entropy::{cross_entropy, cross_entropy_corrected};
+use crate::ops::grouped_matmul::grouped_matmul;
+use crate::ops::linear::linear;
+use crate::parameter::{Init, Parameter, Role, Scope, Source};
+use crate::tensor::Tensor;
+
+/// A matrix (out, in), or the matrices of experts (E, in, out).
+#[derive(Clone)]
+pub struct Weight {
+    parameter: Parameter,
+    lora: Option<Lora>,
+}
+
+impl Weight {
+    /// Creates a weight without a correction.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn new(scope: &mut Scope, shape: &[usize], role: Role, std: f32) -> Result<Self> {
+        Ok(Self { parameter: scope.take("weight", shape, role, Init::Normal(std))?, lora: None })
+    }
+
+    /// Returns the parameter, without the correction.
+    pub fn parameter(&self) -> &Parameter {
+        &self.parameter
+    }
+
+    /// x (T, in) → (T, out)
+    pub fn forward(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let y = linear(x, &self.parameter, bias);
+        self.lora.as_ref().map_or_else(|| y.clone(), |lora| lora.correct(&y, x))
+    }
+
+    /// x (T·A, in) sorted by expert → (T·A, out)
+    pub fn forward_experts(&self, x: &Tensor, bias: &Tensor, offsets: &[usize]) -> Tensor {
+        let y = grouped_matmul(x, &self.parameter, bias, offsets);
+        self.lora.as_ref().map_or_else(|| y.clone(), |lora| lora.correct_experts(&y, x, offsets))
+    }
+
+    /// Returns the mean cross-entropy of `targets`, of the logits that this matrix makes of hidden states (T, H).
+    pub fn cross_entropy(&self, hidden: &Tensor, targets: &[u32]) -> Tensor {
+        match &self.lora {
+            None => cross_entropy(hidden, &self.parameter, targets),
+            Some(lora) => {
+                let (inner, b) = lora.factors(hidden);
+                cross_entropy_corrected(hidden, &self.parameter, (&inner, b.tensor()), targets)
+            }
+        }
+    }
+
+    /// Gives the matrix a correction.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn attach(&mut self, adapter: &Adapter, source: &mut dyn Source) -> Result<()> {
+        self.lora = Some(Lora::new(&self.parameter, adapter, source)?);
+        Ok(())
+    }
+
+    /// Adds the correction to the matrix, which is then in memory, in f32.
+    pub fn merge(&mut self) {
+        if let Some(lora) = self.lora.take() {
+            let (name, role) = (self.parameter.name(), self.parameter.role());
+            self.parameter = Parameter::new(name, role, lora.merged(self.parameter.value()));
+        }
+    }
+}
+
+impl Layer for Weight {
+    fn visit<'a>(&'a self, f: &mut dyn FnMut(&'a Parameter)) {
+        self.parameter.visit(f);
+        self.lora.visit(f);
+    }
+    fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter)) {
+        self.parameter.visit_mut(f);
+        self.lora.visit_mut(f);
+    }
+    fn visit_weights(&mut self, f: &mut dyn FnMut(&mut Weight)) {
+        f(self);
+    }
+}
