@@ -91,7 +91,7 @@ pub fn files() -> Vec<Case> {
             "bf16",
             |b| fs::rename(b.path(ONE), b.path("adapter_model.safetensors")).unwrap(),
             "adapter_model.safetensors",
-            "merge_and_unload"
+            "--adapter"
         ),
         case!("a text file", "bf16", |b| fs::write(b.path(ONE), "once upon a time\n").unwrap(), ONE),
         case!("noise", "bf16", |b| fs::write(b.path(ONE), [0x9c; 5000]).unwrap(), ONE),
