@@ -29,7 +29,7 @@
 //! let settings = RunSettings { stories: 50, settings: Settings::new(2, 2, 64, 2e-3), ..RunSettings::default() };
 //! let config = ModelConfig { layers: 1, windows: vec![Some(32)], ..ModelConfig::nano() };
 //! let material = Material::new(&settings, None, config.vocab_size, &mut |note| eprintln!("{note}"))?;
-//! let Material { tokenizer, windows, evaluation } = material;
+//! let Material { tokenizer, windows, evaluation, .. } = material;
 //! let batches = Batches::new(windows, 2, 0)?;
 //! let mut trainer = Trainer::new(Transformer::random(&config, 0), settings.settings, batches, Some(evaluation));
 //! trainer.run(None, &mut ())?;
