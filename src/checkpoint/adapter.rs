@@ -154,9 +154,10 @@ fn read_config(path: &Path) -> Result<(Adapter, bool)> {
     if get("bias").is_some_and(|bias| bias != "none") {
         return Err(wrong("bias", "\"none\""));
     }
-    let rank = get("r").and_then(Json::as_u64).filter(|&rank| rank > 0).ok_or_else(|| wrong("r", "at least 1"))?;
-    let alpha = get("lora_alpha").and_then(Json::as_f64).filter(|alpha| alpha.is_finite());
-    let alpha = alpha.ok_or_else(|| wrong("lora_alpha", "a number"))? as f32;
+    let rank = get("r").and_then(Json::as_u64).filter(|rank| (1..=65_535).contains(rank));
+    let rank = rank.ok_or_else(|| wrong("r", "1 to 65535"))?;
+    let alpha = get("lora_alpha").and_then(Json::as_f64).map(|alpha| alpha as f32).filter(|alpha| alpha.is_finite());
+    let alpha = alpha.ok_or_else(|| wrong("lora_alpha", "a number"))?;
     let names = |key: &str| get(key).and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
     let has = |end: &str| names("target_parameters").any(|name| name.ends_with(end));
     let base = get("base_model_name_or_path").and_then(Json::as_str).unwrap_or("").to_string();
@@ -200,7 +201,11 @@ impl Source for AdapterFile {
     fn value(&mut self, request: Request) -> Result<Value> {
         let name = self.name_of(request.name).unwrap_or_default();
         let entry = self.file.entry(&name).ok_or_else(|| self.wrong(&name, "missing; is the file complete?"))?;
-        let expected = to_peft(request.name, &Tensor::constant(Array::zeros(request.shape)).into()).shape().to_vec();
+        let expected = match (request.shape, request.name.ends_with("lora_a")) {
+            (&[experts, inputs, rank], true) => vec![experts * rank, inputs],
+            (&[experts, rank, outputs], false) => vec![outputs, rank * experts],
+            (shape, _) => shape.to_vec(),
+        };
         if entry.shape != expected {
             let message =
                 format!("shape {:?}; this model makes it {expected:?}: is it the adapter of another one?", entry.shape);

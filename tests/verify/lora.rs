@@ -273,7 +273,8 @@ fn lora_adapters_that_do_not_fit_are_refused() {
         refused("plain", at)
     };
     is(with("\"r\": 3", "\"r\": 4"), "shape [3, 32]; this model makes it [4, 32]");
-    is(with("\"r\": 3", "\"r\": 0"), "r is 0; expected at least 1");
+    is(with("\"r\": 3", "\"r\": 0"), "r is 0; expected 1 to 65535");
+    is(with("\"r\": 3", "\"r\": 1000000000000"), "r is 1000000000000; expected 1 to 65535");
     is(with("\"LORA\"", "\"IA3\""), "peft_type is \"IA3\"; expected \"LORA\"");
     is(with("\"use_dora\": false", "\"use_dora\": true"), "use_dora is true; expected none: ossia does not know it");
     is(with("\"alpha_pattern\": {}", "\"alpha_pattern\": {\"q\": 1}"), "alpha_pattern is {\"q\":1}");
