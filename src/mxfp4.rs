@@ -95,6 +95,12 @@ fn floor_log2(x: f32) -> i32 {
     if exponent == 0 { -200 } else { exponent - 1023 }
 }
 
+/// Returns the values that a block has after encoding and decoding.
+pub fn round(numbers: &[f32; BLOCK]) -> [f32; BLOCK] {
+    let (codes, scale) = encode(numbers);
+    std::array::from_fn(|i| decode(codes[i / 2] >> (4 * (i % 2)), scale))
+}
+
 /// Encodes a row of numbers and returns the codes and the scales of its blocks.
 ///
 /// # Panics

@@ -17,7 +17,7 @@ use crate::kernels::memory::little_endian;
 use crate::kernels::parallel;
 use crate::layers::Layer;
 use crate::model::Transformer;
-use crate::mxfp4::{BLOCK, encode_blocks};
+use crate::mxfp4::BLOCK;
 use crate::parameter::{Role, Value};
 use crate::stored::{Numbers, Rows};
 use crate::tokenizer::Tokenizer;
@@ -186,7 +186,9 @@ fn encoded_once(weight: Weight) -> [BytesOf; 2] {
         Box::new(move || {
             let mut kept = kept.lock().expect("encoding does not panic");
             kept[which].take().unwrap_or_else(|| {
-                *kept = weight.encode().map(Some);
+                let quantized = weight.value.to_mxfp4();
+                let (codes, scales) = quantized.mxfp4().expect("just quantized");
+                *kept = [codes, scales].map(|bytes| Some(bytes.to_vec()));
                 kept[which].take().expect("just encoded")
             })
         })
@@ -232,35 +234,12 @@ impl Weight {
         }
     }
 
-    /// Returns the matrix of expert `i` with this kind of row, as f32.
-    fn expert(&self, i: usize, row: Rows) -> Vec<f32> {
-        let numbers = self.value.expand_matrix(i);
-        if self.has(row) {
-            return numbers;
-        }
-        let &[_, rows, columns] = self.value.shape() else { unreachable!("experts are stacked") };
-        (0..columns)
-            .flat_map(|column| (0..rows).map(move |row| (row, column)))
-            .map(|(r, c)| numbers[r * columns + c])
-            .collect()
-    }
-
     fn check_finite(&self, name: &str) -> Result<()> {
         let finite = |i| self.value.expand_matrix(i).iter().all(|x| x.is_finite());
         match parallel::map(self.value.shape()[0], finite).iter().position(|finite| !finite) {
             Some(expert) => Err(Error::argument(format!("{name}: expert {expert} has a number that is not finite"))),
             None => Ok(()),
         }
-    }
-
-    /// Returns the MXFP4 codes and the scales of all experts.
-    fn encode(&self) -> [Vec<u8>; 2] {
-        let experts = parallel::map(self.value.shape()[0], |i| {
-            let (codes, scales) = encode_blocks(&self.expert(i, Rows::Outputs));
-            (codes.into_flattened(), scales)
-        });
-        let (codes, scales): (Vec<_>, Vec<_>) = experts.into_iter().unzip();
-        [codes.concat(), scales.concat()]
     }
 
     /// Returns the type in which the numbers are written, and a function that computes the bytes.
@@ -280,7 +259,7 @@ impl Weight {
         }
         let numbers = move || match self.has(row) {
             true => self.value.to_f32(),
-            false => parallel::map(self.value.shape()[0], |i| self.expert(i, row)).concat(),
+            false => parallel::map(self.value.shape()[0], |i| self.value.expand_expert(i, row)).concat(),
         };
         match dtype {
             Dtype::F32 => (dtype, Box::new(move || little_endian(&numbers()).into_owned())),

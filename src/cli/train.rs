@@ -3,7 +3,7 @@
 mod settings;
 mod summary;
 
-use self::settings::{OptimizerArgument, ScheduleArgument, refuse_changes, refuse_unused, run_settings};
+use self::settings::{OptimizerArgument, QatArgument, ScheduleArgument, refuse_changes, refuse_unused, run_settings};
 use self::summary::{conclude, describe};
 use super::progress::Progress;
 use super::{interrupt, job, report, silence};
@@ -61,6 +61,11 @@ pub struct Arguments {
     #[arg(long, value_name = "TARGET,…", value_delimiter = ',', value_parser = Target::from_name, requires = "lora")]
     #[arg(help_heading = "Model")]
     lora_target: Vec<Target>,
+    /// Quantization-aware training: experts compute with the values that they will have in MXFP4, and the validation loss is that
+    /// of the model that ossia quantize writes. For a trained model: --init, with a tenth of its steps and a low learning rate
+    #[arg(long, value_name = "FORMAT", conflicts_with = "lora")]
+    #[arg(help_heading = "Model")]
+    qat: Option<QatArgument>,
     /// Train on conversations instead of text. `arithmetic`: sums, worked out as the reasoning effort asks, and Python
     /// for products; see ossia eval --task
     #[arg(long, value_name = "NAME", value_parser = ["arithmetic"],
@@ -114,7 +119,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     accumulate: Option<usize>,
-    /// The highest learning rate [default: by preset and optimizer, 0.004 for nano; 0.0005 with --init]
+    /// The highest learning rate [default: by preset and optimizer, 0.004 for nano; 0.0005 with --init, 0.0001 with
+    /// --init and --qat]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     learning_rate: Option<f64>,

@@ -25,6 +25,7 @@ macro_rules! children {
 pub(crate) use children;
 
 pub mod lora;
+pub mod qat;
 pub mod weight;
 pub mod linear;
 pub mod rms_norm;
@@ -43,6 +44,7 @@ pub use kv_cache::{KvCache, LayerCache, Mark};
 pub use linear::Linear;
 pub use lora::{Adapter, Lora, Target};
 pub use mlp::Mlp;
+pub use qat::QuantizedFormat;
 pub use rms_norm::RmsNorm;
 pub use rotary::{Angles, Rotary};
 pub use router::Router;
@@ -61,7 +63,7 @@ pub trait Layer {
     /// Calls `f` with every parameter to be changed, in the same order.
     fn visit_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Parameter));
 
-    /// Calls `f` with every weight that may have a correction of low rank.
+    /// Calls `f` with every weight, which may be corrected or quantized; see [`lora`] and [`qat`].
     fn visit_weights(&mut self, _f: &mut dyn FnMut(&mut Weight)) {}
 
     /// Returns every parameter.

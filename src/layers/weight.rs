@@ -1,4 +1,4 @@
-//! The matrix of a layer, or the stacked matrices of experts, perhaps with a correction of low rank.
+//! The matrix of a layer, or the stacked matrices of experts, perhaps corrected or rounded.
 //!
 //! Book: [lora](../../../../book/lora.html)
 
@@ -6,9 +6,10 @@ use super::Layer;
 use super::lora::{Adapter, Lora};
 use crate::error::Result;
 use crate::ops::cross_entropy::{cross_entropy, cross_entropy_corrected};
+use crate::ops::fake_quantize::fake_quantize;
 use crate::ops::grouped_matmul::grouped_matmul;
 use crate::ops::linear::linear;
-use crate::parameter::{Init, Parameter, Role, Scope, Source};
+use crate::parameter::{Init, Parameter, Role, Scope, Source, Value};
 use crate::tensor::Tensor;
 
 /// A matrix (out, in), or the matrices of experts (E, in, out).
@@ -16,6 +17,7 @@ use crate::tensor::Tensor;
 pub struct Weight {
     parameter: Parameter,
     lora: Option<Lora>,
+    fake_quantized: bool, // whether experts in memory compute with the values that they would have in MXFP4
 }
 
 impl Weight {
@@ -24,7 +26,8 @@ impl Weight {
     /// # Errors
     /// Those of the source.
     pub fn new(scope: &mut Scope, shape: &[usize], role: Role, std: f32) -> Result<Self> {
-        Ok(Self { parameter: scope.take("weight", shape, role, Init::Normal(std))?, lora: None })
+        let parameter = scope.take("weight", shape, role, Init::Normal(std))?;
+        Ok(Self { parameter, lora: None, fake_quantized: false })
     }
 
     /// Returns the parameter, without the correction.
@@ -40,7 +43,11 @@ impl Weight {
 
     /// x (T·A, in) sorted by expert → (T·A, out)
     pub fn forward_experts(&self, x: &Tensor, bias: &Tensor, offsets: &[usize]) -> Tensor {
-        let y = grouped_matmul(x, &self.parameter, bias, offsets);
+        let w = match self.parameter.value() {
+            Value::Dense(w) if self.fake_quantized => fake_quantize(w).into(),
+            value => value.clone(),
+        };
+        let y = grouped_matmul(x, w, bias, offsets);
         self.lora.as_ref().map_or_else(|| y.clone(), |lora| lora.correct_experts(&y, x, offsets))
     }
 
@@ -53,6 +60,11 @@ impl Weight {
                 cross_entropy_corrected(hidden, &self.parameter, (&inner, b.tensor()), targets)
             }
         }
+    }
+
+    /// Lets the matrices of experts compute with the values that they would have in MXFP4. Other matrices do not change.
+    pub fn fake_quantize(&mut self) {
+        self.fake_quantized = self.parameter.role() == Role::Expert;
     }
 
     /// Gives the matrix a correction.

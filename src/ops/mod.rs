@@ -20,6 +20,7 @@ pub mod top_k;
 pub mod swiglu;
 pub mod dispatch;
 pub mod grouped_matmul;
+pub mod fake_quantize;
 pub mod exchange;
 pub mod load_balancing;
 pub mod cross_entropy;

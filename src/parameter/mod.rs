@@ -10,6 +10,7 @@
 //! Book: [model](../../../book/model.html)
 
 mod correction;
+mod quantize;
 mod roles;
 mod source;
 mod value;

@@ -109,7 +109,7 @@ impl Trainer {
         set: &EvaluationSet,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Evaluation> {
-        let (model, all) = (self.model.detached(), set.windows.tokens());
+        let (model, all) = (self.measured().detached(), set.windows.tokens());
         let (mut count, mut before, mut own) = (0_usize, 0, Vec::new());
         for (i, batch) in set.windows.evaluation(self.settings.batch_size).enumerate() {
             count += 1;

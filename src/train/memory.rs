@@ -55,13 +55,16 @@ impl Needs {
         // Beside a parameter are its gradient and its two moments. The gradient of the largest array exists twice, while
         // the parts of the embedding and of the output projection are added. The logits of one block of tokens are small.
         let twice = if config.tied { config.vocab_size * config.hidden_size } else { 0 };
+        let experts = report::published(config).component(Component::Experts).parameters;
+        // Until the backward pass, experts have their values in MXFP4 beside them, in f32.
+        let rounded = if settings.qat.is_some() { experts } else { 0 };
         Self {
-            memory: 4 * (4 * parameters + twice + tokens * kept),
+            memory: 4 * (4 * parameters + twice + rounded + tokens * kept),
             // The state has three numbers per parameter, and exists twice while it is replaced. The model is also in
             // `model.safetensors` and in `best/`.
             disk: 4 * (2 * 3 + 2) * parameters,
             moments: 4 * 2 * parameters,
-            experts: 4 * report::published(config).component(Component::Experts).parameters,
+            experts: 4 * experts,
             ranks: 1,
         }
     }

@@ -41,8 +41,15 @@ impl Recorder {
         metrics.append(&self.directory.metrics())
     }
 
-    /// Records an evaluation.
-    pub(super) fn evaluated(&self, model: &Transformer, step: u64, best: bool, show: ShowSample) -> Result<()> {
+    /// Records an evaluation of a model. `measured` is the model that was measured, which generates the sample.
+    pub(super) fn evaluated(
+        &self,
+        model: &Transformer,
+        measured: &Transformer,
+        step: u64,
+        best: bool,
+        show: ShowSample,
+    ) -> Result<()> {
         if best {
             let best = self.directory.file("best");
             checkpoint::save_weights(model, &best)?;
@@ -52,7 +59,7 @@ impl Recorder {
         super::chart::draw(&super::metrics::read(&self.directory.metrics(), step)?, &self.directory.file("loss.svg"))?;
         if let Some(sample) = &self.sample {
             // A model whose context is too short for a sample may still be trained.
-            let text = sample(model, step, &mut |piece| show(Some(piece))).unwrap_or_else(|error| {
+            let text = sample(measured, step, &mut |piece| show(Some(piece))).unwrap_or_else(|error| {
                 let line = format!("no sample: {error}");
                 show(Some(&line));
                 line

@@ -11,7 +11,7 @@ use super::note::{Note, Notes};
 use super::recorder::{self, Recorder, Sample};
 use super::run::{Position, RunDirectory, SavedRun};
 use super::settings::RunSettings;
-use super::start::{check_frozen, starting_model};
+use super::start::{check_frozen, check_quantized, starting_model};
 use super::trainer::{Monitor, Outcome, Trainer};
 use crate::checkpoint;
 use crate::collective::{Collective, Threads, agree};
@@ -269,6 +269,7 @@ fn prepare(
     if settings.lora.is_none() {
         check_frozen(&config, settings.freeze)?;
     }
+    check_quantized(&config, settings)?;
     memory::check(&config, settings, 1)?;
     let material = Material::new(settings, tokenizer, config.vocab_size, notes)?;
     let config = fitted(config, &material.tokenizer, settings)?;

@@ -9,7 +9,7 @@ use super::schedule::Schedule;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::harmony::SystemContent;
-use crate::layers::Adapter;
+use crate::layers::{Adapter, QuantizedFormat};
 use crate::parameter::Roles;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Settings {
     pub optimizer: Method,
     /// The hyperparameters of the optimizer.
     pub adamw: Hyperparameters,
+    /// The format whose values the model computes with, for quantization-aware training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qat: Option<QuantizedFormat>,
     /// The seed of the parameters and of the order of the windows.
     pub seed: u64,
     /// Steps between two logged ones; 0 logs only the first and the last.
@@ -71,6 +74,7 @@ impl Settings {
             schedule: Schedule::Linear,
             optimizer: Method::AdamW,
             adamw: Hyperparameters::default(),
+            qat: None,
             seed: 0,
             log_every: 10,
             eval_every: fifth,
@@ -181,10 +185,12 @@ impl Suited {
         Self { steps, batch_size, learning_rate, weight_decay, optimizer }
     }
 
-    /// Returns what suits a model that is trained further: a lower learning rate than the first time.
-    pub fn to_continue(optimizer: Option<Method>) -> Self {
+    /// Returns what suits a model that is trained further: a lower learning rate than the first time, and a still lower one if it
+    /// only has to bear being quantized.
+    pub fn to_continue(optimizer: Option<Method>, quantized: bool) -> Self {
         let optimizer = optimizer.unwrap_or(Method::AdamW);
-        Self { steps: 500, batch_size: 8, learning_rate: 5e-4, weight_decay: 0.01, optimizer }
+        let learning_rate = if quantized { 1e-4 } else { 5e-4 };
+        Self { steps: 500, batch_size: 8, learning_rate, weight_decay: 0.01, optimizer }
     }
 
     /// Returns the usual hyperparameters with this weight decay.

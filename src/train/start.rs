@@ -10,6 +10,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::layers::{Layer, Target, lora};
 use crate::model::Transformer;
+use crate::mxfp4::BLOCK;
 use crate::parameter::{Parameter, Random, Role, Roles};
 use crate::tensor::Tensor;
 use crate::tokenizer::Tokenizer;
@@ -51,6 +52,27 @@ pub fn check_frozen(config: &ModelConfig, frozen: Roles) -> Result<()> {
     match Role::ALL.into_iter().any(|role| has(role) && !frozen.contains(role)) {
         true => Ok(()),
         false => Err(Error::argument("--freeze: nothing is left to be trained")),
+    }
+}
+
+/// Checks that the experts of a model can be trained for a number format.
+///
+/// # Errors
+/// If the model has no experts, if they are frozen, or if their rows are not whole blocks.
+pub fn check_quantized(config: &ModelConfig, settings: &RunSettings) -> Result<()> {
+    if settings.settings.qat.is_none() {
+        return Ok(());
+    }
+    let refused = |why: &str| Err(Error::argument(format!("--qat mxfp4: {why}")));
+    if config.dense_layers.len() == config.layers {
+        return refused("this model has no experts");
+    }
+    if settings.freeze.contains(Role::Expert) {
+        return refused("the experts are frozen");
+    }
+    match [config.hidden_size, config.intermediate_size].into_iter().find(|rows| !rows.is_multiple_of(BLOCK)) {
+        Some(inputs) => refused(&format!("rows of {inputs} numbers are not whole blocks of {BLOCK}")),
+        None => Ok(()),
     }
 }
 

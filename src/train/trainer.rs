@@ -14,10 +14,11 @@ use crate::collective::Collective;
 use crate::data::{Batch, Batches, IGNORE, Windows};
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
-use crate::layers::Layer;
+use crate::layers::{Layer, QuantizedFormat, qat};
 use crate::model::{Totals, Transformer};
 use crate::ops::load_balancing::ExpertLoad;
 use crate::tensor::Gradients;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -88,6 +89,13 @@ pub struct Trainer {
     together: Option<Together>,
 }
 
+/// Prepares a model to be trained.
+fn prepare(model: &mut Transformer, settings: &Settings) {
+    if settings.qat.is_some() {
+        qat::attach(model);
+    }
+}
+
 /// The measurements of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
@@ -105,7 +113,13 @@ pub struct StepReport {
 
 impl Trainer {
     /// Creates a trainer for a model that has not been trained.
-    pub fn new(model: Transformer, settings: Settings, batches: Batches, evaluation: Option<EvaluationSet>) -> Self {
+    pub fn new(
+        mut model: Transformer,
+        settings: Settings,
+        batches: Batches,
+        evaluation: Option<EvaluationSet>,
+    ) -> Self {
+        prepare(&mut model, &settings);
         let optimizer = Optimizer::new(settings.optimizer, settings.adamw.clone(), &model.parameters());
         Self { model, settings, optimizer, batches, evaluation, best_loss: None, together: None }
     }
@@ -120,7 +134,8 @@ impl Trainer {
         windows: Windows,
         evaluation: Option<EvaluationSet>,
     ) -> Result<Self> {
-        let SavedRun { model, optimizer, position: Position { cursor, best_loss, .. } } = saved;
+        let SavedRun { mut model, optimizer, position: Position { cursor, best_loss, .. } } = saved;
+        prepare(&mut model, &settings);
         let batches = Batches::from_cursor(windows, settings.batch_size, settings.seed, cursor)?;
         Ok(Self { model, settings, optimizer, batches, evaluation, best_loss, together: None })
     }
@@ -262,9 +277,9 @@ impl Trainer {
                 monitor.evaluated(self, &evaluation, best);
                 let whole = self.whole()?;
                 if let Some(recorder) = recorder {
-                    recorder.evaluated(whole.as_ref().unwrap_or(&self.model), step, best, &mut |piece| {
-                        monitor.sampled(piece)
-                    })?;
+                    let model = whole.as_ref().unwrap_or(&self.model);
+                    let measured = self.as_measured(model);
+                    recorder.evaluated(model, &measured, step, best, &mut |piece| monitor.sampled(piece))?;
                 }
             }
             let interrupted = !last && self.any(monitor.interrupted())?;
@@ -337,7 +352,19 @@ impl Trainer {
 
     /// Measures the model on the validation text, and calls `progress` as [`evaluate_with`] does; `None` if there is no text.
     pub fn evaluate(&self, progress: &mut dyn FnMut(usize, usize)) -> Option<Evaluation> {
-        self.evaluation.as_ref().map(|set| evaluate_with(&self.model, set, self.settings.batch_size, progress))
+        self.evaluation.as_ref().map(|set| evaluate_with(&self.measured(), set, self.settings.batch_size, progress))
+    }
+
+    /// Returns the model that evaluations measure: in quantization-aware training, the one that `ossia quantize` will write.
+    pub fn measured(&self) -> Cow<'_, Transformer> {
+        self.as_measured(&self.model)
+    }
+
+    fn as_measured<'m>(&self, model: &'m Transformer) -> Cow<'m, Transformer> {
+        match self.settings.qat {
+            Some(QuantizedFormat::Mxfp4) => Cow::Owned(qat::quantized(model)),
+            None => Cow::Borrowed(model),
+        }
     }
 
     fn metrics(&self, report: &StepReport, tokens_per_second: f64, evaluation: Option<&Evaluation>) -> Metrics {

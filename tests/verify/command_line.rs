@@ -10,6 +10,7 @@ mod chats;
 mod harmony;
 mod prepared;
 mod profile;
+mod qat;
 mod ranks;
 mod resume;
 mod small;

@@ -19,6 +19,7 @@ mod mlp;
 mod experts;
 mod load_balancing;
 mod lora;
+mod qat;
 mod cross_entropy;
 mod kv_cache;
 mod model;

@@ -124,6 +124,7 @@ pub fn settings(steps: u64, accumulate: usize, batch_size: usize) -> Settings {
         schedule: Schedule::Cosine,
         optimizer: Method::AdamW,
         adamw: hyperparameters(),
+        qat: None,
         seed: 5,
         log_every: 1,
         eval_every: 4,

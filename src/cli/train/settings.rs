@@ -6,7 +6,7 @@ use crate::config::ModelConfig;
 use crate::data::read::PREPARED;
 use crate::error::{Error, Result};
 use crate::harmony::SystemContent;
-use crate::layers::{Adapter, Target};
+use crate::layers::{Adapter, QuantizedFormat, Target};
 use crate::parameter::Roles;
 use crate::tasks::chats::are_chats;
 use crate::train::adamw::Hyperparameters;
@@ -51,6 +51,12 @@ impl From<OptimizerArgument> for Method {
     }
 }
 
+/// `--qat`
+#[derive(ValueEnum, Clone, Copy)]
+pub enum QatArgument {
+    Mxfp4,
+}
+
 /// Refuses arguments that a resumed run would silently ignore, because it keeps its settings.
 ///
 /// # Errors
@@ -62,6 +68,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--init", a.init.is_some()),
         ("--freeze", !a.freeze.is_empty()),
         ("--lora", a.lora.is_some()),
+        ("--qat", a.qat.is_some()),
         ("--task", a.task.is_some()),
         ("--data", !a.data.is_empty()),
         ("--eval-data", !a.eval_data.is_empty()),
@@ -147,7 +154,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
     let custom = a.config.is_some() || a.init.is_some();
     let preset = a.preset.clone().unwrap_or_else(|| if custom { "custom".into() } else { "nano".into() });
     let suited = match a.init {
-        Some(_) => Suited::to_continue(a.optimizer.map(Method::from)),
+        Some(_) => Suited::to_continue(a.optimizer.map(Method::from), a.qat.is_some()),
         None => Suited::to(&preset, a.task.is_some(), a.optimizer.map(Method::from)),
     };
     let usual = Settings {
@@ -171,6 +178,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
             clip: a.clip.unwrap_or(usual.adamw.clip),
             ..usual.adamw
         },
+        qat: a.qat.map(|QatArgument::Mxfp4| QuantizedFormat::Mxfp4),
         seed: a.seed.unwrap_or(usual.seed),
         log_every: a.log_every.unwrap_or(usual.log_every),
         eval_every: a.eval_every.unwrap_or(usual.eval_every),

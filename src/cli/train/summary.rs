@@ -24,6 +24,7 @@ pub fn describe(session: &Session) {
             let targets: Vec<&str> = adapter.targets.iter().map(|target| target.name()).collect();
             format!(" (frozen; {} of LoRA beside {})", thousands(trained()), targets.join(", "))
         }
+        None if trainer.settings.qat.is_some() => " (experts compute with their values in MXFP4)".into(),
         None if frozen.is_empty() => String::new(),
         None => format!(" (frozen: {})", frozen.join(", ")),
     };
@@ -55,7 +56,7 @@ const STORIES: u64 = 100;
 /// If the model cannot generate, or the output is closed.
 pub fn conclude(session: &Session) -> Result<()> {
     let Session { trainer, tokenizer, settings, .. } = session;
-    let (model, seed) = (&trainer.model, trainer.settings.seed);
+    let (model, seed) = (&*trainer.measured(), trainer.settings.seed);
     let path = session.directory().path().display();
     let used = settings.lora.as_ref().map_or(path.to_string(), |adapter| format!("{} --adapter {path}", adapter.base));
     let mut failed = Ok(());
@@ -74,6 +75,7 @@ pub fn conclude(session: &Session) -> Result<()> {
         }
         show("\n");
         failed?;
+        say_quantize(session);
         let command = if settings.task.is_some() { "eval" } else { "chat" };
         let task = if settings.task.is_some() { " --task arithmetic" } else { "" };
         say!("\nmore: ossia {command} {used}{task}      curves: {path}/loss.svg");
@@ -87,16 +89,27 @@ pub fn conclude(session: &Session) -> Result<()> {
     model.stream_text(tokenizer, "", STORY, sampling, &mut show)?;
     show("\n");
     failed?;
+    say_quantize(session);
     say!("\nmore: ossia generate {used} --prompt \"Once upon a time\"      curves: {path}/loss.svg");
     Ok(())
+}
+
+/// Says how the model comes to the form that was measured, if training was quantization-aware.
+fn say_quantize(session: &Session) {
+    if session.trainer.settings.qat.is_some() {
+        let path = session.directory().path().display();
+        say!(
+            "\nthe validation loss is that of the model in MXFP4, which this writes: ossia quantize {path} {path}-mxfp4"
+        );
+    }
 }
 
 /// Tells stories in groups of ten, and starts no new group after 30 seconds.
 fn told(session: &Session) -> Result<Vec<String>> {
     let start = Instant::now();
-    let mut told = Vec::new();
+    let (model, mut told) = (session.trainer.measured(), Vec::new());
     for first in (0..STORIES).step_by(10) {
-        told.extend(stories::tell(&session.trainer.model, &session.tokenizer, first..first + 10, 0.7)?);
+        told.extend(stories::tell(&model, &session.tokenizer, first..first + 10, 0.7)?);
         if start.elapsed() > Duration::from_secs(30) {
             break;
         }

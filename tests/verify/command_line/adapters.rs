@@ -1,5 +1,6 @@
 //! `ossia train --lora`, `--adapter` and `ossia merge`.
 
+use super::small::widen;
 use super::{losses, ossia, refuse, succeed, text, train, workplace};
 use std::fs;
 use std::path::Path;
@@ -90,11 +91,7 @@ fn command_line_lora_trains_an_adapter_beside_its_model() {
 fn command_line_lora_leaves_mxfp4_in_its_file() {
     let place = workplace();
     let at = place.path();
-    let config = fs::read_to_string(at.join("small.json")).unwrap();
-    let wide = config
-        .replace("\"hidden_size\": 16", "\"hidden_size\": 32")
-        .replace("\"intermediate_size\": 16", "\"intermediate_size\": 32");
-    fs::write(at.join("small.json"), wide).unwrap();
+    widen(at);
     succeed(&train(&["--steps", "3", "--out", "dense"]), at);
     succeed(&["quantize", "dense", "first"], at);
     let said = text(&succeed(&[&LORA[..], &["1", "--steps", "3", "--out", "run"]].concat(), at).stderr);
