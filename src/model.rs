@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::layers::router::Routing;
 use crate::layers::{Adapter, Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, Weight, children};
 use crate::ops::attention::{KvFormat, Sequences};
-use crate::ops::cross_entropy::{count, cross_entropy};
+use crate::ops::cross_entropy::{count, cross_entropy, token_losses, weighted_cross_entropy};
 use crate::ops::elementwise::{add, scale};
 use crate::ops::embedding::embedding;
 use crate::ops::linear::linear;
@@ -218,19 +218,32 @@ impl Transformer {
     /// Like [`forward`](Self::forward), for sequences of different lengths, one after the other: ids (T,) → hidden states (T, H).
     /// Panics if the sequences have another number of rows, and as [`forward`](Self::forward) does.
     pub fn forward_packed(&self, ids: &[u32], sequences: &Sequences) -> Output {
-        self.pass(ids, sequences, &mut [], &mut |_, _| {})
+        self.pass(ids, sequences, &mut [], &[], &mut |_, _| {})
+    }
+
+    /// Like [`forward_packed`](Self::forward_packed), but tokens visit the experts that are given, for each layer that has experts
+    /// (T·A,), instead of those that their routers would choose.
+    pub fn forward_replayed(&self, ids: &[u32], sequences: &Sequences, experts: &[Arc<[u32]>]) -> Output {
+        self.pass(ids, sequences, &mut [], experts, &mut |_, _| {})
     }
 
     /// Like [`forward_cached`](Self::forward_cached), and calls `observe` with every intermediate tensor, in the order of
     /// computation. There is one cache per sequence, or none at all.
     pub fn forward_observed(&self, tokens: ArrayView2<u32>, caches: &mut [&mut KvCache], observe: Observer) -> Output {
         let ids: Vec<u32> = tokens.iter().copied().collect();
-        self.pass(&ids, &Sequences::equal(tokens.nrows(), tokens.ncols()), caches, observe)
+        self.pass(&ids, &Sequences::equal(tokens.nrows(), tokens.ncols()), caches, &[], observe)
     }
 
     // ANCHOR: forward
-    /// Computes every forward pass.
-    fn pass(&self, ids: &[u32], sequences: &Sequences, caches: &mut [&mut KvCache], observe: Observer) -> Output {
+    /// Computes every forward pass. `replay` has the experts of each layer that has some; none if routers choose.
+    fn pass(
+        &self,
+        ids: &[u32],
+        sequences: &Sequences,
+        caches: &mut [&mut KvCache],
+        replay: &[Arc<[u32]>],
+        observe: Observer,
+    ) -> Output {
         assert_eq!(ids.len(), sequences.rows(), "the tokens of {} sequences", sequences.len());
         self.led.iter().for_each(|ranks| drop(or_unwind(ranks.broadcast(0, &[1]))));
         assert!([0, sequences.len()].contains(&caches.len()), "{} caches for {sequences:?}", caches.len());
@@ -246,9 +259,9 @@ impl Transformer {
         for (i, block) in self.blocks.iter().enumerate() {
             let mut caches: Vec<&mut LayerCache> = caches.iter_mut().map(|cache| cache.layer_mut(i)).collect();
             let out = if self.checkpoint_activations && caches.is_empty() {
-                block.forward_recomputed(&x, &angles, sequences)
+                block.forward_recomputed(&x, &angles, sequences, replay.get(routing.len()))
             } else {
-                block.forward(&x, &angles, sequences, &mut caches)
+                block.forward(&x, &angles, sequences, &mut caches, replay.get(routing.len()))
             };
             observe(Activation::Attention(i), &out.attention);
             if let Some(decisions) = out.routing {
@@ -270,6 +283,14 @@ impl Transformer {
         match &self.head {
             Some(head) => head.forward(hidden, None),
             None => linear(hidden, &self.embedding, None),
+        }
+    }
+
+    /// Returns −ln p(targetₜ) of each target (T,), without a gradient; 0 for those that do not count.
+    pub fn token_losses(&self, hidden: &Tensor, targets: &[u32]) -> Vec<f32> {
+        match &self.head {
+            Some(head) => head.token_losses(hidden, targets),
+            None => token_losses(hidden, &self.embedding, None, targets),
         }
     }
 
@@ -299,6 +320,25 @@ impl Transformer {
             some => scale(&mean, some as f32 / step.targets as f32),
         };
         let nats = cross_entropy.item();
+        self.with_balance(cross_entropy, nats, output, targets, step)
+    }
+    // ANCHOR_END: loss
+
+    // ANCHOR: policy_loss
+    /// Computes Σ wₜ · (−ln p(targetₜ)): the loss of reinforcement learning, whose gradient makes tokens with a positive weight more
+    /// probable and those with a negative one less. Beside it, the load-balancing loss if the configuration asks for it.
+    pub fn policy_loss(&self, output: &Output, targets: &[u32], weights: &[f32], step: &Totals) -> Loss {
+        let sum = match &self.head {
+            Some(head) => head.weighted_cross_entropy(&output.hidden, targets, weights),
+            None => weighted_cross_entropy(&output.hidden, &self.embedding, None, targets, weights),
+        };
+        let value = sum.item();
+        self.with_balance(sum, value, output, targets, step)
+    }
+    // ANCHOR_END: policy_loss
+
+    /// Adds the load-balancing loss.
+    fn with_balance(&self, cross_entropy: Tensor, nats: f32, output: &Output, targets: &[u32], step: &Totals) -> Loss {
         if output.routing.is_empty() {
             return Loss { total: cross_entropy, cross_entropy: nats, load_balancing: 0.0 };
         }
@@ -311,7 +351,6 @@ impl Transformer {
         };
         Loss { total, cross_entropy: nats, load_balancing }
     }
-    // ANCHOR_END: loss
 
     /// Returns the layers of the model by what they are for, in the order of the parameters.
     pub fn components(&self) -> Vec<(Component, &dyn Layer)> {

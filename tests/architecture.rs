@@ -17,7 +17,7 @@ const MAY_IMPORT: [(&str, &str); 26] = [
     ("config", "files"),
     (
         "train",
-        "collective tasks harmony model checkpoint data tokenizer layers ops parameter tensor kernels mxfp4 config files profile",
+        "collective generate tasks harmony model checkpoint data tokenizer layers ops parameter tensor kernels mxfp4 config files profile",
     ),
     ("data", "tokenizer stored files"),
     ("files", ""),

@@ -8,12 +8,12 @@ use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::tasks::chats::{are_chats, read_chats};
-use crate::tasks::stories;
+use crate::tasks::{Task, questions, stories};
 use crate::tokenizer::Tokenizer;
 use crate::train::settings::check_stories;
 use crate::train::texts::{UNSEEN_SEED, is_builtin, stories as builtin_stories};
 use crate::train::{Deviation, EvaluationSet, deviation, evaluate};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Measure how well a model predicts a text
 ///
@@ -32,13 +32,13 @@ pub struct Arguments {
     #[arg(long, num_args = 1.., required_unless_present = "task", value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Instead of a text: `arithmetic`, for a model of ossia train --task arithmetic. Asks held-out questions at each
-    /// reasoning effort and checks the answers
-    #[arg(long, value_name = "NAME", value_parser = ["arithmetic"], conflicts_with = "data")]
-    task: Option<String>,
-    /// With --task: questions of each kind per seed
+    /// reasoning effort and checks the answers. Or a JSONL file of {"question": …, "answer": …}: asks all of them
+    #[arg(long, value_name = "TASK", conflicts_with = "data")]
+    task: Option<PathBuf>,
+    /// With --task arithmetic: questions of each kind per seed
     #[arg(long, default_value_t = 100, value_name = "N")]
     questions: usize,
-    /// With --task: number of seeds
+    /// With --task arithmetic: number of seeds
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// The field of a JSONL line that has the text
@@ -64,8 +64,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let arithmetic = arguments.arithmetic.arithmetic();
     let (model, tokenizer) = arguments.arithmetic.open(&arguments.model)?;
     report_model(&arguments.model)?;
-    if arguments.task.is_some() {
-        return task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds);
+    match &arguments.task {
+        Some(name) if name == Path::new(Task::ARITHMETIC) => {
+            return task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds);
+        }
+        Some(path) => {
+            let questions = questions::read(path, system_of(&arguments.model)?.unwrap_or_default())?;
+            return task::ask_all(&model, &tokenizer, &questions);
+        }
+        None => {}
     }
     let context = arguments.context.unwrap_or(model.config.context.min(2_048));
     if context == 0 || context > model.config.context {

@@ -1,10 +1,12 @@
-//! `ossia eval --task arithmetic`: the table of right answers.
+//! `ossia eval --task`: the table of right answers.
 
 use super::print;
 use crate::error::Result;
-use crate::harmony::Effort;
+use crate::harmony::{Effort, Harmony};
 use crate::model::Transformer;
 use crate::tasks::arithmetic::{Score, quiz};
+use crate::tasks::questions::Questions;
+use crate::tasks::{Problem, Rollout, Rollouts};
 use crate::tokenizer::Tokenizer;
 
 /// Prints how well held-out questions are answered at each effort, and after how much analysis.
@@ -44,4 +46,35 @@ fn line(efforts: &[Vec<Score>]) -> String {
     });
     let analysis = sums.iter().map(|sum| format!("{:6.1}", sum.mean_analysis()));
     format!("{} {}", right.collect::<Vec<_>>().join(" "), analysis.collect::<Vec<_>>().join(" "))
+}
+
+/// The most tokens of an answer to a question of a file.
+const LONGEST: usize = 1024;
+
+/// Asks all questions of a file at each effort, and prints how many answers are right and how long they are.
+///
+/// # Errors
+/// If a question does not fit in the context of the model.
+pub fn ask_all(model: &Transformer, tokenizer: &Tokenizer, questions: &Questions) -> Result<()> {
+    let rollouts = Rollouts {
+        harmony: Harmony::new(tokenizer)?,
+        longest: LONGEST,
+        temperature: 0.0,
+        tools: &|| Box::new(|_| None),
+        record_routing: false,
+    };
+    let held_out = questions.choices(true);
+    print(&format!("{} questions, of which {} are held out from training\n\n", questions.count(), held_out.len()))?;
+    print("          right, all   held out   tokens\n")?;
+    for effort in Effort::ALL {
+        let problems: Vec<Problem> = (0..questions.count()).map(|i| questions.problem(i, effort)).collect();
+        let answers = rollouts.draw(model, &problems, 1, 0)?.concat();
+        let right: Vec<bool> =
+            problems.iter().zip(&answers).map(|(problem, rollout)| problem.answer.accepts(&rollout.answer())).collect();
+        let percent = |of: &[usize]| 100.0 * of.iter().filter(|i| right[**i]).count() as f64 / of.len() as f64;
+        let all: Vec<usize> = (0..right.len()).collect();
+        let tokens = answers.iter().map(Rollout::length).sum::<usize>() as f64 / answers.len() as f64;
+        print(&format!("{:8} {:8.1} % {:8.1} % {tokens:8.1}\n", effort.name(), percent(&all), percent(held_out)))?;
+    }
+    Ok(())
 }

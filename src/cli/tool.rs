@@ -58,6 +58,14 @@ impl PythonArguments {
     }
 }
 
+/// Starts a session for a rollout, in which a program may take ten seconds.
+///
+/// # Errors
+/// Those of [`PythonArguments::start`].
+pub fn python_of_rollout() -> Result<Python> {
+    PythonArguments { root: None, tool_timeout: 10, dangerously_unsandboxed: false }.start()
+}
+
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Python(arguments) => {

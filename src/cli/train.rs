@@ -1,8 +1,10 @@
 //! `ossia train`
 
+mod reinforce;
 mod settings;
 mod summary;
 
+use self::reinforce::{RlArguments, learn};
 use self::settings::{OptimizerArgument, QatArgument, ScheduleArgument, refuse_changes, refuse_unused, run_settings};
 use self::summary::{conclude, describe};
 use super::progress::Progress;
@@ -15,6 +17,7 @@ use crate::layers::Target;
 use crate::parameter::Role;
 use crate::profile;
 use crate::tokenizer::Tokenizer;
+use crate::train::rl::RlSession;
 use crate::train::{Job, Outcome, RunDirectory, RunSettings, Session, memory, start as beginning};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,11 +70,11 @@ pub struct Arguments {
     #[arg(help_heading = "Model")]
     qat: Option<QatArgument>,
     /// Train on conversations instead of text. `arithmetic`: sums, worked out as the reasoning effort asks, and Python
-    /// for products; see ossia eval --task
-    #[arg(long, value_name = "NAME", value_parser = ["arithmetic"],
+    /// for products. Or a JSONL file of {"question": …, "answer": …}, to learn the answers; see ossia eval --task and --rl
+    #[arg(long, value_name = "TASK",
           conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
     #[arg(help_heading = "Data")]
-    task: Option<String>,
+    task: Option<PathBuf>,
     /// `builtin`, or text files, directories, JSONL files, or a directory of ossia tokenizer prepare; or JSONL files with a
     /// conversation per line in OpenAI's chat format ({"messages": …}), of which the model learns what the assistant wrote
     /// [default: builtin]
@@ -154,7 +157,8 @@ pub struct Arguments {
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     clip: Option<f64>,
-    /// Coefficient of the load-balancing loss; 0 for none [default: 0.01, also with --init]
+    /// Coefficient of the load-balancing loss; 0 for none [default: 0.01, also with --init; 0
+    /// with --rl]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     balance: Option<f32>,
@@ -202,6 +206,8 @@ pub struct Arguments {
     #[arg(long)]
     #[arg(help_heading = "Run")]
     profile: bool,
+    #[command(flatten)]
+    reinforcement: RlArguments,
 }
 
 /// The default coefficient of the load-balancing loss.
@@ -230,6 +236,9 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
         return Err(Error::argument(format!("--ranks {ranks}: {size} processes were started, which are the ranks")));
     }
 
+    if let Some(session) = rewarded(arguments, job)? {
+        return learn(session);
+    }
     let mut session = if arguments.resume { resume(arguments, job)? } else { start(arguments, job)? };
 
     if ranks > 1 {
@@ -264,8 +273,38 @@ fn train(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Starts or resumes a run that learns from rewards; `None` if the run learns from examples.
+fn rewarded(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Option<RlSession>> {
+    let directory = || RunDirectory::new(arguments.out.clone().unwrap_or_default());
+    let resumes = arguments.resume && directory().has_run() && directory().read_settings()?.reinforcement.is_some();
+    if !resumes && arguments.reinforcement.rl.is_none() {
+        return Ok(None);
+    }
+    if arguments.ranks.unwrap_or(1) * job.size() > 1 {
+        return Err(Error::argument("--rl: reinforcement learning runs on one rank"));
+    }
+    if resumes {
+        refuse_changes(arguments)?;
+        return RlSession::resume(directory(), arguments.steps).map(Some);
+    }
+    let (config, tokenizer, settings) = chosen(arguments, 1)?;
+    let out = arguments.out.clone().unwrap_or_else(|| free_directory(&settings));
+    let tokenizer = tokenizer.ok_or_else(|| Error::argument("--rl needs --init"))?;
+    RlSession::start(config, settings, tokenizer, RunDirectory::new(out)).map(Some)
+}
+
 /// Starts a new run.
 fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
+    let ranks = arguments.ranks.unwrap_or(1);
+    let (config, tokenizer, settings) = chosen(arguments, ranks * job.size())?;
+    memory::check(&config, &settings, ranks)?; // before the directory is created
+    settings.settings.check_group(&config, ranks * job.size(), arguments.expert_parallel)?;
+    let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
+    Session::start(processes(arguments, job), config, settings, tokenizer, directory, &mut report)
+}
+
+/// Returns the architecture, the tokenizer if there is one already, and the settings of a new run on so many ranks.
+fn chosen(arguments: &Arguments, all_ranks: usize) -> Result<(ModelConfig, Option<Tokenizer>, RunSettings)> {
     let ranks = arguments.ranks.unwrap_or(1);
     let mut frozen = match arguments.lora {
         Some(_) => Role::ALL.into_iter().collect(),
@@ -274,7 +313,8 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let (mut config, tokenizer) = match (&arguments.init, &arguments.config) {
         (Some(path), _) => {
             let (config, tokenizer) = beginning::open(path, &mut frozen, ranks, &mut report)?;
-            (ModelConfig { router_aux_loss_coef: BALANCE, ..config }, Some(tokenizer))
+            let usual = if arguments.reinforcement.rl.is_some() { 0.0 } else { BALANCE };
+            (ModelConfig { router_aux_loss_coef: usual, ..config }, Some(tokenizer))
         }
         (None, Some(path)) => (ModelConfig::load(path)?, None),
         (None, None) => (ModelConfig::preset(arguments.preset.as_deref().unwrap_or("nano"))?, None),
@@ -286,13 +326,10 @@ fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
         config.router_aux_loss_coef = balance;
     }
     refuse_unused(arguments)?;
-    let settings = run_settings(arguments, &config, frozen, ranks * job.size())?;
-    memory::check(&config, &settings, ranks)?; // before the directory is created
-    settings.settings.check_group(&config, ranks * job.size(), arguments.expert_parallel)?;
+    let settings = run_settings(arguments, &config, frozen, all_ranks)?;
     let tokenizer =
         tokenizer.map_or_else(|| arguments.tokenizer.as_ref().map(Tokenizer::open).transpose(), |t| Ok(Some(t)))?;
-    let directory = RunDirectory::new(arguments.out.clone().unwrap_or_else(|| free_directory(&settings)));
-    Session::start(processes(arguments, job), config, settings, tokenizer, directory, &mut report)
+    Ok((config, tokenizer, settings))
 }
 
 /// Resumes a run.

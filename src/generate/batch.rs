@@ -11,7 +11,9 @@ use super::generator::Generator;
 use super::sampler::Sampling;
 use super::sequence::{Sequence, advance};
 use crate::error::Result;
+use crate::kernels;
 use crate::model::Transformer;
+use std::sync::Arc;
 
 /// Several texts that continue the same prompt.
 pub struct Batch<C> {
@@ -40,6 +42,44 @@ impl<C: Control> Batch<C> {
             others.into_iter().map(|(sampling, control)| text(sequence.fork(sampling), control)).collect();
         texts.extend(last.map(|(sampling, control)| text(sequence.with_sampling(sampling), control)));
         Ok(Self { model, texts })
+    }
+
+    /// Adds the texts of another batch of the same model.
+    pub fn append(&mut self, other: Self) {
+        self.texts.extend(other.texts);
+    }
+
+    /// Returns the number of texts.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// Returns the tokens of a text, with its prompt.
+    pub fn tokens(&self, text: usize) -> &[u32] {
+        self.texts[text].sequence.tokens()
+    }
+
+    /// Returns ln p of the last token that [`step`](Self::step) appended to a text, before any filter and at temperature 1.
+    pub fn log_probability(&self, text: usize, token: u32) -> f32 {
+        let mut z = self.texts[text].sequence.logits().to_vec();
+        let (largest, of_token) = (kernels::max(&z), z[token as usize]);
+        of_token - largest - kernels::exp_sum(&mut z, largest).ln()
+    }
+
+    /// Returns the experts that each token of a text visited, except the last one: A for each layer that has experts. They are known
+    /// if the generator [records](Generator::recording) them.
+    pub fn routing(&self, text: usize) -> &[Arc<[u32]>] {
+        self.texts[text].sequence.routing()
+    }
+
+    /// Returns what controls a text.
+    pub fn control(&self, text: usize) -> &C {
+        self.texts[text].course.control()
     }
 
     // ANCHOR: step

@@ -121,6 +121,11 @@ impl<C: Control> Course<C> {
         self.reason.as_ref()
     }
 
+    /// Returns what controls the text.
+    pub fn control(&self) -> &C {
+        &self.control
+    }
+
     // ANCHOR: step
     /// Appends one token to the text of `writer` and returns it; `None` at the end of the text.
     ///

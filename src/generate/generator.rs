@@ -99,6 +99,18 @@ impl Generator {
         self.sequence.tokens()
     }
 
+    /// Like [`new`](Self::new), and records which experts each token visits; see [`Batch::routing`](super::Batch::routing).
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn recording(model: &Transformer, prompt: &[u32]) -> Result<Self> {
+        let mut sequence = Sequence::new(model, Sampling::default());
+        sequence.record_routing();
+        let mut generator = Self { model: model.frozen(), sequence, marks: Vec::new() };
+        generator.go_to(prompt, &mut |_, _| {})?;
+        Ok(generator)
+    }
+
     /// Returns the frozen model and the text with its cache.
     pub(super) fn into_parts(self) -> (Transformer, Sequence) {
         (self.model, self.sequence)

@@ -7,10 +7,11 @@ use super::sampler::{Sampler, Sampling};
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::layers::{KvCache, Mark};
-use crate::model::Transformer;
+use crate::model::{Output, Transformer};
 use crate::tensor::{Tensor, array};
 use crate::tokenizer::TokenSet;
 use ndarray::Array2;
+use std::sync::Arc;
 
 /// A text that a model continues.
 ///
@@ -22,6 +23,7 @@ pub struct Sequence {
     sampler: Sampler,
     context: usize,
     vocab_size: usize,
+    routing: Option<Vec<Arc<[u32]>>>, // if it is recorded: the experts of each token in the cache, layer by layer
 }
 
 impl Sequence {
@@ -35,7 +37,20 @@ impl Sequence {
             sampler: Sampler::new(sampling),
             context: config.context,
             vocab_size: config.vocab_size,
+            routing: None,
         }
+    }
+
+    /// Records which experts each token visits from now on. Panics if tokens have run through the model already.
+    pub(super) fn record_routing(&mut self) {
+        assert_eq!(self.cached(), 0, "the experts of the first tokens are not known");
+        self.routing = Some(Vec::new());
+    }
+
+    /// Returns the experts that each token in the cache visited, those of the first layer that has experts first; none if they are
+    /// not recorded.
+    pub fn routing(&self) -> &[Arc<[u32]>] {
+        self.routing.as_deref().unwrap_or(&[])
     }
 
     /// Returns the same text, which goes on with other draws.
@@ -54,6 +69,7 @@ impl Sequence {
             cache: self.cache.clone(),
             logits: self.logits.clone(),
             sampler: Sampler::new(Sampling::default()),
+            routing: self.routing.clone(),
             ..*self
         };
         copy.with_sampling(sampling)
@@ -89,6 +105,7 @@ impl Sequence {
     /// Removes everything from the cache.
     pub(super) fn clear_cache(&mut self, model: &Transformer) {
         self.cache = KvCache::new(&model.config);
+        self.forget_routing();
     }
 
     /// Returns a mark for the end of the cached tokens.
@@ -100,6 +117,13 @@ impl Sequence {
     pub(super) fn rewind(&mut self, mark: &Mark, logits: &[f32]) {
         self.cache.rewind(mark);
         self.logits = logits.to_vec();
+        self.forget_routing();
+    }
+
+    /// Forgets the experts of tokens that are no longer in the cache.
+    fn forget_routing(&mut self) {
+        let cached = self.cache.len();
+        self.routing.iter_mut().for_each(|routing| routing.truncate(cached));
     }
 
     /// Checks a prompt for this model.
@@ -164,7 +188,14 @@ pub fn advance(model: &Transformer, sequences: &mut [&mut Sequence], count: usiz
     let tokens = sequences.iter().flat_map(|one| one.tokens[one.cache.len()..][..count].to_vec()).collect();
     let tokens = Array2::from_shape_vec((sequences.len(), count), tokens).expect("count tokens of each");
     let mut caches: Vec<&mut KvCache> = sequences.iter_mut().map(|one| &mut one.cache).collect();
-    let hidden = model.forward_cached(tokens.view(), &mut caches).hidden;
+    let Output { hidden, routing } = model.forward_cached(tokens.view(), &mut caches);
+    for (i, one) in sequences.iter_mut().enumerate() {
+        let Some(recorded) = &mut one.routing else { continue };
+        let active = model.config.experts_per_token;
+        recorded.extend((i * count..(i + 1) * count).map(|row| -> Arc<[u32]> {
+            routing.iter().flat_map(|layer| &layer.chosen[row * active..][..active]).copied().collect()
+        }));
+    }
     let width = model.config.hidden_size;
     let last: Vec<f32> =
         hidden.data().chunks(count * width).flat_map(|rows| rows[(count - 1) * width..].to_vec()).collect();

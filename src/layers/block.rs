@@ -82,8 +82,8 @@ impl Moe {
     }
 
     /// x (T, H) → the routing, and (T, H)
-    fn forward(&self, x: &Tensor) -> (Routing, Tensor) {
-        let routing = self.router.forward(x);
+    fn forward(&self, x: &Tensor, replay: Option<&Arc<[u32]>>) -> (Routing, Tensor) {
+        let routing = self.router.forward(x, replay);
         let y = self.experts.forward(x, &routing);
         (routing, y)
     }
@@ -135,20 +135,22 @@ impl Block {
     }
 
     // ANCHOR: forward
-    /// x (B·T, H) → the results listed in [`BlockOutput`]. There is one cache per sequence, or none at all.
+    /// x (B·T, H) → the results listed in [`BlockOutput`]. There is one cache per sequence, or none at all. `replay` has the
+    /// experts that tokens visit, if they do not choose.
     pub fn forward(
         &self,
         x: &Tensor,
         angles: &Angles,
         sequences: &Sequences,
         caches: &mut [&mut LayerCache],
+        replay: Option<&Arc<[u32]>>,
     ) -> BlockOutput {
         let attention = self.attention.forward(&self.attention_norm.forward(x), angles, sequences, caches);
         let x = add(x, &attention);
         let normed = self.mlp_norm.forward(&x);
         let (routing, feed_forward) = match &self.feed_forward {
             FeedForward::Moe(moe) => {
-                let (routing, y) = moe.forward(&normed);
+                let (routing, y) = moe.forward(&normed, replay);
                 (Some(routing), y)
             }
             FeedForward::Dense(mlp) => (None, mlp.forward(&normed)),
@@ -160,12 +162,19 @@ impl Block {
 
     /// Like [`Block::forward`] without a cache, but keeps only `x` for the backward pass and recomputes the rest
     /// (gradient checkpointing, see [`recompute`]). Gradients flow through `hidden` and the router logits.
-    pub fn forward_recomputed(&self, x: &Tensor, angles: &Angles, sequences: &Sequences) -> BlockOutput {
+    pub fn forward_recomputed(
+        &self,
+        x: &Tensor,
+        angles: &Angles,
+        sequences: &Sequences,
+        replay: Option<&Arc<[u32]>>,
+    ) -> BlockOutput {
         let (block, kept_angles, kept_sequences) = (self.clone(), angles.clone(), sequences.clone());
+        let kept_replay = replay.cloned();
         recompute(
             x,
-            |x| self.detached().forward(x, angles, sequences, &mut []),
-            move |x| block.forward(x, &kept_angles, &kept_sequences, &mut []),
+            |x| self.detached().forward(x, angles, sequences, &mut [], replay),
+            move |x| block.forward(x, &kept_angles, &kept_sequences, &mut [], kept_replay.as_ref()),
             |out| {
                 let logits = out.routing.as_mut().map(|routing| &mut routing.logits);
                 std::iter::once(&mut out.hidden).chain(logits).collect()

@@ -6,7 +6,7 @@ use super::Linear;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::ops::dispatch::Dispatch;
-use crate::ops::top_k::top_k;
+use crate::ops::top_k::{choose, weights_of};
 use crate::parameter::{Role, Scope};
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct Routing {
     pub logits: Tensor,
     /// The weights of the chosen experts; they sum to 1 per token. (T, A)
     pub weights: Tensor,
+    /// The chosen experts of each token. (T·A,)
+    pub chosen: Arc<[u32]>,
     /// The visits of tokens to experts, sorted by expert.
     pub dispatch: Arc<Dispatch>,
 }
@@ -43,12 +45,15 @@ impl Router {
     }
 
     // ANCHOR: forward
-    /// x (T, H) → the routing of T tokens.
-    pub fn forward(&self, x: &Tensor) -> Routing {
+    /// x (T, H) → the routing of T tokens. `replay` has the experts that were chosen elsewhere (T·A,): they are taken instead of
+    /// those with the largest logits, and only their weights are computed.
+    pub fn forward(&self, x: &Tensor, replay: Option<&Arc<[u32]>>) -> Routing {
         let logits = self.linear.forward(x);
-        let (indices, weights) = top_k(&logits, self.active);
-        let dispatch = Arc::new(Dispatch::new(&indices, logits.shape()[1], self.active));
-        Routing { logits, weights, dispatch }
+        let experts = logits.shape()[1];
+        let chosen = replay.cloned().unwrap_or_else(|| choose(logits.data(), experts, self.active).into());
+        let weights = weights_of(&logits, &chosen);
+        let dispatch = Arc::new(Dispatch::new(&chosen, experts, self.active));
+        Routing { logits, weights, chosen, dispatch }
     }
     // ANCHOR_END: forward
 }

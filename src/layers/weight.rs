@@ -5,7 +5,7 @@
 use super::Layer;
 use super::lora::{Adapter, Lora};
 use crate::error::Result;
-use crate::ops::cross_entropy::{cross_entropy, cross_entropy_corrected};
+use crate::ops::cross_entropy::{cross_entropy, cross_entropy_corrected, token_losses, weighted_cross_entropy};
 use crate::ops::fake_quantize::fake_quantize;
 use crate::ops::grouped_matmul::grouped_matmul;
 use crate::ops::linear::linear;
@@ -65,6 +65,28 @@ impl Weight {
     /// Lets the matrices of experts compute with the values that they would have in MXFP4. Other matrices do not change.
     pub fn fake_quantize(&mut self) {
         self.fake_quantized = self.parameter.role() == Role::Expert;
+    }
+
+    /// Returns the cross-entropy of each of `targets` (T,), without a gradient.
+    pub fn token_losses(&self, hidden: &Tensor, targets: &[u32]) -> Vec<f32> {
+        match &self.lora {
+            None => token_losses(hidden, &self.parameter, None, targets),
+            Some(lora) => {
+                let (inner, b) = lora.factors(hidden);
+                token_losses(hidden, &self.parameter, Some((&inner, b.tensor())), targets)
+            }
+        }
+    }
+
+    /// Returns Σ weightₜ·lossₜ, of the cross-entropies of `targets` (T,).
+    pub fn weighted_cross_entropy(&self, hidden: &Tensor, targets: &[u32], weights: &[f32]) -> Tensor {
+        match &self.lora {
+            None => weighted_cross_entropy(hidden, &self.parameter, None, targets, weights),
+            Some(lora) => {
+                let (inner, b) = lora.factors(hidden);
+                weighted_cross_entropy(hidden, &self.parameter, Some((&inner, b.tensor())), targets, weights)
+            }
+        }
     }
 
     /// Gives the matrix a correction.

@@ -5,6 +5,9 @@
 //! the logits of that block, so it is computed in the forward pass, for dloss = 1, and the backward pass only scales it:
 //! dz = (softmax(z) − onehot)/count,  dh = dz·W,  dW = dzᵀ·h.
 //!
+//! [`weighted_cross_entropy`] has a weight per token instead of 1/count: reinforcement learning makes some tokens more
+//! probable, and others less.
+//!
 //! Book: [loss](../../../../book/loss.html)
 
 use crate::kernels::{self, par_gemm, parallel};
@@ -57,19 +60,29 @@ fn losses_of(h: ArrayView2<f32>, w: &Value, correction: Correction, targets: &[u
 /// Like [`forward`], and also computes the gradients of the mean over the targets that count. dW is computed only for a
 /// trainable projection.
 pub fn forward_backward(h: ArrayView2<f32>, w: &Value, targets: &[u32]) -> (Vec<f32>, Projected) {
-    with_gradients(h, w, None, targets)
+    with_gradients(h, w, None, targets, Weights::Mean)
 }
 
-fn with_gradients(h: ArrayView2<f32>, w: &Value, correction: Correction, targets: &[u32]) -> (Vec<f32>, Projected) {
+fn with_gradients(
+    h: ArrayView2<f32>,
+    w: &Value,
+    correction: Correction,
+    targets: &[u32],
+    weights: Weights,
+) -> (Vec<f32>, Projected) {
     let w_needs = w.tensor().is_some_and(Tensor::needs_grad);
     let _timer = timer("cross-entropy + ′", h, w, if w_needs { 3 } else { 2 });
     let share = 1.0 / count(targets).max(1) as f32;
+    let weight = |t: usize| match weights {
+        Weights::Mean => share,
+        Weights::PerToken(weights) => weights[t],
+    };
     let mut losses = vec![0.0; targets.len()];
     let mut dh = Array2::zeros(h.dim());
     let mut dw = w_needs.then(|| Array2::zeros((w.outputs(), h.ncols())));
     let mut corrected = correction.map(|factors| factors.map(|factor| Array2::zeros(factor.dim())));
     for_blocks(h, w, correction, targets, |z, first, targets| {
-        row_losses(z, targets, &mut losses[first..][..targets.len()], Some(share));
+        row_losses(z, targets, &mut losses[first..][..targets.len()], Some(&|t| weight(first + t)));
         let dz = ArrayView2::from_shape((targets.len(), w.outputs()), z).expect("a row per target");
         let rows = ndarray::Slice::from(first..first + targets.len());
         w.backpropagate(dz, dh.slice_axis_mut(Axis(0), rows));
@@ -118,9 +131,9 @@ fn for_blocks(
 // ANCHOR_END: block
 
 // ANCHOR: row
-/// Computes the loss of each row of logits. With `share`, overwrites the logits with their gradient: dz = share·p, minus
-/// `share` at the target.
-fn row_losses(z: &mut [f32], targets: &[u32], losses: &mut [f32], share: Option<f32>) {
+/// Computes the loss of each row of logits. With `weight`, the weight of each row, overwrites the logits with their gradient:
+/// dz = weight·p, minus the weight at the target.
+fn row_losses(z: &mut [f32], targets: &[u32], losses: &mut [f32], weight: Option<&(dyn Fn(usize) -> f32 + Sync)>) {
     let vocabulary = z.len() / targets.len();
     parallel::for_chunks2(z, vocabulary, losses, 1, |t, z, loss| {
         if targets[t] == IGNORE {
@@ -131,24 +144,43 @@ fn row_losses(z: &mut [f32], targets: &[u32], losses: &mut [f32], share: Option<
         let (largest, z_target) = (kernels::max(z), z[target]);
         let total = kernels::exp_sum(z, largest);
         loss[0] = total.ln() + largest - z_target;
-        if let Some(share) = share {
-            kernels::scale(share / total, z);
-            z[target] -= share;
+        if let Some(weight) = weight.map(|weight| weight(t)) {
+            kernels::scale(weight / total, z);
+            z[target] -= weight;
         }
     });
 }
 // ANCHOR_END: row
 
+/// What the losses of tokens are multiplied by before they are added.
+#[derive(Clone, Copy)]
+enum Weights<'w> {
+    /// 1/count, for the mean.
+    Mean,
+    /// A weight per token. (T,)
+    PerToken(&'w [f32]),
+}
+
+impl Weights<'_> {
+    /// Returns the weighted sum of the losses. The sum is taken in f64.
+    fn sum(self, losses: &[f32], targets: &[u32]) -> f32 {
+        let losses = losses.iter().map(|&loss| f64::from(loss));
+        match self {
+            Weights::Mean => (losses.sum::<f64>() / count(targets).max(1) as f64) as f32,
+            Weights::PerToken(w) => losses.zip(w).map(|(loss, &w)| loss * f64::from(w)).sum::<f64>() as f32,
+        }
+    }
+}
+
 /// Returns Σ of the losses per token divided by how many targets count. The sum is taken in f64.
 pub fn mean(losses: &[f32], targets: &[u32]) -> f32 {
-    let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
-    (total / count(targets).max(1) as f64) as f32
+    Weights::Mean.sum(losses, targets)
 }
 
 /// The mean cross-entropy in nats of `targets` (T,) given the logits `h`·`w`ᵀ, over the targets that count. `w` (V, H) is
 /// a tensor, or a parameter that may be stored in a file.
 pub fn cross_entropy(h: &Tensor, w: impl Into<Value>, targets: &[u32]) -> Tensor {
-    corrected(h, &w.into(), None, targets)
+    corrected(h, &w.into(), None, targets, Weights::Mean)
 }
 
 /// Like [`cross_entropy`], with the logits `h`·`w`ᵀ + `u`·`b`ᵀ: u (T, r), b (V, r).
@@ -158,19 +190,48 @@ pub fn cross_entropy_corrected(
     correction: (&Tensor, &Tensor),
     targets: &[u32],
 ) -> Tensor {
-    corrected(h, &w.into(), Some(correction), targets)
+    corrected(h, &w.into(), Some(correction), targets, Weights::Mean)
 }
 
-fn corrected(h: &Tensor, w: &Value, correction: Option<(&Tensor, &Tensor)>, targets: &[u32]) -> Tensor {
+/// Returns the loss of each token in nats, without a gradient; 0 if the target is [`IGNORE`].
+pub fn token_losses(
+    h: &Tensor,
+    w: impl Into<Value>,
+    correction: Option<(&Tensor, &Tensor)>,
+    targets: &[u32],
+) -> Vec<f32> {
+    losses_of(h.matrix(), &w.into(), correction.map(|(u, b)| [u.matrix(), b.matrix()]), targets)
+}
+
+/// The sum Σ weightₜ·lossₜ over the targets that count, of the logits `h`·`w`ᵀ (+ `u`·`b`ᵀ with a correction). The weights (T,) are
+/// constants.
+pub fn weighted_cross_entropy(
+    h: &Tensor,
+    w: impl Into<Value>,
+    correction: Option<(&Tensor, &Tensor)>,
+    targets: &[u32],
+    weights: &[f32],
+) -> Tensor {
+    assert_eq!(weights.len(), targets.len(), "a weight per target");
+    corrected(h, &w.into(), correction, targets, Weights::PerToken(weights))
+}
+
+fn corrected(
+    h: &Tensor,
+    w: &Value,
+    correction: Option<(&Tensor, &Tensor)>,
+    targets: &[u32],
+    weights: Weights,
+) -> Tensor {
     let factors: Vec<&Tensor> = correction.into_iter().flat_map(|(u, b)| [u, b]).collect();
     let inputs: Vec<&Tensor> = [Some(h), w.tensor()].into_iter().flatten().chain(factors).collect();
     let views = correction.map(|(u, b)| [u.matrix(), b.matrix()]);
     if !inputs.iter().any(|input| input.needs_grad()) {
-        return Tensor::constant(array(&[1], vec![mean(&losses_of(h.matrix(), w, views, targets), targets)]));
+        return Tensor::constant(array(&[1], vec![weights.sum(&losses_of(h.matrix(), w, views, targets), targets)]));
     }
-    let (losses, Projected { dh, dw, correction }) = with_gradients(h.matrix(), w, views, targets);
+    let (losses, Projected { dh, dw, correction }) = with_gradients(h.matrix(), w, views, targets, weights);
     let (h_shape, has_w) = (h.shape().to_vec(), w.tensor().is_some());
-    Tensor::from_op(array(&[1], vec![mean(&losses, targets)]), &inputs, || {
+    Tensor::from_op(array(&[1], vec![weights.sum(&losses, targets)]), &inputs, || {
         Box::new(move |dy| {
             let scaled = |gradient: Array2<f32>, shape: &[usize]| {
                 let mut numbers = gradient.into_raw_vec_and_offset().0;

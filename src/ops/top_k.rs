@@ -12,9 +12,15 @@ use crate::tensor::{Tensor, array, slice};
 // ANCHOR: forward
 /// Returns the indices (T, A) and weights (T, A) of the `active` largest logits of each row of `logits` (T, E).
 pub fn forward(logits: &[f32], experts: usize, active: usize) -> (Vec<u32>, Vec<f32>) {
+    let indices = choose(logits, experts, active);
+    let weights = softmax_over(logits, &indices, experts, active);
+    (indices, weights)
+}
+
+/// Returns the indices (T, A) of the `active` largest logits of each row of `logits` (T, E).
+pub fn choose(logits: &[f32], experts: usize, active: usize) -> Vec<u32> {
     assert!((1..=experts).contains(&active), "top {active} of {experts}");
-    let rows = logits.len() / experts;
-    let (mut indices, mut weights) = (Vec::with_capacity(rows * active), Vec::with_capacity(rows * active));
+    let mut indices = Vec::with_capacity(logits.len() / experts * active);
     let mut order: Vec<u32> = Vec::with_capacity(experts);
     for row in logits.chunks_exact(experts) {
         order.clear();
@@ -22,14 +28,22 @@ pub fn forward(logits: &[f32], experts: usize, active: usize) -> (Vec<u32>, Vec<
         // The sort is stable, so that equal logits keep the order of their indices; + 0 makes −0 and 0 equal.
         let logit = |i: u32| row[i as usize] + 0.0;
         order.sort_by(|&a, &b| logit(b).total_cmp(&logit(a)));
-        let chosen = &order[..active];
-        let largest = row[chosen[0] as usize];
-        let exps = chosen.iter().map(|&i| (row[i as usize] - largest).exp());
+        indices.extend_from_slice(&order[..active]);
+    }
+    indices
+}
+
+/// Returns the weights (T, A) of chosen experts: the softmax over their logits.
+pub fn softmax_over(logits: &[f32], indices: &[u32], experts: usize, active: usize) -> Vec<f32> {
+    let mut weights = Vec::with_capacity(indices.len());
+    for (row, chosen) in logits.chunks_exact(experts).zip(indices.chunks_exact(active)) {
+        let logits = chosen.iter().map(|&i| row[i as usize]);
+        let largest = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+        let exps = logits.map(|z| (z - largest).exp());
         let total: f32 = exps.clone().sum();
         weights.extend(exps.map(|e| e / total));
-        indices.extend_from_slice(chosen);
     }
-    (indices, weights)
+    weights
 }
 // ANCHOR_END: forward
 
@@ -50,15 +64,21 @@ pub fn backward(dw: &[f32], indices: &[u32], weights: &[f32], experts: usize, ac
 
 /// Top-k on tensors. Returns the indices and the weights, both (T, A).
 pub fn top_k(logits: &Tensor, active: usize) -> (Vec<u32>, Tensor) {
+    let indices = choose(logits.data(), logits.shape()[1], active);
+    let weights = weights_of(logits, &indices);
+    (indices, weights)
+}
+
+/// The weights of chosen experts on tensors: logits (T, E) and indices (T·A,) → (T, A).
+pub fn weights_of(logits: &Tensor, indices: &[u32]) -> Tensor {
     let [rows, experts] = *logits.shape() else { panic!("router logits are (T, E), not {:?}", logits.shape()) };
-    let (indices, weights) = forward(logits.data(), experts, active);
-    let weights = array(&[rows, active], weights);
-    let saved = (indices.clone(), weights.clone());
-    let weights = Tensor::from_op(weights, &[logits], || {
+    let active = indices.len() / rows.max(1);
+    let weights = array(&[rows, active], softmax_over(logits.data(), indices, experts, active));
+    let saved = (indices.to_vec(), weights.clone());
+    Tensor::from_op(weights, &[logits], || {
         let (indices, weights) = saved;
         Box::new(move |dw| {
             vec![Some(array(&[rows, experts], backward(slice(&dw), &indices, slice(&weights), experts, active)))]
         })
-    });
-    (indices, weights)
+    })
 }

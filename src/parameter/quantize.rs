@@ -2,10 +2,11 @@
 //!
 //! Book: [qat](../../../../book/qat.html)
 
+use super::value::InMemory;
 use super::{Parameter, Role, Value};
 use crate::kernels::parallel;
-use crate::mxfp4::encode_blocks;
-use crate::stored::{Bytes, Numbers, Rows, StoredWeight};
+use crate::mxfp4::{BLOCK, encode_blocks};
+use crate::stored::{Bytes, Numbers, Precision, Rows, StoredWeight};
 use crate::tensor::{Tensor, array};
 use half::bf16;
 use std::sync::Arc;
@@ -38,6 +39,18 @@ impl Value {
         StoredWeight::new(self.shape(), self.rows(), Numbers::Bf16(Bytes::new(Arc::new(bytes)))).into()
     }
 
+    /// Returns stacked experts in f32 with a row per output, (E, out, in).
+    fn with_rows_per_output(&self) -> Value {
+        let experts = self.shape()[0];
+        let numbers = parallel::map(experts, |i| self.expand_expert(i, Rows::Outputs)).concat();
+        let shape = [experts, self.outputs(), self.inputs()];
+        let numbers = Numbers::F32(Bytes::new(Arc::new(InMemory(array(&shape, numbers)))));
+        match StoredWeight::fits(&shape, &numbers) {
+            true => StoredWeight::new(&shape, Rows::Outputs, numbers).into(),
+            false => self.clone(), // a big-endian machine
+        }
+    }
+
     /// Returns the matrix of expert `i` with this kind of row, as f32.
     pub fn expand_expert(&self, i: usize, row: Rows) -> Vec<f32> {
         let numbers = self.expand_matrix(i);
@@ -62,5 +75,21 @@ impl Parameter {
                 Tensor::constant(array(self.value.shape(), rounded)).into()
             }
         };
+    }
+}
+
+impl Parameter {
+    /// Rounds a matrix to int8, and its input at each product; see [`Precision::Fast`]. Experts in MXFP4 keep their numbers. Routers,
+    /// and matrices whose rows are not whole blocks of 32, do not change. The parameter is then frozen.
+    pub fn make_fast(&mut self) {
+        self.freeze();
+        let value = match self.role {
+            Role::Expert if self.value.mxfp4().is_none() => self.value.with_rows_per_output(),
+            Role::Expert | Role::Matrix | Role::Head | Role::Embedding => self.value.stored_in_memory(),
+            Role::Router | Role::Norm | Role::Bias | Role::Sink => return,
+        };
+        let Some(weight) = value.stored().filter(|weight| weight.columns().is_multiple_of(BLOCK)) else { return };
+        let fast = if value.mxfp4().is_some() { weight.clone() } else { weight.to_int8() };
+        self.value = fast.with_precision(Precision::Fast).into();
     }
 }

@@ -275,7 +275,7 @@ fn biases(bias: Option<&[f32]>, outputs: usize, offsets: &[usize]) -> Array2<f32
 }
 
 /// The numbers of a tensor, as bytes of a "file" that is in memory.
-struct InMemory(Array);
+pub(super) struct InMemory(pub Array);
 
 impl AsRef<[u8]> for InMemory {
     fn as_ref(&self) -> &[u8] {

@@ -9,8 +9,9 @@
 //!
 //! Book: [fine_tuning](../../../../book/fine_tuning.html)
 
+use super::lines::read_lines;
+use super::questions;
 use crate::chat::{Budget, Chat};
-use crate::data::json::LineError;
 use crate::data::read::{Part, read};
 use crate::data::{Example, IGNORE};
 use crate::error::{Error, Result};
@@ -23,45 +24,57 @@ use crate::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use serde_json::Value;
 use std::path::Path;
 
-/// Returns whether the files have conversations: whether the first part of the first file is a JSON object with `messages`.
+/// Returns whether the files have conversations: whether the first part of the first file is a JSON object with `messages`, or
+/// with a `question`.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn are_chats<P: AsRef<Path>>(paths: &[P]) -> Result<bool> {
+    Ok(begin_with(paths, "messages")? || are_questions(paths)?)
+}
+
+/// Returns whether the files have questions with answers.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn are_questions<P: AsRef<Path>>(paths: &[P]) -> Result<bool> {
+    begin_with(paths, "question")
+}
+
+/// Returns whether the first part of the first file is a JSON object with this key.
+fn begin_with<P: AsRef<Path>>(paths: &[P], key: &str) -> Result<bool> {
     let mut found = false;
     read(paths, &mut |_, _, part| {
         let value = match part {
             Part::Json(Ok(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
             _ => Value::Null,
         };
-        found = value.get("messages").is_some();
+        found = value.get(key).is_some();
         Ok(false)
     })?;
     Ok(found)
 }
 
-/// Reads conversations. `system` is the system message of the model.
+/// Reads conversations, or questions with their answers. `system` is the system message of the model.
 ///
 /// # Errors
 /// The file, the line and the field of the first thing that is wrong.
 pub fn read_chats<P: AsRef<Path>>(paths: &[P], system: &SystemContent) -> Result<Vec<Vec<ChatMessage>>> {
     let mut chats = Vec::new();
-    read(paths, &mut |path, line, part| {
-        let wrong = |reason: String| Error::argument(format!("{}:{line}: {reason}", path.display()));
-        let text = match part {
-            Part::Json(text) => text.map_err(|error| wrong(error.to_string()))?,
-            Part::Text(_) => return Err(Error::file(path, "is a text, expected a conversation in each line")),
-        };
-        if text.trim().is_empty() {
-            return Err(wrong(LineError::Empty.to_string()));
+    if are_questions(paths)? {
+        for path in paths {
+            let questions = questions::read(path.as_ref(), system.clone())?;
+            chats.extend([questions.conversations(false)?, questions.conversations(true)?].concat());
         }
-        let chat: Value = serde_json::from_str(text).map_err(|error| wrong(LineError::NotJson(error).to_string()))?;
-        let messages = messages_of_chat(&chat, system.clone()).map_err(|error| wrong(error.to_string()))?;
+        return Ok(chats);
+    }
+    read_lines(paths, "a conversation", &mut |chat, _| {
+        let messages = messages_of_chat(chat, system.clone()).map_err(|error| error.to_string())?;
         if !messages.iter().any(|message| message.learned) {
-            return Err(wrong("messages: found nothing that the assistant should learn to write".into()));
+            return Err("messages: found nothing that the assistant should learn to write".into());
         }
         chats.push(messages);
-        Ok(true)
+        Ok(())
     })?;
     match chats.is_empty() {
         false => Ok(chats),

@@ -2,6 +2,15 @@
 //!
 //! Book: [effort](../../../book/effort.html)
 
+pub mod answer;
 pub mod arithmetic;
 pub mod chats;
+mod lines;
+pub mod problem;
+pub mod questions;
+pub mod rollout;
 pub mod stories;
+
+pub use answer::Answer;
+pub use problem::{Problem, Task};
+pub use rollout::{Rollout, Rollouts, Tools};

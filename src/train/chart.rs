@@ -25,8 +25,15 @@ const DARK: &str = "<style>@media (prefers-color-scheme: dark) { [fill='#FFFFFF'
 pub fn draw(metrics: &[Metrics], path: &Path) -> Result<()> {
     let mut svg = String::new();
     draw_to(metrics, &mut svg).map_err(|e| Error::file(path, format!("cannot be drawn: {e}")))?;
-    let svg = svg.replacen('>', &format!(">\n{DARK}"), 1);
-    write_atomically(path, svg.as_bytes())
+    write(&svg, path)
+}
+
+/// Writes a chart that also fits a dark page.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(super) fn write(svg: &str, path: &Path) -> Result<()> {
+    write_atomically(path, svg.replacen('>', &format!(">\n{DARK}"), 1).as_bytes())
 }
 
 fn draw_to<'a>(metrics: &[Metrics], svg: &'a mut String) -> std::result::Result<(), Box<dyn std::error::Error + 'a>> {

@@ -9,17 +9,26 @@ use crate::data::{Example, IGNORE, Packed, Split, Windows};
 use crate::error::{Error, Result};
 use crate::harmony::{ChatMessage, Harmony, SystemContent};
 use crate::kernels::parallel;
-use crate::tasks::chats::{examples, read_chats};
+use crate::tasks::chats::{are_questions, examples, read_chats};
+use crate::tasks::questions;
 use crate::tokenizer::Tokenizer;
 
 /// A conversation.
 pub type Chat = Vec<ChatMessage>;
 
-/// Reads the conversations that the settings name: to train on, and to measure on.
+/// Reads the conversations that the settings name: to train on, and to measure on. Of a file of questions, those that are held out
+/// are to measure on.
 ///
 /// # Errors
 /// If a conversation is malformed, or there is only one.
 pub fn read(settings: &RunSettings, system: &SystemContent) -> Result<[Vec<Chat>; 2]> {
+    if settings.eval_data.is_empty() && are_questions(&settings.data)? {
+        let [path] = &settings.data[..] else {
+            return Err(Error::argument("expected one file of questions"));
+        };
+        let questions = questions::read(path.as_ref(), system.clone())?;
+        return Ok([questions.conversations(false)?, questions.conversations(true)?]);
+    }
     let chats = read_chats(&settings.data, system)?;
     if !settings.eval_data.is_empty() {
         return Ok([chats, read_chats(&settings.eval_data, system)?]);

@@ -2,8 +2,29 @@
 
 use crate::error::{Error, Result};
 use crate::files::{append_line, write_atomically};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// A line of `metrics.jsonl`.
+pub trait Logged: Serialize + DeserializeOwned {
+    /// Returns the step of the line, counted from 1.
+    fn step(&self) -> u64;
+
+    /// Appends the line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn append(&self, path: &Path) -> Result<()> {
+        append_line(path, &serde_json::to_string(self).expect("plain numbers"))
+    }
+}
+
+impl Logged for Metrics {
+    fn step(&self) -> u64 {
+        self.step
+    }
+}
 
 /// One logged step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,14 +59,6 @@ impl Metrics {
     pub fn imbalance(&self) -> f32 {
         self.expert_load.iter().copied().fold(0.0, f32::max) * self.expert_load.len() as f32
     }
-
-    /// Appends a line to `metrics.jsonl`.
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn append(&self, path: &Path) -> Result<()> {
-        append_line(path, &serde_json::to_string(self).expect("plain numbers"))
-    }
 }
 
 /// Returns the lines of a `metrics.jsonl`, up to and including step `last`.
@@ -53,6 +66,14 @@ impl Metrics {
 /// # Errors
 /// If the file cannot be read, or a line is malformed.
 pub fn read(path: &Path, last: u64) -> Result<Vec<Metrics>> {
+    read_logged(path, last)
+}
+
+/// Like [`read`], for lines of any kind.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_logged<M: Logged>(path: &Path, last: u64) -> Result<Vec<M>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -61,8 +82,8 @@ pub fn read(path: &Path, last: u64) -> Result<Vec<Metrics>> {
     let lines: Vec<&str> = text.lines().collect();
     let mut all = Vec::new();
     for (number, line) in lines.iter().enumerate() {
-        match serde_json::from_str::<Metrics>(line) {
-            Ok(metrics) if metrics.step <= last => all.push(metrics),
+        match serde_json::from_str::<M>(line) {
+            Ok(metrics) if metrics.step() <= last => all.push(metrics),
             Ok(_) => {}
             // A run that was killed may have left half a line at the end.
             Err(_) if number + 1 == lines.len() => {}
@@ -76,8 +97,10 @@ pub fn read(path: &Path, last: u64) -> Result<Vec<Metrics>> {
 ///
 /// # Errors
 /// Those of [`read`] and of the operating system.
-pub fn truncate(path: &Path, last: u64) -> Result<()> {
-    let lines =
-        read(path, last)?.iter().map(|m| serde_json::to_string(m).expect("plain numbers") + "\n").collect::<String>();
+pub fn truncate<M: Logged>(path: &Path, last: u64) -> Result<()> {
+    let lines = read_logged::<M>(path, last)?
+        .iter()
+        .map(|m| serde_json::to_string(m).expect("plain numbers") + "\n")
+        .collect::<String>();
     write_atomically(path, lines.as_bytes())
 }

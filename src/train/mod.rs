@@ -36,6 +36,7 @@ pub mod recorder;
 pub mod card;
 pub mod job;
 pub mod session;
+pub mod rl;
 
 pub use card::{CARD, Card};
 pub use evaluate::{Deviation, Evaluation, EvaluationSet, deviation, evaluate, evaluate_with};

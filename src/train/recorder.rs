@@ -2,7 +2,7 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
-use super::metrics::Metrics;
+use super::metrics::{Logged, Metrics};
 use super::run::{RunDirectory, RunState};
 use crate::checkpoint;
 use crate::error::{Error, Result};

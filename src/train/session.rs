@@ -6,7 +6,7 @@ use super::card::{Card, describe};
 use super::job::{self, Found, Job, Opened};
 use super::material::Material;
 use super::memory::{self, Needs};
-use super::metrics;
+use super::metrics::{self, Metrics};
 use super::note::{Note, Notes};
 use super::recorder::{self, Recorder, Sample};
 use super::run::{Position, RunDirectory, SavedRun};
@@ -298,7 +298,7 @@ fn same_text(
 
 /// Removes what a run has recorded after step `last`, which a resumed run records again.
 fn cut_back(directory: &RunDirectory, last: u64) -> Result<()> {
-    metrics::truncate(&directory.metrics(), last)?;
+    metrics::truncate::<Metrics>(&directory.metrics(), last)?;
     recorder::truncate_samples(&directory.samples(), last)
 }
 

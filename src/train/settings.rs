@@ -5,6 +5,7 @@
 use super::adamw::Hyperparameters;
 use super::optimizer::Method;
 use super::paths::{BUILTIN, DataPath};
+use super::rl::Reinforcement;
 use super::schedule::Schedule;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -193,6 +194,12 @@ impl Suited {
         Self { steps: 500, batch_size: 8, learning_rate, weight_decay: 0.01, optimizer }
     }
 
+    /// Returns what suits reinforcement learning: few steps with many rollouts each, and no weight decay.
+    pub fn to_reinforce(optimizer: Option<Method>) -> Self {
+        let optimizer = optimizer.unwrap_or(Method::AdamW);
+        Self { steps: 100, batch_size: 24, learning_rate: 1e-4, weight_decay: 0.0, optimizer }
+    }
+
     /// Returns the usual hyperparameters with this weight decay.
     pub fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters { weight_decay: self.weight_decay, ..Hyperparameters::default() }
@@ -229,6 +236,9 @@ pub struct RunSettings {
     /// The LoRA adapter that is trained, beside a model whose own parameters all stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<Adapter>,
+    /// How the model is rewarded, if it learns by reinforcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reinforcement: Option<Reinforcement>,
     /// The training data: paths, or `builtin`.
     pub data: Vec<DataPath>,
     /// The evaluation data; if empty, a part of `data`.
@@ -258,6 +268,7 @@ impl Default for RunSettings {
             init: None,
             freeze: Roles::default(),
             lora: None,
+            reinforcement: None,
             data: vec![BUILTIN.into()],
             eval_data: Vec::new(),
             eval_tokens: Some(EVAL_TOKENS),
@@ -292,6 +303,9 @@ impl RunSettings {
             return Err(Error::argument(format!("--validation-fraction {fraction}: expected 0 to 1, without 1")));
         }
         check_stories(self.stories)?;
+        if let Some(rl) = &self.reinforcement {
+            rl.check()?;
+        }
         self.settings.check()
     }
 

@@ -13,6 +13,7 @@ mod profile;
 mod qat;
 mod ranks;
 mod resume;
+mod rl;
 mod small;
 mod usage;
 mod schema;

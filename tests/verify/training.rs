@@ -17,6 +17,7 @@ use ossia::parameter::{Parameter, Role};
 use ossia::tensor::{Gradients, Tensor, array, slice};
 use ossia::train::RunSettings;
 use ossia::train::adamw::{Hyperparameters, decays};
+use ossia::train::metrics::Logged;
 use ossia::train::run::RunDirectory;
 use ossia::train::{Evaluation, EvaluationSet, Method, Metrics, Optimizer, Schedule, evaluate, metrics};
 use ossia::train::{Monitor, Outcome, Recorder, Settings, Trainer};
@@ -335,7 +336,7 @@ fn training_metrics_survive_half_a_line_and_are_cut_for_a_resumed_run() {
     (1..=5).for_each(|step| one(step).append(&path).unwrap());
     std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "{\"step\": 6, \"to").unwrap();
     assert_eq!(metrics::read(&path, 10).unwrap().len(), 5);
-    metrics::truncate(&path, 3).unwrap();
+    metrics::truncate::<Metrics>(&path, 3).unwrap();
     assert_eq!(metrics::read(&path, 10).unwrap(), [one(1), one(2), one(3)]);
     assert!((one(1).imbalance() - 1.5).abs() < 1e-6);
     std::fs::write(&path, "nonsense\n{}\n").unwrap();

@@ -1,6 +1,7 @@
 //! The settings of a run, from its arguments.
 
 use super::Arguments;
+use super::reinforce::reinforcement;
 use crate::cli::harmony::system_of;
 use crate::config::ModelConfig;
 use crate::data::read::PREPARED;
@@ -8,12 +9,13 @@ use crate::error::{Error, Result};
 use crate::harmony::SystemContent;
 use crate::layers::{Adapter, QuantizedFormat, Target};
 use crate::parameter::Roles;
+use crate::tasks::Task;
 use crate::tasks::chats::are_chats;
 use crate::train::adamw::Hyperparameters;
 use crate::train::texts::is_builtin;
 use crate::train::{DataPath, Method, RunSettings, Schedule, Settings, Suited};
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `--schedule`
 #[derive(ValueEnum, Clone, Copy)]
@@ -94,7 +96,8 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--eval-every", a.eval_every.is_some()),
         ("--save-every", a.save_every.is_some()),
     ];
-    match given.iter().find(|(_, given)| *given) {
+    let rl = a.reinforcement.given().map(|flag| (flag, true));
+    match given.iter().find(|(_, given)| *given).or(rl.as_ref()) {
         Some((flag, _)) => Err(Error::argument(format!("{flag} cannot change with --resume; only --steps can"))),
         None => Ok(()),
     }
@@ -117,6 +120,10 @@ pub fn refuse_unused(a: &Arguments) -> Result<()> {
 /// Returns the system message of the model for conversations, if the data has conversations.
 fn system_of_chats(arguments: &Arguments) -> Result<Option<SystemContent>> {
     let Arguments { data, init, .. } = arguments;
+    let data = &match &arguments.task {
+        Some(questions) => vec![questions.clone()],
+        None => data.clone(),
+    };
     let is_text = is_builtin(data) || data.iter().any(|path| path.join(PREPARED).exists());
     if is_text || !are_chats(data)? {
         return Ok(None);
@@ -131,6 +138,11 @@ fn system_of_chats(arguments: &Arguments) -> Result<Option<SystemContent>> {
     }
     let own = init.as_deref().map(system_of).transpose()?.flatten();
     Ok(Some(own.unwrap_or_default()))
+}
+
+/// Returns whether a task is the built-in one.
+fn is_arithmetic(task: Option<&PathBuf>) -> bool {
+    task.is_some_and(|name| name == Path::new(Task::ARITHMETIC))
 }
 
 /// Returns the adapter that is to be trained.
@@ -154,8 +166,9 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
     let custom = a.config.is_some() || a.init.is_some();
     let preset = a.preset.clone().unwrap_or_else(|| if custom { "custom".into() } else { "nano".into() });
     let suited = match a.init {
+        Some(_) if a.reinforcement.rl.is_some() => Suited::to_reinforce(a.optimizer.map(Method::from)),
         Some(_) => Suited::to_continue(a.optimizer.map(Method::from), a.qat.is_some()),
-        None => Suited::to(&preset, a.task.is_some(), a.optimizer.map(Method::from)),
+        None => Suited::to(&preset, is_arithmetic(a.task.as_ref()), a.optimizer.map(Method::from)),
     };
     let usual = Settings {
         optimizer: suited.optimizer,
@@ -187,14 +200,26 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
     };
     let paths = |paths: &[PathBuf]| paths.iter().map(DataPath::from).collect();
     let usual = RunSettings::default();
+    let reinforcement = reinforcement(a)?;
+    let named = a.task.as_ref().or(a.reinforcement.rl.as_ref());
+    let (task, chats) = match (is_arithmetic(named), &reinforcement) {
+        (true, _) => (Some(Task::ARITHMETIC.into()), None),
+        (false, Some(rl)) => (None, Some(rl.system.clone())),
+        (false, None) => (None, system_of_chats(a)?),
+    };
+    let data = match &a.task {
+        Some(questions) if task.is_none() => std::slice::from_ref(questions),
+        _ => &a.data,
+    };
     Ok(RunSettings {
         preset,
-        task: a.task.clone(),
-        chats: system_of_chats(a)?,
+        task,
+        chats,
+        reinforcement,
         init: a.init.as_ref().map(DataPath::from),
         freeze,
         lora: adapter(a)?,
-        data: if a.data.is_empty() { usual.data } else { paths(&a.data) },
+        data: if data.is_empty() { usual.data } else { paths(data) },
         eval_data: paths(&a.eval_data),
         eval_tokens: a.eval_tokens.map_or(usual.eval_tokens, |most| Some(most).filter(|&most| most > 0)),
         field: a.field.clone().unwrap_or(usual.field),
