@@ -44,6 +44,7 @@ chapters! {
     tools
     fine_tuning
     lora
+    qat
     exercises
     bug_hunt
     next

@@ -27,6 +27,7 @@ mod muon;
 mod matmul;
 mod mxfp4;
 mod normalisation;
+mod qat;
 mod rotary;
 mod routing;
 mod sampling;
@@ -110,6 +111,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("structured-output.svg", structured_output::masks, "A JSON text token by token, and beside each token how many tokens the schema allows there"),
     ("fine-tuning.svg", fine_tuning::window, "A window with two conversations: each token sees the tokens before it of its own conversation, and behind the answers stand the tokens that are learned"),
     ("lora.svg", lora::factors, "A large matrix, and beside it the two factors of a correction of rank 8, which are as thin as lines"),
+    ("qat.svg", qat::staircase, "Left: the staircase of rounding and the diagonal line of the identity. Right: a weight that rises a little in each of 12 steps; its rounded value stays the same for five steps and jumps in the sixth, when the weight passes the border of rounding"),
     ("tools.svg", tools::exchange, "The messages between user, model and tool, from question to answer"),
 ];
 

@@ -24,6 +24,7 @@ pub mod sampler;
 pub mod scalar_autograd;
 pub mod simd;
 pub mod speed;
+pub mod straight_through;
 pub mod structured_output;
 pub mod swiglu;
 pub mod tools;

@@ -25,6 +25,7 @@ mod sampler;
 mod scalar_autograd;
 mod simd;
 mod speed;
+mod straight_through;
 mod structured_output;
 mod swiglu;
 mod tools;
@@ -55,6 +56,7 @@ pub use sampler::Sampler;
 pub use scalar_autograd::ScalarAutograd;
 pub use simd::Simd;
 pub use speed::Speed;
+pub use straight_through::StraightThrough;
 pub use structured_output::StructuredOutput;
 pub use swiglu::Swiglu;
 pub use tools::Tools;
@@ -95,6 +97,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Tools>($($argument),*),
             $f::<$crate::proofs::FineTuning>($($argument),*),
             $f::<$crate::proofs::Lora>($($argument),*),
+            $f::<$crate::proofs::StraightThrough>($($argument),*),
         ]
     };
 }

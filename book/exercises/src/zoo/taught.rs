@@ -1,8 +1,8 @@
-//! Fine-tuning and LoRA.
+//! Fine-tuning, LoRA, and quantization-aware training.
 
 use crate::fine_tuning::IGNORE;
-use crate::proofs::{Exercise, FineTuning, GRADIENT, Lora, Mutant};
-use crate::solutions::{fine_tuning as right_tuning, lora as right_lora};
+use crate::proofs::{Exercise, FineTuning, GRADIENT, Lora, Mutant, StraightThrough};
+use crate::solutions::{fine_tuning as right_tuning, lora as right_lora, straight_through as right};
 use std::slice::from_ref;
 
 pub fn fine_tuning() -> Vec<Mutant<FineTuning>> {
@@ -266,6 +266,116 @@ pub fn lora() -> Vec<Mutant<Lora>> {
                 w.iter().zip(transposed).map(|(w, product)| w + product).collect()
             }),
             caught_by: MERGED,
+        },
+    ]
+}
+
+pub fn straight_through() -> Vec<Mutant<StraightThrough>> {
+    let round_block = |round_block| StraightThrough { round_block, ..StraightThrough::solution() };
+    let fake_quantize = |fake_quantize| StraightThrough { fake_quantize, ..StraightThrough::solution() };
+    let backward = |backward| StraightThrough { backward, ..StraightThrough::solution() };
+    let step = |step| StraightThrough { step, ..StraightThrough::solution() };
+    const EXAMPLES: &str = "a_block_takes_the_nearest_values";
+    const BLOCKS: &str = "blocks_lie_along_the_inputs";
+    const STRAIGHT: &str = "the_gradient_goes_straight_through";
+    const STEPS: &str = "small_steps_add_up";
+    vec![
+        Mutant {
+            says: "the largest number is divided by 6 before its exponent is taken: the scale is too small for most blocks",
+            layer: round_block(|block| {
+                let largest = block.iter().fold(f64::MIN_POSITIVE, |largest, &x| largest.max(f64::from(x).abs()));
+                right::round_with((largest / 6.0).log2().floor().max(-127.0).exp2(), block)
+            }),
+            caught_by: EXAMPLES,
+        },
+        Mutant {
+            says: "the exponent of the scale is rounded up, so that nothing is limited, and small numbers become 0",
+            layer: round_block(|block| {
+                let largest = block.iter().fold(f64::MIN_POSITIVE, |largest, &x| largest.max(f64::from(x).abs()));
+                right::round_with((largest.log2().ceil() - 2.0).max(-127.0).exp2(), block)
+            }),
+            caught_by: EXAMPLES,
+        },
+        Mutant {
+            says: "a number halfway between two values becomes the larger one",
+            layer: round_block(|block| right::round_block(&block.map(|x| x * (1.0 + f32::EPSILON)))),
+            caught_by: EXAMPLES,
+        },
+        Mutant {
+            says: "blocks lie along the outputs: 32 neighbouring numbers of the slice share a scale",
+            layer: fake_quantize(|w, _| w.as_chunks().0.iter().flat_map(right::round_block).collect()),
+            caught_by: BLOCKS,
+        },
+        Mutant {
+            says: "each column has a single scale, however many blocks it has",
+            layer: fake_quantize(|w, outputs| {
+                let mut rounded = right::fake_quantize(w, outputs);
+                for output in 0..outputs {
+                    let column = || w.iter().skip(output).step_by(outputs);
+                    let largest = column().fold(f64::MIN_POSITIVE, |largest, &x| largest.max(f64::from(x).abs()));
+                    let scale = (largest.log2().floor() - 2.0).exp2();
+                    let values = column().map(|&x| right::round_with(scale, &[x; 32])[0]);
+                    rounded.iter_mut().skip(output).step_by(outputs).zip(values).for_each(|(q, value)| *q = value);
+                }
+                rounded
+            }),
+            caught_by: BLOCKS,
+        },
+        Mutant {
+            says: "the forward pass computes with the f32 weights, so the model never meets its rounded values",
+            layer: StraightThrough { forward: right::linear, ..StraightThrough::solution() },
+            caught_by: "the_layer_computes_with_rounded_weights",
+        },
+        Mutant {
+            says: "dx is computed with the f32 weights, although y was computed with the rounded ones",
+            layer: backward(right::linear_gradients),
+            caught_by: GRADIENT,
+        },
+        Mutant {
+            says: "dW is the derivative of the staircase: 0 everywhere, so that the experts never learn",
+            layer: backward(|dy, x, w, outputs| {
+                let (dx, _, db) = right::backward(dy, x, w, outputs);
+                (dx, vec![0.0; w.len()], db)
+            }),
+            caught_by: STRAIGHT,
+        },
+        Mutant {
+            says: "numbers beyond the largest value get no gradient: they can never come back below it",
+            layer: backward(|dy, x, w, outputs| {
+                let (dx, mut dw, db) = right::backward(dy, x, w, outputs);
+                for i in 0..w.len() {
+                    let (rows, output) = (i / outputs / 32 * 32, i % outputs);
+                    let block = (0..32).map(|row| w[(rows + row) * outputs + output]);
+                    let largest = block.fold(0.0, |largest: f32, w| largest.max(w.abs()));
+                    // Six times the scale.
+                    if w[i].abs() > 1.5 * largest.log2().floor().exp2() {
+                        dw[i] = 0.0;
+                    }
+                }
+                (dx, dw, db)
+            }),
+            caught_by: STRAIGHT,
+        },
+        Mutant {
+            says: "the optimizer's result is rounded: a step of less than half the distance of two values is lost",
+            layer: step(|dy, x, w, outputs, rate| right::fake_quantize(&right::step(dy, x, w, outputs, rate), outputs)),
+            caught_by: STEPS,
+        },
+        Mutant {
+            says: "the step begins at the rounded weights, so that each step forgets the earlier ones",
+            layer: step(|dy, x, w, outputs, rate| right::step(dy, x, &right::fake_quantize(w, outputs), outputs, rate)),
+            caught_by: STEPS,
+        },
+        Mutant {
+            says: "the validation loss is measured with the f32 weights, which nobody will get",
+            layer: StraightThrough {
+                validation_loss: |x, w, b, targets| {
+                    let y = right::linear(x, w, b);
+                    y.iter().zip(targets).map(|(y, target)| (y - target).powi(2)).sum::<f32>() / y.len() as f32
+                },
+                ..StraightThrough::solution()
+            },
+            caught_by: "the_loss_is_that_of_the_file",
         },
     ]
 }
