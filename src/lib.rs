@@ -42,7 +42,7 @@
 //!
 //! # The modules
 //!
-//! **The core** is small enough to be read in a weekend: 5,000 lines with their comments.
+//! **The core** is small enough to be read in a weekend: 5,500 lines with their comments.
 //! - [`tensor`]: arrays that record how they were computed, and reverse-mode differentiation
 //! - [`parameter`]: named values with a role, in memory or in a file
 //! - [`ops`]: differentiable operations, each with a hand-derived backward pass

@@ -10,7 +10,9 @@ pub mod problem;
 pub mod questions;
 pub mod rollout;
 pub mod stories;
+pub mod task;
 
 pub use answer::Answer;
-pub use problem::{Problem, Task};
+pub use problem::Problem;
 pub use rollout::{Rollout, Rollouts, Tools};
+pub use task::Task;

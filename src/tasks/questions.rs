@@ -8,9 +8,8 @@
 //!
 //! `reasoning` may be given beside them, for training: what the model should write on the channel `analysis` before its answer.
 
-use super::Answer;
 use super::lines::read_lines;
-use super::problem::{Problem, conversation};
+use super::{Answer, Problem};
 use crate::error::{Error, Result};
 use crate::harmony::{ChatMessage, Effort, Message, MessageRole, SystemContent};
 use serde_json::Value;
@@ -31,9 +30,13 @@ struct Line {
 
 /// The questions of a file. Copies share them.
 #[derive(Debug, Clone)]
-pub struct Questions {
-    lines: Arc<[Line]>,
-    choices: [Arc<[usize]>; 2], // to train on, and held out
+pub struct Questions(Arc<Content>);
+
+/// What the copies share.
+#[derive(Debug)]
+struct Content {
+    lines: Vec<Line>,
+    choices: [Vec<usize>; 2], // to train on, and held out
     system: SystemContent,
     name: String,
     fingerprint: u64,
@@ -66,31 +69,34 @@ pub fn read(path: &Path, system: SystemContent) -> Result<Questions> {
     let choices = [false, true].map(|held_out| (0..lines.len()).filter(|&i| is_held_out(i) == held_out).collect());
     match lines.len() {
         0 | 1 => Err(Error::file(path, "expected at least two questions: one of them is held out")),
-        _ => Ok(Questions { lines: lines.into(), choices, system, name: path.display().to_string(), fingerprint }),
+        _ => {
+            let name = path.display().to_string();
+            Ok(Questions(Arc::new(Content { lines, choices, system, name, fingerprint })))
+        }
     }
 }
 
 impl Questions {
     /// Returns the number of questions, at least 2.
     pub fn count(&self) -> usize {
-        self.lines.len()
+        self.0.lines.len()
     }
 
     /// Returns the numbers of the questions that are trained on, or of those that are held out.
     pub fn choices(&self, held_out: bool) -> &[usize] {
-        &self.choices[usize::from(held_out)]
+        &self.0.choices[usize::from(held_out)]
     }
 
     /// Returns a question at an effort.
     pub fn problem(&self, i: usize, effort: Effort) -> Problem {
-        let line = &self.lines[i];
-        let messages = conversation(&line.question, &self.system, effort);
+        let line = &self.0.lines[i];
+        let messages = conversation(&line.question, &self.0.system, effort);
         Problem { messages, effort, answer: line.answer.clone() }
     }
 
     /// Returns a hash of the questions (FNV-1a).
     pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
+        self.0.fingerprint
     }
 
     /// Returns the questions with their answers as conversations to learn from, those that are held out or the others.
@@ -99,14 +105,14 @@ impl Questions {
     /// If an answer is a pattern, which can be checked but not learned.
     pub fn conversations(&self, held_out: bool) -> Result<Vec<Vec<ChatMessage>>> {
         let one = |(place, &i): (usize, &usize)| {
-            let line = &self.lines[i];
+            let line = &self.0.lines[i];
             let answer = line.answer.text().ok_or_else(|| {
-                let (name, number) = (&self.name, line.number);
+                let (name, number) = (&self.0.name, line.number);
                 Error::argument(format!("{name}:{number}: answer: a pattern can be checked, but not learned"))
             })?;
             let effort = Effort::ALL[place % Effort::ALL.len()];
             let assistant = |text: &str, channel| Message::new(MessageRole::Assistant, text).on(channel);
-            let mut messages = conversation(&line.question, &self.system, effort);
+            let mut messages = conversation(&line.question, &self.0.system, effort);
             messages.extend(line.reasoning.as_ref().map(|reasoning| assistant(reasoning, "analysis")));
             messages.push(assistant(&answer, "final"));
             let learned = |message: &Message| message.role == MessageRole::Assistant;
@@ -114,4 +120,10 @@ impl Questions {
         };
         self.choices(held_out).iter().enumerate().map(one).collect()
     }
+}
+
+/// Returns the conversation of a question, up to the point where the model should answer.
+fn conversation(question: &str, system: &SystemContent, effort: Effort) -> Vec<Message> {
+    let system = SystemContent { reasoning_effort: Some(effort), ..system.clone() };
+    vec![Message::new(MessageRole::System, system), Message::new(MessageRole::User, question)]
 }

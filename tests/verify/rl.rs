@@ -2,11 +2,14 @@
 //!
 //! Book: [reinforcement](../../book/src/reinforcement.md)
 
+mod learning;
+mod tasks;
+
 use crate::common::{assert_close, random, reference_path};
 use ndarray::ArrayView2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, IGNORE};
-use ossia::harmony::{Effort, Harmony, Message, MessageRole, SystemContent};
+use ossia::harmony::{Effort, Harmony, Message, MessageRole};
 use ossia::layers::{Adapter, Layer, Target, lora};
 use ossia::model::Transformer;
 use ossia::ops::cross_entropy::{cross_entropy, weighted_cross_entropy};
@@ -20,11 +23,10 @@ use ossia::tokenizer::Tokenizer;
 use ossia::train::chats::windows;
 use ossia::train::rl::objective::{Counts, Written};
 use ossia::train::rl::policy::{Packed, gradients, log_probabilities};
-use ossia::train::rl::reward::total;
-use ossia::train::rl::{Learner, Objective, Price, Reinforcement, Reward, advantages, mismatch};
-use ossia::train::{Method, Optimizer, Settings, Trainer};
+use ossia::train::rl::{Objective, advantages, mismatch};
+use ossia::train::{Method, Settings, Trainer};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::LazyLock;
 
 static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| arithmetic::tokenizer(320).unwrap());
@@ -338,156 +340,4 @@ fn rl_rollouts_end_at_their_limits() {
         rollouts(1.0).draw(&full, &problems(1), 2, 2).unwrap_err().to_string().contains("this model's context is 8")
     );
     assert!(rollouts(1.0).draw(&model, &[], 2, 2).unwrap().is_empty());
-}
-
-fn learner<'t>(rl: Reinforcement, settings: Settings, seed: u64) -> Learner<'t> {
-    let model = Transformer::random(&config(), seed);
-    let optimizer = Optimizer::new(settings.optimizer, settings.adamw.clone(), &model.parameters());
-    Learner {
-        model,
-        optimizer,
-        settings,
-        rl,
-        task: Task::Arithmetic,
-        tokenizer: &TOKENIZER,
-        start: None,
-        tools: &no_tools,
-        step: 0,
-    }
-}
-
-/// With a price per token, replies become shorter; the same seed gives the same steps.
-#[test]
-fn rl_price_per_token_shortens_replies() {
-    let settings = Settings { optimizer: Method::AdamW, ..Settings::new(30, 3, 160, 3e-3) };
-    let rl = Reinforcement {
-        longest: 24,
-        samples: 8,
-        price: Price { low: 0.1, medium: 0.1, high: 0.1 },
-        ..Reinforcement::default()
-    };
-    for objective in [Objective::Reinforce, Objective::Cispo { clip: 0.2 }, Objective::Gspo { clip: 0.2 }] {
-        let rl =
-            Reinforcement { objective, updates: if objective == Objective::Reinforce { 1 } else { 2 }, ..rl.clone() };
-        let mut learner = learner(rl, settings.clone(), 1);
-        let lengths: Vec<f64> = (0..30).map(|_| learner.take_step().unwrap().rollouts.total().length()).collect();
-        let mean = |steps: &[f64]| steps.iter().sum::<f64>() / steps.len() as f64;
-        assert!(mean(&lengths[25..]) < 0.6 * mean(&lengths[..3]), "{objective:?}: {lengths:?}");
-    }
-}
-
-#[test]
-fn rl_steps_are_the_same_for_the_same_seed() {
-    let settings = Settings { optimizer: Method::AdamW, ..Settings::new(3, 3, 160, 3e-3) };
-    let rl =
-        Reinforcement { longest: 12, price: Price { low: 0.1, medium: 0.2, high: 0.3 }, ..Reinforcement::default() };
-    let steps = |rl: &Reinforcement| {
-        let mut learner = learner(rl.clone(), settings.clone(), 1);
-        (0..3).map(|_| learner.take_step().unwrap()).collect::<Vec<_>>()
-    };
-    let first = steps(&rl);
-    assert_eq!(first, steps(&rl));
-    assert!(first.iter().all(|step| step.grad_norm > 0.0 && step.mismatch.is_none()));
-    let fast = steps(&Reinforcement { fast_rollouts: true, replay: true, ..rl });
-    assert!(fast.iter().all(|step| step.mismatch.as_ref().is_some_and(|found| found.mean > 0.0)));
-}
-
-/// The policy is pulled back to the model with which it started.
-#[test]
-fn rl_divergence_from_the_start_is_held_back() {
-    let settings = Settings { optimizer: Method::AdamW, ..Settings::new(12, 3, 160, 3e-3) };
-    let price = Price { low: 0.1, medium: 0.1, high: 0.1 };
-    let rl = Reinforcement { longest: 12, price, ..Reinforcement::default() };
-    let distance = |kl: f32| {
-        let mut learner = learner(Reinforcement { kl, ..rl.clone() }, settings.clone(), 1);
-        let start = learner.model.detached();
-        learner.start = (kl > 0.0).then(|| start.clone());
-        (0..12).for_each(|_| drop(learner.take_step().unwrap()));
-        let drawn = rollouts(1.0).draw(&start, &problems(6), 4, 0).unwrap().concat();
-        let all: Vec<&Rollout> = drawn.iter().collect();
-        mismatch(&learner.model, &Packed::all(&all, &start, false)).divergence
-    };
-    assert!(distance(2.0) < 0.3 * distance(0.0), "{} {}", distance(2.0), distance(0.0));
-}
-
-/// Equal rewards teach nothing: the step is counted, and the model does not change.
-#[test]
-fn rl_groups_with_equal_rewards_are_skipped() {
-    let settings = Settings { optimizer: Method::AdamW, ..Settings::new(3, 3, 160, 1e-2) };
-    let mut learner = learner(Reinforcement { longest: 6, ..Reinforcement::default() }, settings, 1);
-    let before: Vec<Vec<f32>> = learner.model.parameters().iter().map(|p| p.value().to_f32()).collect();
-    let step = learner.take_step().unwrap();
-    assert_eq!((step.skipped, step.grad_norm, learner.step, learner.optimizer.steps()), (3, 0.0, 1, 0));
-    assert_eq!(step.rollouts.total().right, 0, "nobody guesses a sum in six tokens");
-    let after: Vec<Vec<f32>> = learner.model.parameters().iter().map(|p| p.value().to_f32()).collect();
-    assert!(before == after);
-}
-
-struct Broken(f32);
-
-impl Reward for Broken {
-    fn name(&self) -> &'static str {
-        "broken"
-    }
-    fn reward(&self, _: &Problem, _: &Rollout) -> f32 {
-        self.0
-    }
-}
-
-#[test]
-fn rl_rewards_that_are_no_numbers_are_refused() {
-    let model = Transformer::random(&config(), 5);
-    let problem = problems(1).remove(0);
-    let rollout = rollouts(1.0).draw(&model, std::slice::from_ref(&problem), 1, 0).unwrap().concat().remove(0);
-    for value in [f32::NAN, f32::INFINITY] {
-        let error = total(&[Box::new(Broken(value))], &problem, &rollout).unwrap_err().to_string();
-        assert_eq!(error, format!("the reward \"broken\" is {value}; expected a finite number"));
-    }
-    assert_eq!(total(&[Box::new(Broken(0.25)), Box::new(Broken(0.5))], &problem, &rollout).unwrap(), 0.75);
-}
-
-#[test]
-fn rl_answers_are_checked() {
-    let accepts = |answer: Value, text: &str| Answer::from_json(&answer).unwrap().accepts(text);
-    for (answer, right, wrong) in [
-        (json!(12), vec!["12", " 12\n", "12.0", "1.2e1"], vec!["13", "", "twelve", "12 apples", "NaN"]),
-        (json!(-0.5), vec!["-0.5", "-.5"], vec!["0.5"]),
-        (json!("Paris"), vec!["Paris", " Paris "], vec!["paris", "Paris."]),
-        (json!({"pattern": "(?i)(red|blue)\\.?"}), vec!["Red", "blue."], vec!["red blue", "infrared", ""]),
-        (json!({"pattern": "\\d+ €"}), vec!["12 €"], vec!["€"]),
-    ] {
-        assert!(right.iter().all(|text| accepts(answer.clone(), text)), "{answer}");
-        assert!(!wrong.iter().any(|text| accepts(answer.clone(), text)), "{answer}");
-    }
-    for (answer, expected) in [
-        (json!([1]), "answer: expected a number, a text, or {\"pattern\": \"…\"}"),
-        (json!({"regex": "a"}), "answer: expected {\"pattern\": \"…\"}"),
-        (json!({"pattern": "(a"}), "answer.pattern: \"(a\" is malformed"),
-        (json!(true), "answer: expected a number, a text, or {\"pattern\": \"…\"}"),
-    ] {
-        assert_eq!(Answer::from_json(&answer).unwrap_err(), expected);
-    }
-}
-
-#[test]
-fn rl_questions_of_a_file_keep_their_held_out_part() {
-    let place = tempfile::tempdir().unwrap();
-    let path = place.path().join("q.jsonl");
-    let line = |i: usize| json!({"question": format!("What is {i} + 1?"), "answer": i + 1}).to_string() + "\n";
-    std::fs::write(&path, (0..20).map(line).collect::<String>()).unwrap();
-    let task = Task::open(&path, SystemContent::default()).unwrap();
-    let asked = |held_out: bool| -> std::collections::BTreeSet<String> {
-        (0..300).map(|i| task.problem(1, i, held_out).messages[1].text()).collect()
-    };
-    let [training, held_out] = [false, true].map(asked);
-    assert_eq!((training.len(), held_out.len()), (18, 2));
-    assert!(training.is_disjoint(&held_out));
-    let problems: Vec<Problem> = (0..3).map(|i| task.problem(1, i, false)).collect();
-    assert!(
-        problems.iter().all(|p| p.messages[1].text() == problems[0].messages[1].text()),
-        "one question, three efforts"
-    );
-    assert_eq!(problems.iter().map(|p| p.effort).collect::<Vec<_>>(), Effort::ALL);
-    std::fs::write(&path, line(1) + &line(2)).unwrap();
-    assert_ne!(Task::open(&path, SystemContent::default()).unwrap().fingerprint(), task.fingerprint());
 }

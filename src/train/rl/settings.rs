@@ -4,7 +4,6 @@ use super::objective::Objective;
 use super::reward::{Format, Price, Reward, RightAnswer};
 use crate::error::{Error, Result};
 use crate::harmony::SystemContent;
-use crate::stored::Precision;
 use crate::train::DataPath;
 use serde::{Deserialize, Serialize};
 
@@ -57,11 +56,6 @@ impl Default for Reinforcement {
 }
 
 impl Reinforcement {
-    /// Returns the precision of the products with which rollouts are drawn.
-    pub fn precision(&self) -> Precision {
-        if self.fast_rollouts { Precision::Fast } else { Precision::Exact }
-    }
-
     /// Returns the rewards.
     pub fn rewards(&self) -> Vec<Box<dyn Reward>> {
         vec![Box::new(RightAnswer), Box::new(Format(self.format)), Box::new(self.price)]
