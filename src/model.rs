@@ -104,6 +104,12 @@ impl fmt::Display for Activation {
 /// Receives the intermediate tensors; see [`Transformer::forward_observed`].
 pub type Observer<'o> = &'o mut dyn FnMut(Activation, &Tensor);
 
+/// A cache for each sequence, or none at all.
+type Caches<'c, 'k> = &'c mut [&'k mut KvCache];
+
+/// The experts that tokens visit, for each layer that has experts (T·A,); none if routers choose.
+type Replay<'r> = &'r [Arc<[u32]>];
+
 impl Transformer {
     /// Creates an untrained model. The same seed gives the same numbers.
     pub fn random(config: &ModelConfig, seed: u64) -> Self {
@@ -235,15 +241,8 @@ impl Transformer {
     }
 
     // ANCHOR: forward
-    /// Computes every forward pass. `replay` has the experts of each layer that has some; none if routers choose.
-    fn pass(
-        &self,
-        ids: &[u32],
-        sequences: &Sequences,
-        caches: &mut [&mut KvCache],
-        replay: &[Arc<[u32]>],
-        observe: Observer,
-    ) -> Output {
+    /// Computes every forward pass.
+    fn pass(&self, ids: &[u32], sequences: &Sequences, caches: Caches, replay: Replay, observe: Observer) -> Output {
         assert_eq!(ids.len(), sequences.rows(), "the tokens of {} sequences", sequences.len());
         self.led.iter().for_each(|ranks| drop(or_unwind(ranks.broadcast(0, &[1]))));
         assert!([0, sequences.len()].contains(&caches.len()), "{} caches for {sequences:?}", caches.len());

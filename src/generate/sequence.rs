@@ -6,6 +6,7 @@ use super::generation::Writer;
 use super::sampler::{Sampler, Sampling};
 use crate::checkpoint;
 use crate::error::{Error, Result};
+use crate::layers::router::Routing;
 use crate::layers::{KvCache, Mark};
 use crate::model::{Output, Transformer};
 use crate::tensor::{Tensor, array};
@@ -189,13 +190,7 @@ pub fn advance(model: &Transformer, sequences: &mut [&mut Sequence], count: usiz
     let tokens = Array2::from_shape_vec((sequences.len(), count), tokens).expect("count tokens of each");
     let mut caches: Vec<&mut KvCache> = sequences.iter_mut().map(|one| &mut one.cache).collect();
     let Output { hidden, routing } = model.forward_cached(tokens.view(), &mut caches);
-    for (i, one) in sequences.iter_mut().enumerate() {
-        let Some(recorded) = &mut one.routing else { continue };
-        let active = model.config.experts_per_token;
-        recorded.extend((i * count..(i + 1) * count).map(|row| -> Arc<[u32]> {
-            routing.iter().flat_map(|layer| &layer.chosen[row * active..][..active]).copied().collect()
-        }));
-    }
+    record(&routing, sequences, count);
     let width = model.config.hidden_size;
     let last: Vec<f32> =
         hidden.data().chunks(count * width).flat_map(|rows| rows[(count - 1) * width..].to_vec()).collect();
@@ -203,13 +198,35 @@ pub fn advance(model: &Transformer, sequences: &mut [&mut Sequence], count: usiz
     for (one, logits) in sequences.iter_mut().zip(logits.data().chunks(model.config.vocab_size)) {
         one.logits = logits.to_vec();
     }
-    if logits.data().iter().all(|z| z.is_finite()) {
-        return Ok(());
-    }
-    checkpoint::check(model)?; // finds the damaged weight
-    Err(Error::argument("the logits are not finite; are the weights damaged?"))
+    check_finite(model, logits.data())
 }
 // ANCHOR_END: advance
+
+/// Checks logits.
+///
+/// # Errors
+/// If one is not finite; the message names the damaged weight, if it is found.
+fn check_finite(model: &Transformer, logits: &[f32]) -> Result<()> {
+    if logits.iter().all(|z| z.is_finite()) {
+        return Ok(());
+    }
+    checkpoint::check(model)?;
+    Err(Error::argument("the logits are not finite; are the weights damaged?"))
+}
+
+/// Records which experts `count` tokens of each sequence visited, in the sequences that want it.
+fn record(routing: &[Routing], sequences: &mut [&mut Sequence], count: usize) {
+    for (i, one) in sequences.iter_mut().enumerate() {
+        let Some(recorded) = &mut one.routing else { continue };
+        recorded.extend((i * count..(i + 1) * count).map(|row| -> Arc<[u32]> {
+            let of_row = |layer: &Routing| {
+                let active = layer.dispatch.active;
+                layer.chosen[row * active..][..active].to_vec()
+            };
+            routing.iter().flat_map(of_row).collect()
+        }));
+    }
+}
 
 /// Checks token ids that a caller gives.
 ///
