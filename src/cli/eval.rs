@@ -62,6 +62,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     let arithmetic = arguments.arithmetic.arithmetic();
+    arguments.task.iter().try_for_each(|name| task::check_name("--task", name))?;
     let (model, tokenizer) = arguments.arithmetic.open(&arguments.model)?;
     report_model(&arguments.model)?;
     match &arguments.task {

@@ -1,13 +1,14 @@
 //! `ossia eval --task`: the table of right answers.
 
 use super::print;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::harmony::{Effort, Harmony};
 use crate::model::Transformer;
 use crate::tasks::arithmetic::{Score, quiz};
 use crate::tasks::questions::Questions;
-use crate::tasks::{Problem, Rollout, Rollouts};
+use crate::tasks::{Problem, Rollout, Rollouts, Task};
 use crate::tokenizer::Tokenizer;
+use std::path::Path;
 
 /// Prints how well held-out questions are answered at each effort, and after how much analysis.
 ///
@@ -46,6 +47,20 @@ fn line(efforts: &[Vec<Score>]) -> String {
     });
     let analysis = sums.iter().map(|sum| format!("{:6.1}", sum.mean_analysis()));
     format!("{} {}", right.collect::<Vec<_>>().join(" "), analysis.collect::<Vec<_>>().join(" "))
+}
+
+/// Checks the argument of `flag`, which names a task.
+///
+/// # Errors
+/// If it is neither the built-in task nor a file.
+pub fn check_name(flag: &str, name: &Path) -> Result<()> {
+    match name == Path::new(Task::ARITHMETIC) || name.is_file() {
+        true => Ok(()),
+        false => Err(Error::argument(format!(
+            "{flag} {}: expected arithmetic, or a JSONL file of {{\"question\": …, \"answer\": …}}",
+            name.display()
+        ))),
+    }
 }
 
 /// The most tokens of an answer to a question of a file.

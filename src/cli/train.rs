@@ -8,7 +8,7 @@ use self::reinforce::{RlArguments, learn};
 use self::settings::{OptimizerArgument, QatArgument, ScheduleArgument, refuse_changes, refuse_unused, run_settings};
 use self::summary::{conclude, describe};
 use super::progress::Progress;
-use super::{interrupt, job, report, silence};
+use super::{interrupt, job, report, silence, task};
 use crate::checkpoint::CONFIG;
 use crate::collective::Collective;
 use crate::config::ModelConfig;
@@ -287,6 +287,7 @@ fn rewarded(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Option<R
         refuse_changes(arguments)?;
         return RlSession::resume(directory(), arguments.steps).map(Some);
     }
+    arguments.reinforcement.rl.iter().try_for_each(|name| task::check_name("--rl", name))?;
     let (config, tokenizer, settings) = chosen(arguments, 1)?;
     let out = arguments.out.clone().unwrap_or_else(|| free_directory(&settings));
     let tokenizer = tokenizer.ok_or_else(|| Error::argument("--rl needs --init"))?;
@@ -296,6 +297,7 @@ fn rewarded(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Option<R
 /// Starts a new run.
 fn start(arguments: &Arguments, job: &Arc<dyn Collective>) -> Result<Session> {
     let ranks = arguments.ranks.unwrap_or(1);
+    arguments.task.iter().try_for_each(|name| task::check_name("--task", name))?;
     let (config, tokenizer, settings) = chosen(arguments, ranks * job.size())?;
     memory::check(&config, &settings, ranks)?; // before the directory is created
     settings.settings.check_group(&config, ranks * job.size(), arguments.expert_parallel)?;

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::harmony::SystemContent;
 use crate::layers::{Adapter, QuantizedFormat, Target};
 use crate::parameter::Roles;
-use crate::tasks::Task;
 use crate::tasks::chats::are_chats;
+use crate::tasks::{Task, questions};
 use crate::train::adamw::Hyperparameters;
 use crate::train::texts::is_builtin;
 use crate::train::{DataPath, Method, RunSettings, Schedule, Settings, Suited};
@@ -124,6 +124,9 @@ fn system_of_chats(arguments: &Arguments) -> Result<Option<SystemContent>> {
         Some(questions) => vec![questions.clone()],
         None => data.clone(),
     };
+    if let Some(path) = &arguments.task {
+        questions::read(path, SystemContent::default())?; // to be sure that it has questions
+    }
     let is_text = is_builtin(data) || data.iter().any(|path| path.join(PREPARED).exists());
     if is_text || !are_chats(data)? {
         return Ok(None);

@@ -87,7 +87,7 @@ fn command_line_trains_and_measures_the_arithmetic_task() {
     let again = succeed(&["eval", "run", "--task", "arithmetic", "--questions", "2", "--seeds", "2"], at);
     assert_eq!(text(&again.stdout), table, "greedy, from fixed questions");
 
-    refuse(&["train", "--task", "geometry"], at, "possible values: arithmetic");
+    refuse(&["train", "--task", "geometry"], at, "--task geometry: expected arithmetic, or a JSONL file");
     refuse(&["train", "--task", "arithmetic", "--stories", "9"], at, "cannot be used with");
     refuse(&["train", "--resume", "--out", "run", "--task", "arithmetic"], at, "--task cannot change");
     refuse(&["eval", "run"], at, "--data");

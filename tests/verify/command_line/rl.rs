@@ -137,7 +137,11 @@ fn command_line_rl_refuses_what_it_cannot_use() {
         refuse(&["train", "--init", "base", "--rl", "q.jsonl", "--out", "x"], at, expected);
         refuse(&["eval", "base", "--task", "q.jsonl"], at, expected);
     }
-    refuse(&["train", "--init", "base", "--rl", "missing.jsonl", "--out", "x"], at, "missing.jsonl: cannot read");
+    refuse(
+        &["train", "--init", "base", "--rl", "missing.jsonl", "--out", "x"],
+        at,
+        "--rl missing.jsonl: expected arithmetic, or a JSONL file of ",
+    );
     let pattern = "{\"question\": \"a\", \"answer\": {\"pattern\": \"a+\"}}\n".repeat(2);
     fs::write(at.join("q.jsonl"), pattern).unwrap();
     refuse(
