@@ -45,6 +45,7 @@ chapters! {
     fine_tuning
     lora
     qat
+    reinforcement
     exercises
     bug_hunt
     next
@@ -54,6 +55,7 @@ chapters! {
     notebook_mxfp4
     notebook_storyteller
     notebook_harmony
+    notebook_reinforcement
     notation
     glossary
     bibliography

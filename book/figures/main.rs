@@ -28,6 +28,7 @@ mod matmul;
 mod mxfp4;
 mod normalisation;
 mod qat;
+mod reinforcement;
 mod rotary;
 mod routing;
 mod sampling;
@@ -112,6 +113,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("fine-tuning.svg", fine_tuning::window, "A window with two conversations: each token sees the tokens before it of its own conversation, and behind the answers stand the tokens that are learned"),
     ("lora.svg", lora::factors, "A large matrix, and beside it the two factors of a correction of rank 8, which are as thin as lines"),
     ("qat.svg", qat::staircase, "Left: the staircase of rounding and the diagonal line of the identity. Right: a weight that rises a little in each of 12 steps; its rounded value stays the same for five steps and jumps in the sixth, when the weight passes the border of rounding"),
+    ("reinforcement.svg", reinforcement::group, "Left: six rollouts of one question as rows of tokens; in the first, some tokens are the result of a tool and have no weight. Right: the reward of each rollout as a dot, the mean as a line, and advantages as bars from the mean up to the rewards of right answers or down to those of wrong ones"),
     ("tools.svg", tools::exchange, "The messages between user, model and tool, from question to answer"),
 ];
 

@@ -186,18 +186,27 @@ pub fn heat_map(rows: &[String], columns: &[String], values: &[Vec<f32>]) -> Pic
     })
 }
 
-/// A bar for each name.
+/// A bar for each name. Negative numbers have orange bars below the others.
 pub fn bars(names: &[String], values: &[f64], y: &str) -> Picture {
     let highest = values.iter().copied().fold(0.0, f64::max).max(1e-9);
+    let lowest = values.iter().copied().fold(0.0, f64::min);
     Picture::drawn((640, 300), |area| {
         let (left, bottom, tall) = (16, 266, 210.0);
         let wide = (608 / values.len().max(1) as i32).clamp(4, 80);
+        let scaled = |value: f64| (value / (highest - lowest) * tall) as i32;
+        let zero = bottom + scaled(lowest);
         area.draw(&Text::new(y.to_string(), (left, 8), text(13)))?;
         for (i, (value, name)) in values.iter().zip(names).enumerate() {
-            let (x, height) = (left + i as i32 * wide, (value / highest * tall) as i32);
-            area.draw(&Rectangle::new([(x, bottom - height), (x + wide - 3, bottom)], COLOURS[0].filled()))?;
-            area.draw(&Text::new(name.clone(), (x + wide / 2, bottom + 14), centred(12)))?;
-            area.draw(&Text::new(short(*value), (x + wide / 2, bottom - height - 9), centred(11)))?;
+            let (x, height) = (left + i as i32 * wide, scaled(*value));
+            let (colour, above) = if *value < 0.0 { (COLOURS[1], -9) } else { (COLOURS[0], 9) };
+            let (top, low) = (zero - height.max(0), zero - height.min(0));
+            area.draw(&Rectangle::new([(x, top), (x + wide - 3, low)], colour.filled()))?;
+            area.draw(&Text::new(
+                name.clone(),
+                (x + wide / 2, bottom + if lowest < 0.0 { 26 } else { 14 }),
+                centred(12),
+            ))?;
+            area.draw(&Text::new(short(*value), (x + wide / 2, zero - height - above), centred(11)))?;
         }
         Ok(())
     })

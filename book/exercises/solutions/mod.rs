@@ -17,6 +17,7 @@ pub mod lora;
 pub mod matmul;
 pub mod muon;
 pub mod mxfp4;
+pub mod policy_gradient;
 pub mod ring;
 pub mod rms_norm;
 pub mod rope;

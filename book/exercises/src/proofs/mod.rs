@@ -17,6 +17,7 @@ mod lora;
 mod matmul;
 mod muon;
 mod mxfp4;
+mod policy_gradient;
 mod recorded;
 mod ring;
 mod rms_norm;
@@ -49,6 +50,7 @@ pub use lora::Lora;
 pub use matmul::{Matmul, Product};
 pub use muon::Muon;
 pub use mxfp4::Mxfp4;
+pub use policy_gradient::PolicyGradient;
 pub use ring::Ring;
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -98,6 +100,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::FineTuning>($($argument),*),
             $f::<$crate::proofs::Lora>($($argument),*),
             $f::<$crate::proofs::StraightThrough>($($argument),*),
+            $f::<$crate::proofs::PolicyGradient>($($argument),*),
         ]
     };
 }

@@ -1,8 +1,11 @@
-//! Fine-tuning, LoRA, and quantization-aware training.
+//! Fine-tuning, LoRA, quantization-aware training, and reinforcement learning.
 
 use crate::fine_tuning::IGNORE;
-use crate::proofs::{Exercise, FineTuning, GRADIENT, Lora, Mutant, StraightThrough};
-use crate::solutions::{fine_tuning as right_tuning, lora as right_lora, straight_through as right};
+use crate::policy_gradient::Rollout;
+use crate::proofs::{Exercise, FineTuning, GRADIENT, Lora, Mutant, PolicyGradient, StraightThrough};
+use crate::solutions::{
+    fine_tuning as right_tuning, lora as right_lora, policy_gradient as right_policy, straight_through as right,
+};
 use std::slice::from_ref;
 
 pub fn fine_tuning() -> Vec<Mutant<FineTuning>> {
@@ -376,6 +379,150 @@ pub fn straight_through() -> Vec<Mutant<StraightThrough>> {
                 ..StraightThrough::solution()
             },
             caught_by: "the_loss_is_that_of_the_file",
+        },
+    ]
+}
+
+pub fn policy_gradient() -> Vec<Mutant<PolicyGradient>> {
+    let advantages = |advantages| PolicyGradient { advantages, ..PolicyGradient::solution() };
+    let weights = |weights| PolicyGradient { weights, ..PolicyGradient::solution() };
+    let cispo = |cispo| PolicyGradient { cispo, ..PolicyGradient::solution() };
+    let gspo = |gspo| PolicyGradient { gspo, ..PolicyGradient::solution() };
+    let loss = |loss| PolicyGradient { loss, ..PolicyGradient::solution() };
+    /// The rollouts, with every token counted as the model's own.
+    fn all_own(rollouts: &[Rollout]) -> Vec<Rollout> {
+        rollouts.iter().map(|r| Rollout { own: vec![true; r.own.len()], ..r.clone() }).collect()
+    }
+    const ADVANTAGES: &str = "advantages_are_rewards_minus_their_mean";
+    const COUNTS: &str = "every_written_token_counts_the_same";
+    const TOOLS: &str = "tokens_of_tools_have_no_weight";
+    const CISPO: &str = "cispo_limits_the_ratio_from_above";
+    const GSPO: &str = "gspo_leaves_out_what_has_moved_far";
+    const LOSS: &str = "the_loss_is_a_weighted_cross_entropy";
+    vec![
+        Mutant {
+            says: "advantages are divided by the standard deviation of the group: questions that are nearly solved or nearly \
+                impossible count most",
+            layer: advantages(|rewards| {
+                let advantages = right_policy::advantages(rewards)?;
+                let squares: f32 = advantages.iter().map(|a| a * a).sum();
+                let deviation = (squares / advantages.len() as f32).sqrt();
+                Some(advantages.iter().map(|a| a / deviation).collect())
+            }),
+            caught_by: ADVANTAGES,
+        },
+        Mutant {
+            says: "there is no baseline: the advantage is the reward, so that wrong answers, whose reward is 0, teach nothing",
+            layer: advantages(|rewards| right_policy::advantages(rewards).map(|_| rewards.to_vec())),
+            caught_by: ADVANTAGES,
+        },
+        Mutant {
+            says: "the sign is wrong: the model learns to avoid rewards",
+            layer: advantages(|rewards| {
+                Some(right_policy::advantages(rewards)?.iter().map(|advantage| -advantage).collect())
+            }),
+            caught_by: ADVANTAGES,
+        },
+        Mutant {
+            says: "a group with equal rewards is not skipped, and its tokens are counted in N",
+            layer: advantages(|rewards| Some(right_policy::advantages(rewards).unwrap_or(vec![0.0; rewards.len()]))),
+            caught_by: "a_group_with_equal_rewards_teaches_nothing",
+        },
+        Mutant {
+            says: "each rollout is averaged by itself: a long wrong answer is punished less per token than a short one",
+            layer: weights(|rollouts| {
+                let count = rollouts.len() as f32;
+                right_policy::masked(rollouts, |rollout, _| rollout.advantage / (right_policy::length(rollout) * count))
+            }),
+            caught_by: COUNTS,
+        },
+        Mutant {
+            says: "the weights are not divided: the more tokens a batch has, the longer is its step",
+            layer: weights(|rollouts| right_policy::masked(rollouts, |rollout, _| rollout.advantage)),
+            caught_by: COUNTS,
+        },
+        Mutant {
+            says: "tokens of tools count: the model learns to write the results itself",
+            layer: weights(|rollouts| right_policy::weights(&all_own(rollouts))),
+            caught_by: TOOLS,
+        },
+        Mutant {
+            says: "tokens of tools are counted in N, although they have no weight",
+            layer: weights(|rollouts| {
+                let tokens = right_policy::written(&all_own(rollouts));
+                right_policy::masked(rollouts, |rollout, _| rollout.advantage / tokens)
+            }),
+            caught_by: TOOLS,
+        },
+        Mutant {
+            says: "a token whose ratio is beyond the limit no longer counts, as in PPO",
+            layer: cispo(|rollouts, clip| {
+                let tokens = right_policy::written(rollouts);
+                right_policy::masked(rollouts, |rollout, t| match right_policy::ratio(rollout, t) {
+                    ratio if ratio > 1.0 + clip => 0.0,
+                    ratio => ratio * rollout.advantage / tokens,
+                })
+            }),
+            caught_by: CISPO,
+        },
+        Mutant {
+            says: "the ratio is limited from below, too",
+            layer: cispo(|rollouts, clip| {
+                let tokens = right_policy::written(rollouts);
+                right_policy::masked(rollouts, |rollout, t| {
+                    right_policy::ratio(rollout, t).clamp(1.0 - clip, 1.0 + clip) * rollout.advantage / tokens
+                })
+            }),
+            caught_by: CISPO,
+        },
+        Mutant {
+            says: "the ratio is π_old/π",
+            layer: cispo(|rollouts, clip| {
+                let swap = |r: &Rollout| Rollout { old: r.now.clone(), now: r.old.clone(), ..r.clone() };
+                right_policy::cispo(&rollouts.iter().map(swap).collect::<Vec<_>>(), clip)
+            }),
+            caught_by: CISPO,
+        },
+        Mutant {
+            says: "a rollout is left out on both sides, whatever the sign of its advantage: one that has become too probable by \
+                accident can no longer be made less probable",
+            layer: gspo(|rollouts, clip| {
+                let mut weights = right_policy::gspo(rollouts, 1e9);
+                for (rollout, weights) in rollouts.iter().zip(&mut weights) {
+                    if (right_policy::sequence_ratio(rollout) - 1.0).abs() > clip {
+                        weights.fill(0.0);
+                    }
+                }
+                weights
+            }),
+            caught_by: GSPO,
+        },
+        Mutant {
+            says: "the mean of ln ρ includes the results of tools",
+            layer: gspo(|rollouts, clip| {
+                // Each token moves as far as all of them do on average.
+                let moved = |r: &Rollout| {
+                    let mean = right_policy::sequence_ratio(&all_own(from_ref(r))[0]).ln();
+                    Rollout { now: r.old.iter().map(|old| old + mean).collect(), ..r.clone() }
+                };
+                right_policy::gspo(&rollouts.iter().map(moved).collect::<Vec<_>>(), clip)
+            }),
+            caught_by: GSPO,
+        },
+        Mutant {
+            says: "the weights multiply the loss, but not its gradient",
+            layer: loss(|logits, targets, weights| {
+                let ones = vec![1.0; weights.len()];
+                (right_policy::loss(logits, targets, weights).0, right_policy::loss(logits, targets, &ones).1)
+            }),
+            caught_by: LOSS,
+        },
+        Mutant {
+            says: "only tokens with a positive weight count: what earned less than the mean teaches nothing",
+            layer: loss(|logits, targets, weights| {
+                right_policy::loss(logits, targets, &weights.iter().map(|weight| weight.max(0.0)).collect::<Vec<_>>())
+            }),
+            caught_by: LOSS,
         },
     ]
 }
