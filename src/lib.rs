@@ -58,7 +58,7 @@
 //! **Text and training**
 //! - [`tokenizer`]: byte-pair encoding, and o200k_harmony
 //! - [`data`]: stories with a known entropy, corpora, windows and batches
-//! - [`train`]: AdamW and Muon, the training loop, and run directories
+//! - [`train`]: AdamW and Muon, the training loop, run directories, and reinforcement learning
 //! - [`collective`]: sums and messages of several ranks that train together
 //! - [`config`]: the numbers that define a model, and presets
 //! - [`checkpoint`]: model directories of Hugging Face and OpenAI
@@ -69,7 +69,7 @@
 //! - [`schema`]: which tokens a JSON Schema allows
 //! - [`harmony`]: the prompt format of gpt-oss
 //! - [`chat`]: conversations with reasoning effort
-//! - [`tasks`]: arithmetic and stories
+//! - [`tasks`]: stories, arithmetic and other questions with answers that can be checked
 //! - `tools`: Python in a sandbox, a browser, patches (feature `tools`)
 //! - `cli`: the command line (feature `cli`)
 //!

@@ -44,24 +44,22 @@ pub fn mismatch(model: &Transformer, batches: &[Packed]) -> Mismatch {
             }
         }
         other.resize(output.routing.len(), 0);
-        let recorded: Vec<_> = batch
-            .rollouts()
-            .iter()
-            .flat_map(|rollout| &rollout.routing[..rollout.routing.len().min(rollout.tokens.len() - 1)])
-            .collect();
+        let recorded = batch.routing();
         visited += recorded.len();
         for (layer, routing) in output.routing.iter().enumerate() {
-            let differs = |(row, recorded): (usize, &&std::sync::Arc<[u32]>)| {
-                let [mut a, mut b] =
-                    [&routing.chosen[row * active..], &recorded[layer * active..]].map(|e| e[..active].to_vec());
-                a.sort_unstable();
-                b.sort_unstable();
-                a != b
-            };
-            other[layer] += recorded.iter().enumerate().filter(|(row, recorded)| differs((*row, recorded))).count();
+            let chosen = routing.chosen.chunks(active);
+            let of_sampler = recorded.iter().map(|experts| &experts[layer * active..][..active]);
+            other[layer] += chosen.zip(of_sampler).filter(|(now, then)| sorted(now) != sorted(then)).count();
         }
     }
     let tokens = found.tokens.max(1) as f64;
     let other_experts = other.iter().filter(|_| visited > 0).map(|&n| n as f64 / visited as f64).collect();
     Mismatch { mean: found.mean / tokens, divergence: found.divergence / tokens, other_experts, ..found }
+}
+
+/// Returns the experts of a token in the order of their numbers.
+fn sorted(experts: &[u32]) -> Vec<u32> {
+    let mut sorted = experts.to_vec();
+    sorted.sort_unstable();
+    sorted
 }

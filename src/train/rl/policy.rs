@@ -76,6 +76,12 @@ impl<'r> Packed<'r> {
         &self.rollouts
     }
 
+    /// Returns the experts that the sampler recorded for each token; none if it did not.
+    pub fn routing(&self) -> Vec<&Arc<[u32]>> {
+        let read = |rollout: &&'r Rollout| &rollout.routing[..rollout.routing.len().min(rollout.tokens.len() - 1)];
+        self.rollouts.iter().flat_map(read).collect()
+    }
+
     /// Runs a model on the rollouts.
     pub fn forward(&self, model: &Transformer) -> Output {
         match self.experts.is_empty() {
