@@ -165,7 +165,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let rewards: Curve = line("reward", steps.iter().enumerate().map(|(i, step)| (i as f64 + 1.0, step[0])));
     chart("step", "mean reward per rollout", Axes::Linear, &[rewards]).show();
-    let mean = |part: &[[f64; 2]], i: usize| part.iter().map(|step| step[i]).sum::<f64>() / part.len() as f64;
+    fn mean(part: &[[f64; 2]], i: usize) -> f64 {
+        part.iter().map(|step| step[i]).sum::<f64>() / part.len() as f64
+    }
     println!(
         "tokens per rollout: {:.1} in the first five steps, {:.1} in the last five",
         mean(&steps[..5], 1),
