@@ -4,7 +4,7 @@
 //! question ──G rollouts──▶ rewards ──minus their mean──▶ advantages ──weights of −ln π──▶ gradient ──▶ optimizer
 //! ```
 //!
-//! Book: [reinforcement](../../../../../book/reinforcement.html)
+//! Book: [reinforcement](../../../../book/reinforcement.html)
 
 pub mod objective;
 pub mod reward;
