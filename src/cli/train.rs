@@ -106,11 +106,12 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE|NAME")]
     #[arg(help_heading = "Data")]
     tokenizer: Option<PathBuf>,
-    /// Number of optimizer steps [default: by preset, 650 for nano; 2500 with --task; 500 with --init]
+    /// Number of optimizer steps [default: by preset, 650 for nano; 2500 with --task; 500 with --init; 100
+    /// with --rl]
     #[arg(long, value_name = "N")]
     #[arg(help_heading = "Optimization")]
     steps: Option<u64>,
-    /// Windows per micro-batch [default: by preset, 8 for nano; 16 with --task]
+    /// Windows per micro-batch [default: by preset, 8 for nano; 16 with --task; 24 with --rl]
     #[arg(long, value_name = "B")]
     #[arg(help_heading = "Optimization")]
     batch_size: Option<usize>,
@@ -123,7 +124,7 @@ pub struct Arguments {
     #[arg(help_heading = "Optimization")]
     accumulate: Option<usize>,
     /// The highest learning rate [default: by preset and optimizer, 0.004 for nano; 0.0005 with --init, 0.0001 with
-    /// --init and --qat]
+    /// --qat and with --rl]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     learning_rate: Option<f64>,
@@ -141,7 +142,7 @@ pub struct Arguments {
     #[arg(help_heading = "Optimization")]
     optimizer: Option<OptimizerArgument>,
     /// Weight decay λ: each step multiplies matrices by 1 − λ · learning rate [default: 0.01 for nano
-    /// with muon and with --init, otherwise 0.1]
+    /// with muon and with --init, 0 with --rl, otherwise 0.1]
     #[arg(long, value_name = "X")]
     #[arg(help_heading = "Optimization")]
     weight_decay: Option<f64>,
