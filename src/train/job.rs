@@ -6,6 +6,7 @@ use super::material::Material;
 use super::memory;
 use super::run::{Position, RunDirectory, SavedRun, config_fingerprint};
 use super::settings::RunSettings;
+use super::start::check_quantized;
 use crate::checkpoint;
 use crate::collective::agree::{self, Identity};
 use crate::collective::{Alone, Collective};
@@ -115,6 +116,7 @@ impl Opened {
         let config = ModelConfig::load(directory.file(checkpoint::CONFIG))?;
         settings.settings.check_ranks(job.ranks.size())?;
         settings.settings.check_group(&config, job.ranks.size(), job.expert_parallel)?;
+        check_quantized(&config, &settings)?;
         memory::check(&config, &settings, 1)?;
         let texts = Texts { before, settings, config: config.to_json(), tokenizer, position };
         Ok(Self { lock, saved, texts })

@@ -63,4 +63,12 @@ fn command_line_qat_that_has_no_effect_is_refused() {
     ];
     cases.iter().for_each(|(arguments, expected)| refuse(arguments, at, expected));
     assert!(!at.join("x").exists());
+
+    // A run whose settings were changed by hand is refused, too.
+    let settings = fs::read_to_string(at.join("first/train.json")).unwrap();
+    let changed = settings.replace("\"seed\": 0", "\"qat\": \"mxfp4\", \"seed\": 0");
+    assert_ne!(settings, changed);
+    fs::write(at.join("first/train.json"), changed).unwrap();
+    let resumed = ["train", "--resume", "--out", "first", "--steps", "2"];
+    refuse(&resumed, at, "--qat mxfp4: rows of 16 numbers are not whole blocks of 32");
 }
