@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use ossia::tasks::{Problem, Rollout, Rollouts, Task, Tools, arithmetic};
     use ossia::tokenizer::Tokenizer;
     use ossia::train::rl::objective::{Counts, Written};
-    use ossia::train::rl::policy::{Packed, gradients, log_probabilities};
+    use ossia::train::rl::policy::{PackedRollouts, gradients, log_probabilities};
     use ossia::train::rl::reward::total;
     use ossia::train::rl::{Learner, Mismatch, Objective, Price, Reinforcement, advantages, mismatch};
     use ossia::train::{Method, Optimizer, Settings};
@@ -121,7 +121,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     {
         let mut policy = Transformer::random(&config, 1);
         let all: Vec<&Rollout> = group.iter().collect();
-        let batches = Packed::all(&all, &policy, false);
+        let batches = PackedRollouts::all(&all, &policy, false);
         let before = log_probabilities(&policy, &batches);
         let (loss, gradient) = gradients(&policy, &batches, &weights);
         let settings = Settings::new(1, 1, 160, 1e-3);
@@ -192,7 +192,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let drawn = draw(&sampler, &tokenizer, &problem, 7)?;
         let all: Vec<&Rollout> = drawn.iter().collect();
-        found.push(mismatch(&policy, &Packed::all(&all, &policy, false)));
+        found.push(mismatch(&policy, &PackedRollouts::all(&all, &policy, false)));
     }
     for (name, mismatch) in ["exact", "int8"].iter().zip(&found) {
         println!("{name}: mean difference of ln π {:.1e}, other experts {:.3?}", mismatch.mean, mismatch.other_experts);

@@ -22,7 +22,7 @@ use ossia::tensor::{Gradients, Tensor, array, slice};
 use ossia::tokenizer::Tokenizer;
 use ossia::train::chats::windows;
 use ossia::train::rl::objective::{Counts, Written};
-use ossia::train::rl::policy::{Packed, gradients, log_probabilities};
+use ossia::train::rl::policy::{PackedRollouts, gradients, log_probabilities};
 use ossia::train::rl::{Objective, advantages, mismatch};
 use ossia::train::{Method, Settings, Trainer};
 use proptest::prelude::*;
@@ -190,7 +190,7 @@ fn rl_gradients_are_those_of_each_rollout_alone() {
             .enumerate()
             .map(|(i, r)| (0..r.length()).map(|t| (i as f32 - 3.0) * (1 + t % 3) as f32).collect())
             .collect();
-        let batches = [&all[..3], &all[3..]].map(|part| Packed::new(part.to_vec(), &model, false));
+        let batches = [&all[..3], &all[3..]].map(|part| PackedRollouts::new(part.to_vec(), &model, false));
         let (loss, together) = gradients(&model, &batches, &weights);
         let (mut sums, mut expected) = (Gradients::default(), 0.0);
         for (rollout, weights) in all.iter().zip(&weights) {
@@ -221,7 +221,7 @@ fn rl_trainer_sees_rollouts_as_the_sampler_does() {
     let drawn = rollouts(1.0).draw(&model.frozen(), &problems(6), 4, 9).unwrap().concat();
     let all: Vec<&Rollout> = drawn.iter().collect();
     assert!(all.iter().all(|rollout| rollout.tokens.len() == rollout.prompt + rollout.own.len()));
-    let batches = Packed::all(&all, &model, false);
+    let batches = PackedRollouts::all(&all, &model, false);
     for (rollout, now) in all.iter().zip(log_probabilities(&model, &batches)) {
         let old = rollout.own_log_probabilities();
         assert!(old.iter().zip(&now).all(|(old, now)| (old - now).abs() < 1e-4), "{old:?} {now:?}");
@@ -236,7 +236,7 @@ fn rl_trainer_sees_rollouts_as_the_sampler_does() {
     fast.parameters_mut().into_iter().for_each(|parameter| parameter.make_fast());
     let drawn = rollouts(1.0).draw(&fast, &problems(30), 2, 9).unwrap().concat();
     let all: Vec<&Rollout> = drawn.iter().collect();
-    let [without, with] = [false, true].map(|replay| mismatch(&model, &Packed::all(&all, &model, replay)));
+    let [without, with] = [false, true].map(|replay| mismatch(&model, &PackedRollouts::all(&all, &model, replay)));
     assert!(without.mean > 1e-4 && without.other_experts.iter().any(|share| *share > 0.0), "{without:?}");
     assert_eq!(with.other_experts, [0.0, 0.0]);
     assert!(with.divergence < without.divergence, "{with:?} {without:?}");
@@ -249,7 +249,7 @@ fn rl_replayed_experts_are_visited() {
     let drawn = rollouts(1.0).draw(&model, &problems(2), 2, 9).unwrap().concat();
     let all: Vec<&Rollout> = drawn.iter().collect();
     let output = |model: &Transformer, rollouts: &[&Rollout], replay| {
-        Packed::new(rollouts.to_vec(), model, replay).forward(model).hidden.data().to_vec()
+        PackedRollouts::new(rollouts.to_vec(), model, replay).forward(model).hidden.data().to_vec()
     };
     assert!(output(&model, &all, false) == output(&model, &all, true));
     let mut others = drawn.clone();
@@ -257,7 +257,7 @@ fn rl_replayed_experts_are_visited() {
         rollout.routing = vec![[3, 1, 0, 2].into(); rollout.routing.len()];
     }
     let others: Vec<&Rollout> = others.iter().collect();
-    let packed = Packed::new(others.clone(), &model, true);
+    let packed = PackedRollouts::new(others.clone(), &model, true);
     let routing = packed.forward(&model).routing;
     assert!(
         routing[0].chosen.chunks(2).all(|chosen| chosen == [3, 1]) && routing[1].chosen.chunks(2).all(|c| c == [0, 2])
@@ -318,9 +318,9 @@ fn rl_results_of_tools_are_appended_and_not_learned() {
         assert!(rollout.log_probabilities.iter().zip(&rollout.own).all(|(p, own)| *own || *p == 0.0));
     }
     let all: Vec<&Rollout> = drawn.iter().collect();
-    let learned = log_probabilities(&model, &[Packed::new(all.clone(), &model, false)]);
+    let learned = log_probabilities(&model, &[PackedRollouts::new(all.clone(), &model, false)]);
     assert!(learned.iter().zip(&all).all(|(learned, rollout)| learned.len() == rollout.length()));
-    assert!(mismatch(&model, &Packed::all(&all, &model, false)).mean < 1e-4, "the tokens after a result, too");
+    assert!(mismatch(&model, &PackedRollouts::all(&all, &model, false)).mean < 1e-4, "the tokens after a result, too");
 
     // Without the tool, the rollout ends at the call.
     let drawn = Rollouts { longest: 60, ..rollouts(0.0) }.draw(&model, &[problem], 1, 0).unwrap().concat();

@@ -29,6 +29,6 @@ mod working;
 
 pub use conversation::{conversation, conversations, python, system, tokenizer};
 pub use question::{Question, Wording};
-pub use quiz::{Answer, Score, ask, quiz};
+pub use quiz::{QuizAnswer, Score, ask, quiz};
 pub use run::sample;
 pub use working::working;

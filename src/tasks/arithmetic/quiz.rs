@@ -15,14 +15,14 @@ use std::ops::AddAssign;
 
 /// The answer of a model to a question.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct QuizAnswer {
     /// All messages of the model and of tools, in order.
     pub messages: Vec<Message>,
     /// The number of tokens on the channel `analysis`.
     pub analysis: usize,
 }
 
-impl Answer {
+impl QuizAnswer {
     /// Returns the text on the channel `final`.
     pub fn text(&self) -> String {
         let last = self.messages.iter().rfind(|message| message.is_on("final"));
@@ -41,7 +41,7 @@ pub fn ask(
     question: &Question,
     wording: Wording,
     effort: Effort,
-) -> Result<Answer> {
+) -> Result<QuizAnswer> {
     let is_product = matches!(question, Question::Product(..));
     let messages = conversation(question.text(wording), effort, is_product);
     let (asked, greedy) = (messages.len(), Sampling { temperature: 0.0, ..Sampling::default() });
@@ -55,7 +55,7 @@ pub fn ask(
         reply = chat.reply(&mut |_| true)?;
         analysis += reply.analysis;
     }
-    Ok(Answer { messages: chat.messages.split_off(asked), analysis })
+    Ok(QuizAnswer { messages: chat.messages.split_off(asked), analysis })
 }
 
 /// The result of a quiz.

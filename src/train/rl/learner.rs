@@ -5,7 +5,7 @@
 use super::metrics::{ByEffort, RlMetrics, Tally};
 use super::mismatch::{Mismatch, mismatch};
 use super::objective::{Counts, Written, advantages};
-use super::policy::{Packed, gradients, log_probabilities};
+use super::policy::{PackedRollouts, gradients, log_probabilities};
 use super::reward::total;
 use super::settings::Reinforcement;
 use crate::error::{Error, Result};
@@ -123,7 +123,7 @@ impl Learner<'_> {
     /// Takes an optimizer step on some rollouts. Returns the loss, and the norm of the gradient.
     fn update(&mut self, lessons: &[Lesson], lr: f64) -> Result<(f32, f64)> {
         let rollouts: Vec<&Rollout> = lessons.iter().map(|lesson| lesson.rollout).collect();
-        let batches = Packed::all(&rollouts, &self.model, self.rl.replay);
+        let batches = PackedRollouts::all(&rollouts, &self.model, self.rl.replay);
         let start = self.start.as_ref().map(|start| log_probabilities(start, &batches));
         let changed = self.rl.objective.needs_ratio() || start.is_some();
         let now = changed.then(|| log_probabilities(&self.model, &batches));
@@ -147,7 +147,7 @@ impl Learner<'_> {
     /// Measures how far the trainer is from the sampler.
     fn compare(&self, groups: &[Vec<Rollout>]) -> Mismatch {
         let rollouts: Vec<&Rollout> = groups.iter().flatten().collect();
-        mismatch(&self.model, &Packed::all(&rollouts, &self.model, self.rl.replay))
+        mismatch(&self.model, &PackedRollouts::all(&rollouts, &self.model, self.rl.replay))
     }
 
     /// Answers held-out questions, the most probable token each time.

@@ -5,7 +5,7 @@
 //!
 //! Book: [reinforcement](../../../../../book/reinforcement.html)
 
-use super::policy::Packed;
+use super::policy::PackedRollouts;
 use crate::layers::Layer;
 use crate::model::Transformer;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct Mismatch {
 
 /// Compares what a model makes of rollouts with what the sampler that wrote them did. What the trainer does includes the replay of
 /// experts, if the batches have it.
-pub fn mismatch(model: &Transformer, batches: &[Packed]) -> Mismatch {
+pub fn mismatch(model: &Transformer, batches: &[PackedRollouts]) -> Mismatch {
     let (model, active) = (model.detached(), model.config.experts_per_token);
     let mut found = Mismatch::default();
     let (mut visited, mut other): (usize, Vec<usize>) = (0, Vec::new());

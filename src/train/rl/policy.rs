@@ -16,7 +16,7 @@ use std::sync::Arc;
 const TOKENS: usize = 4096;
 
 /// Some rollouts, one after the other, as the inputs of a model.
-pub struct Packed<'r> {
+pub struct PackedRollouts<'r> {
     rollouts: Vec<&'r Rollout>,
     ids: Vec<u32>,
     sequences: Sequences,
@@ -26,7 +26,7 @@ pub struct Packed<'r> {
     experts: Vec<Arc<[u32]>>,
 }
 
-impl<'r> Packed<'r> {
+impl<'r> PackedRollouts<'r> {
     // ANCHOR: packed
     /// Puts rollouts one after the other. With `replay`, tokens will visit the experts that they visited when they were drawn.
     ///
@@ -109,14 +109,14 @@ impl<'r> Packed<'r> {
 }
 
 /// Returns ln π of the tokens of each rollout that the model wrote.
-pub fn log_probabilities(model: &Transformer, batches: &[Packed]) -> Vec<Vec<f32>> {
+pub fn log_probabilities(model: &Transformer, batches: &[PackedRollouts]) -> Vec<Vec<f32>> {
     let model = model.detached();
     batches.iter().flat_map(|batch| batch.log_probabilities(&model, &batch.forward(&model))).collect()
 }
 
 // ANCHOR: gradients
 /// Returns the loss Σ w · (−ln π) and its gradients. `weights` has those of the tokens of each rollout, in the order of the batches.
-pub fn gradients(model: &Transformer, batches: &[Packed], weights: &[Vec<f32>]) -> (f32, Gradients) {
+pub fn gradients(model: &Transformer, batches: &[PackedRollouts], weights: &[Vec<f32>]) -> (f32, Gradients) {
     let totals = totals(model, batches);
     let (mut gradients, mut loss_sum, mut first) = (Gradients::default(), 0.0, 0);
     for batch in batches {
@@ -133,7 +133,7 @@ pub fn gradients(model: &Transformer, batches: &[Packed], weights: &[Vec<f32>]) 
 // ANCHOR_END: gradients
 
 /// Counts what the load-balancing loss of all micro-batches is divided by, if there is one.
-fn totals(model: &Transformer, batches: &[Packed]) -> Totals {
+fn totals(model: &Transformer, batches: &[PackedRollouts]) -> Totals {
     let counted = batches.iter().map(|batch| count(&batch.targets)).sum();
     let mut load = ExpertLoad { visits: vec![0; model.config.experts], tokens: 0 };
     if model.config.router_aux_loss_coef != 0.0 {

@@ -4,7 +4,7 @@ use super::{TOKENIZER, config, no_tools, problems, rollouts};
 use ossia::layers::Layer;
 use ossia::model::Transformer;
 use ossia::tasks::{Problem, Rollout, Task};
-use ossia::train::rl::policy::Packed;
+use ossia::train::rl::policy::PackedRollouts;
 use ossia::train::rl::reward::total;
 use ossia::train::rl::{Learner, Objective, Price, Reinforcement, Reward, mismatch};
 use ossia::train::{Method, Optimizer, Settings};
@@ -74,7 +74,7 @@ fn rl_divergence_from_the_start_is_held_back() {
         (0..12).for_each(|_| drop(learner.take_step().unwrap()));
         let drawn = rollouts(1.0).draw(&start, &problems(6), 4, 0).unwrap().concat();
         let all: Vec<&Rollout> = drawn.iter().collect();
-        mismatch(&learner.model, &Packed::all(&all, &start, false)).divergence
+        mismatch(&learner.model, &PackedRollouts::all(&all, &start, false)).divergence
     };
     assert!(distance(2.0) < 0.3 * distance(0.0), "{} {}", distance(2.0), distance(0.0));
 }

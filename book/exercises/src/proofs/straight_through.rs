@@ -133,7 +133,7 @@ fn case(sizes: [usize; 3]) -> Case<StraightThrough> {
     Case { name: "", inputs, run: Box::new(run), y: y.value().clone(), dy, gradients }
 }
 
-/// Numbers of a block, what becomes of them, and why.
+/// Numbers of a block, their values after rounding, and the reason.
 const EXAMPLES: [(&[f32], &[f32], &str); 4] = [
     (
         &[5.0, 1.2, -0.7, 0.1],
