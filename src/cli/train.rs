@@ -75,6 +75,11 @@ pub struct Arguments {
           conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
     #[arg(help_heading = "Data")]
     task: Option<PathBuf>,
+    /// With --task arithmetic: work each question out as at a random effort, whichever it asks for. Then --rl can give the
+    /// efforts a meaning
+    #[arg(long, requires = "task")]
+    #[arg(help_heading = "Data")]
+    mix_efforts: bool,
     /// `builtin`, or text files, directories, JSONL files, or a directory of ossia tokenizer prepare; or JSONL files with a
     /// conversation per line in OpenAI's chat format ({"messages": …}), of which the model learns what the assistant wrote
     /// [default: builtin]

@@ -11,7 +11,8 @@ use super::texts::{UNSEEN_SEED, encode, is_builtin, read, starting_with_end};
 use crate::data::{Windows, story};
 use crate::error::Result;
 use crate::harmony::{Message, MessageRole, SystemContent};
-use crate::tasks::{self, arithmetic};
+use crate::tasks;
+use crate::tasks::arithmetic::{self, Workings};
 use crate::tokenizer::Tokenizer;
 
 /// The number of conversations of the task `arithmetic`, for training and for evaluation.
@@ -94,13 +95,14 @@ impl Material {
         let tokenizer = tokenizer.map_or_else(|| arithmetic::tokenizer(vocab_size), Ok)?;
         let context = settings.settings.context;
         let [training, measuring] = CONVERSATIONS;
-        let measured = arithmetic::conversations(measuring, UNSEEN_SEED, true);
-        // The right answer follows from the question, to the digit: its entropy is 0.
+        let workings = if settings.mix_efforts { Workings::Mixed } else { Workings::AsAsked };
+        let measured = arithmetic::conversations(measuring, UNSEEN_SEED, true, workings);
+        // The right answer follows from the question, to the digit: its entropy is 0. How it is worked out may not follow.
         let evaluation = EvaluationSet {
-            entropy_floor: Some(0.0),
+            entropy_floor: (!settings.mix_efforts).then_some(0.0),
             ..EvaluationSet::of_chats(&measured, &tokenizer, context, &mut |_| {})?
         };
-        let training = arithmetic::conversations(training, settings.settings.seed, false);
+        let training = arithmetic::conversations(training, settings.settings.seed, false, workings);
         let windows = chats::windows(&training, &tokenizer, context, notes)?;
         Ok(Self { windows, evaluation, tokenizer, question: None })
     }

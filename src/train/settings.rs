@@ -224,6 +224,9 @@ pub struct RunSettings {
     /// The task, if the run does not train on text: `arithmetic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// Whether questions of the task are worked out as at a random effort, whichever is asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mix_efforts: bool,
     /// The system message of the conversations, if `data` has conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chats: Option<SystemContent>,
@@ -264,6 +267,7 @@ impl Default for RunSettings {
         Self {
             preset: "nano".into(),
             task: None,
+            mix_efforts: false,
             chats: None,
             init: None,
             freeze: Roles::default(),

@@ -306,3 +306,12 @@ fn command_line_isa_that_is_not_there_is_one_line() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).starts_with("error: OSSIA_ISA=vax: this machine has scalar"));
 }
+
+/// Makes `small.json` describe a model whose experts have rows of whole blocks of MXFP4.
+fn widen(at: &Path) {
+    let config = fs::read_to_string(at.join("small.json")).unwrap();
+    let wide = ["\"hidden_size\": ", "\"intermediate_size\": "]
+        .into_iter()
+        .fold(config, |config, key| config.replace(&format!("{key}16"), &format!("{key}32")));
+    fs::write(at.join("small.json"), wide).unwrap();
+}

@@ -72,6 +72,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--lora", a.lora.is_some()),
         ("--qat", a.qat.is_some()),
         ("--task", a.task.is_some()),
+        ("--mix-efforts", a.mix_efforts),
         ("--data", !a.data.is_empty()),
         ("--eval-data", !a.eval_data.is_empty()),
         ("--eval-tokens", a.eval_tokens.is_some()),
@@ -210,6 +211,9 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
         (false, Some(rl)) => (None, Some(rl.system.clone())),
         (false, None) => (None, system_of_chats(a)?),
     };
+    if a.mix_efforts && !is_arithmetic(a.task.as_ref()) {
+        return Err(Error::argument("--mix-efforts: only --task arithmetic can be worked out in several ways"));
+    }
     let data = match &a.task {
         Some(questions) if task.is_none() => std::slice::from_ref(questions),
         _ => &a.data,
@@ -217,6 +221,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
     Ok(RunSettings {
         preset,
         task,
+        mix_efforts: a.mix_efforts,
         chats,
         reinforcement,
         init: a.init.as_ref().map(DataPath::from),

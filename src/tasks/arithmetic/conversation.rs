@@ -80,9 +80,19 @@ pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
     Ok(tokenizer::train(words, vocab_size, &specials)?.with_start(None)) // conversations begin with a mark of their own
 }
 
+/// Which effort decides how a question is worked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workings {
+    /// The effort that the system message asks for.
+    AsAsked,
+    /// A random one, whichever the system message asks for. A model learns several ways to work a question out and nothing
+    /// about efforts, so that reinforcement learning can give them a meaning.
+    Mixed,
+}
+
 // ANCHOR: conversations
 /// Returns conversations for training or, with `held_out`, for evaluation.
-pub fn conversations(count: usize, seed: u64, held_out: bool) -> Vec<Vec<ChatMessage>> {
+pub fn conversations(count: usize, seed: u64, held_out: bool, workings: Workings) -> Vec<Vec<ChatMessage>> {
     let one = |i: usize| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(i as u64);
@@ -93,7 +103,11 @@ pub fn conversations(count: usize, seed: u64, held_out: bool) -> Vec<Vec<ChatMes
         for _ in 0..turns {
             let question = question(held_out, python, turns, &mut rng);
             messages.push(Message::new(MessageRole::User, question.text(Wording::random(&mut rng))));
-            messages.extend(solution(&question, effort, python));
+            let worked = match workings {
+                Workings::AsAsked => effort,
+                Workings::Mixed => Effort::ALL[rng.random_range(0..Effort::ALL.len())],
+            };
+            messages.extend(solution(&question, worked, python));
         }
         let learned = |message: &Message| message.role == MessageRole::Assistant;
         messages.into_iter().map(|message| ChatMessage { learned: learned(&message), message }).collect()

@@ -1,6 +1,6 @@
 //! `ossia train --lora`, `--adapter` and `ossia merge`.
 
-use super::small::widen;
+use super::widen;
 use super::{losses, ossia, refuse, succeed, text, train, workplace};
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! `ossia train --qat`.
 
-use super::small::widen;
+use super::widen;
 use super::{losses, refuse, succeed, text, train, workplace};
 use std::fs;
 

@@ -38,12 +38,3 @@ pub fn losses(run: &Path) -> Vec<String> {
     };
     lines.lines().map(numbers).collect()
 }
-
-/// Makes `small.json` describe a model whose experts have rows of whole blocks of MXFP4.
-pub fn widen(at: &Path) {
-    let config = fs::read_to_string(at.join("small.json")).unwrap();
-    let wide = ["\"hidden_size\": ", "\"intermediate_size\": "]
-        .into_iter()
-        .fold(config, |config, key| config.replace(&format!("{key}16"), &format!("{key}32")));
-    fs::write(at.join("small.json"), wide).unwrap();
-}
