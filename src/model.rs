@@ -4,11 +4,15 @@
 //!
 //! Book: [model](../../../book/model.html)
 
+mod mtp;
+
+pub use mtp::{Draft, count_drafted};
+
 use crate::collective::{Collective, caught, or_unwind};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::layers::router::Routing;
-use crate::layers::{Adapter, Block, Component, KvCache, Layer, LayerCache, RmsNorm, Rotary, Weight, children};
+use crate::layers::{Adapter, Block, Component, KvCache, Layer, LayerCache, Mtp, RmsNorm, Rotary, Weight, children};
 use crate::ops::attention::{KvFormat, Sequences};
 use crate::ops::cross_entropy::{count, cross_entropy, token_losses, weighted_cross_entropy};
 use crate::ops::elementwise::{add, scale};
@@ -37,11 +41,12 @@ pub struct Transformer {
     blocks: Vec<Block>,
     norm: RmsNorm,
     head: Option<Weight>, // (V, H); `None`: the embedding is also the output projection
+    mtp: Option<Mtp>,
     rotary: Rotary,
     led: Option<Arc<dyn Collective>>, // the ranks that hold the experts, if one of them leads
 }
 
-children!(Transformer: embedding, blocks, norm, head);
+children!(Transformer: embedding, blocks, norm, head, mtp);
 
 /// The results of a forward pass.
 pub struct Output {
@@ -49,6 +54,8 @@ pub struct Output {
     pub hidden: Tensor,
     /// The routing of each layer that has experts.
     pub routing: Vec<Routing>,
+    /// The predictions of the token after the next one; see [`Transformer::with_draft`].
+    pub draft: Option<Draft>,
 }
 
 /// The terms of a training loss.
@@ -59,6 +66,8 @@ pub struct Loss {
     pub cross_entropy: f32,
     /// The load-balancing loss: A if the load is even, more if it is not.
     pub load_balancing: f32,
+    /// The cross-entropy of the drafts, in nats per token, if there are some.
+    pub draft: Option<f32>,
 }
 
 /// The divisors of the terms of a loss. If the totals are those of all micro-batches of a step, the losses of the
@@ -67,6 +76,8 @@ pub struct Loss {
 pub struct Totals {
     /// The number of targets that count.
     pub targets: usize,
+    /// The number of targets of drafts that count.
+    pub drafted: usize,
     /// The load of the experts.
     pub load: ExpertLoad,
 }
@@ -134,6 +145,7 @@ impl Transformer {
             true => None,
             false => Some(Weight::new(&mut scope.child("head"), &table, Role::Head, config.embedding_std())?),
         };
+        let mtp = (config.mtp_layers > 0).then(|| Mtp::new(&mut scope.child("mtp"), config)).transpose()?;
         let rotary = Rotary::new(config);
         Ok(Self {
             config: config.clone(),
@@ -143,6 +155,7 @@ impl Transformer {
             blocks,
             norm,
             head,
+            mtp,
             rotary,
             led: None,
         })
@@ -273,7 +286,7 @@ impl Transformer {
         }
         let hidden = self.norm.forward(&x);
         observe(Activation::Norm, &hidden);
-        Output { hidden, routing }
+        Output { hidden, routing, draft: None }
     }
     // ANCHOR_END: forward
 
@@ -303,25 +316,36 @@ impl Transformer {
     pub fn totals(&self, output: &Output, targets: &[u32]) -> Totals {
         let mut load = ExpertLoad { visits: vec![0; self.config.experts], tokens: 0 };
         output.routing.iter().for_each(|routing| load.add_layer(&routing.dispatch, targets));
-        Totals { targets: count(targets), load }
+        let drafted = output.draft.as_ref().map_or(0, |draft| count(&draft.targets(targets)));
+        Totals { targets: count(targets), drafted, load }
     }
 
     // ANCHOR: loss
     /// Like [`loss`](Self::loss), for a micro-batch: divides by the totals of the whole step, so that the losses and the
     /// gradients of its micro-batches add up to those of one large batch.
     pub fn partial_loss(&self, output: &Output, targets: &[u32], step: &Totals) -> Loss {
-        let mean = match &self.head {
-            Some(head) => head.cross_entropy(&output.hidden, targets),
-            None => cross_entropy(&output.hidden, &self.embedding, targets),
-        };
-        let cross_entropy = match count(targets) {
-            all if all == step.targets => mean,
-            some => scale(&mean, some as f32 / step.targets as f32),
-        };
+        let cross_entropy = self.share_of_mean(&output.hidden, targets, step.targets);
         let nats = cross_entropy.item();
-        self.with_balance(cross_entropy, nats, output, targets, step)
+        let Some(draft) = &output.draft else {
+            return self.with_balance(cross_entropy, nats, output, targets, step);
+        };
+        let of_draft = self.share_of_mean(&draft.hidden, &draft.targets(targets), step.drafted);
+        let both = add(&cross_entropy, &scale(&of_draft, draft.weight));
+        Loss { draft: Some(of_draft.item()), ..self.with_balance(both, nats, output, targets, step) }
     }
     // ANCHOR_END: loss
+
+    /// Returns what a micro-batch contributes to the mean cross-entropy over `all` targets of a step.
+    fn share_of_mean(&self, hidden: &Tensor, targets: &[u32], all: usize) -> Tensor {
+        let mean = match &self.head {
+            Some(head) => head.cross_entropy(hidden, targets),
+            None => cross_entropy(hidden, &self.embedding, targets),
+        };
+        match count(targets) {
+            some if some == all => mean,
+            some => scale(&mean, some as f32 / all as f32),
+        }
+    }
 
     // ANCHOR: policy_loss
     /// Computes Σ wₜ · (−ln p(targetₜ)): the loss of reinforcement learning, whose gradient makes tokens with a positive weight more
@@ -339,7 +363,7 @@ impl Transformer {
     /// Adds the load-balancing loss.
     fn with_balance(&self, cross_entropy: Tensor, nats: f32, output: &Output, targets: &[u32], step: &Totals) -> Loss {
         if output.routing.is_empty() {
-            return Loss { total: cross_entropy, cross_entropy: nats, load_balancing: 0.0 };
+            return Loss { total: cross_entropy, cross_entropy: nats, load_balancing: 0.0, draft: None };
         }
         let logits: Vec<&Tensor> = output.routing.iter().map(|routing| &routing.logits).collect();
         let balance = load_balancing(&logits, targets, &step.load);
@@ -348,7 +372,7 @@ impl Transformer {
             0.0 => cross_entropy,
             coefficient => add(&cross_entropy, &scale(&balance, coefficient)),
         };
-        Loss { total, cross_entropy: nats, load_balancing }
+        Loss { total, cross_entropy: nats, load_balancing, draft: None }
     }
 
     /// Returns the layers of the model by what they are for, in the order of the parameters.
@@ -358,6 +382,9 @@ impl Transformer {
         components.push((Component::Norms, &self.norm));
         if let Some(head) = &self.head {
             components.push((Component::Head, head));
+        }
+        if let Some(mtp) = &self.mtp {
+            components.push((Component::Mtp, mtp));
         }
         components
     }

@@ -17,7 +17,8 @@ pub use budget::Budget;
 use turn::Turn;
 
 use crate::error::{Error, Result};
-use crate::generate::{Generation, Generator, Guided, Reader, Sampling, StopReason};
+use crate::generate::speculative::Statistics;
+use crate::generate::{Drafter, Generation, Generator, Guided, Reader, Sampling, Speculative, StopReason};
 use crate::harmony::{Content, Effort, Flag, Harmony, Header, Message, MessageRole, Purpose, SystemContent};
 use crate::model::Transformer;
 use crate::schema::Guide;
@@ -83,10 +84,25 @@ impl<'m> Chat<'m> {
         sampling: Sampling,
         messages: Vec<Message>,
     ) -> Result<Self> {
-        let mut first = harmony.render(&messages, Purpose::Raw, true)?;
-        first.push(harmony.marks().start); // which comes next in any case
+        let first = beginning(harmony, &messages)?;
         let generator = Generator::new(model, &first, sampling.within(harmony.tokenizer()))?;
         Ok(Self::with(Box::new(generator), harmony, messages))
+    }
+
+    /// Like [`new`](Self::new), with a drafter that proposes up to `most` tokens at once.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new).
+    pub fn drafting(
+        model: &'m Transformer,
+        harmony: Harmony<'m>,
+        sampling: Sampling,
+        messages: Vec<Message>,
+        (drafter, most): (Box<dyn Drafter + 'm>, usize),
+    ) -> Result<Self> {
+        let (first, sampling) = (beginning(harmony, &messages)?, sampling.within(harmony.tokenizer()));
+        let writer = Speculative::new(model, drafter, most, (&first, &mut |_, _| {}), sampling)?;
+        Ok(Self::with(Box::new(writer), harmony, messages))
     }
 
     /// Starts a conversation with any writer of tokens.
@@ -137,6 +153,11 @@ impl<'m> Chat<'m> {
         }
     }
 
+    /// Returns how well drafts have done since the beginning, if there are any.
+    pub fn drafts(&self) -> Option<Statistics> {
+        self.writer.statistics()
+    }
+
     /// Returns how many tokens the conversation may have.
     pub fn context(&self) -> usize {
         self.writer.context()
@@ -173,6 +194,13 @@ impl<'m> Chat<'m> {
             self.writer.context(),
         ))
     }
+}
+
+/// Returns the tokens with which every prompt of a conversation begins.
+fn beginning(harmony: Harmony, messages: &[Message]) -> Result<Vec<u32>> {
+    let mut first = harmony.render(messages, Purpose::Raw, true)?;
+    first.push(harmony.marks().start); // which comes next in any case
+    Ok(first)
 }
 
 /// Returns the content of the system message, if there is one.

@@ -3,7 +3,8 @@
 //! A single file is `model.safetensors`. Several files have an index, `model.safetensors.index.json`, whose `weight_map` says
 //! which file has which tensor. Where the files and the index disagree, transformers follows the files, and so does ossia.
 
-use super::locate::{ADAPTER, WEIGHTS, adapter_message};
+use super::locate::{ADAPTER, MTP_WEIGHTS, WEIGHTS, adapter_message};
+use super::names::is_of_mtp;
 use super::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
 use crate::files::{read_text, write_atomically};
@@ -23,14 +24,14 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// Maps every file. If a tensor is in several files, the last one counts, whatever the index says, as in transformers.
+    /// Maps every file, and the one with the module for multi-token prediction if the model has one. If a tensor is in several files, the last one counts, whatever the index says, as in transformers.
     ///
     /// # Errors
     /// One line with the file, and the tensor, that is missing.
-    pub fn open(directory: &Path) -> Result<Self> {
+    pub fn open(directory: &Path, with_mtp: bool) -> Result<Self> {
         let (single, index) = (directory.join(WEIGHTS), directory.join(INDEX));
         let mut notes = Vec::new();
-        let files = match (single.exists(), index.exists()) {
+        let mut files = match (single.exists(), index.exists()) {
             (true, both) => {
                 if both {
                     notes.push(format!("there are {WEIGHTS} and {INDEX}: transformers and ossia use {WEIGHTS}"));
@@ -40,6 +41,9 @@ impl Tensors {
             (false, true) => shards(&index, &mut notes)?,
             (false, false) => return Err(Error::file(directory, missing_weights(directory))),
         };
+        if with_mtp {
+            files.push(TensorFile::open(directory.join(MTP_WEIGHTS))?);
+        }
         Ok(Self { directory: directory.to_path_buf(), files, notes })
     }
 
@@ -125,12 +129,17 @@ fn is_plain(name: &str) -> bool {
 
 /// Writes tensors into a single file, or into shards of at most `shard_bytes` bytes of tensor data. A tensor larger than
 /// that is alone in its shard. The index is written last, so that an interrupted save is not mistaken for a checkpoint.
-/// Returns the size of the tensor data in bytes.
+/// Returns the size of the tensor data in bytes, without that of the module for multi-token prediction, which has a file of its own.
 ///
 /// # Errors
 /// If shards are to be written into a directory with a checkpoint, whose files would be mixed with the new ones; and
 /// those of the operating system.
 pub fn write(directory: &Path, tensors: Vec<(String, TensorToWrite)>, shard_bytes: Option<u64>) -> Result<u64> {
+    let metadata = [("format", "pt".into())];
+    let (of_mtp, tensors): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|(name, _)| is_of_mtp(name));
+    if !of_mtp.is_empty() {
+        write_tensors(&directory.join(MTP_WEIGHTS), of_mtp, &metadata)?;
+    }
     let mut shards: Vec<(u64, Vec<(String, TensorToWrite)>)> = Vec::new();
     for (name, part) in tensors {
         let bytes = part.data_len() as u64;
@@ -142,7 +151,6 @@ pub fn write(directory: &Path, tensors: Vec<(String, TensorToWrite)>, shard_byte
             _ => shards.push((bytes, vec![(name, part)])),
         }
     }
-    let metadata = [("format", "pt".into())];
     let (count, total): (usize, u64) = (shards.len(), shards.iter().map(|(bytes, _)| bytes).sum());
     if count < 2 {
         let tensors = shards.into_iter().flat_map(|(_, tensors)| tensors);

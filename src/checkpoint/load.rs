@@ -123,7 +123,7 @@ fn open_noting(directory: &Path, purpose: Use, note: &mut dyn FnMut(String)) -> 
             return Err(Error::file(path, message));
         }
     }
-    let tensors = Tensors::open(directory)?;
+    let tensors = Tensors::open(directory, config.mtp_layers > 0)?;
     tensors.notes().iter().cloned().for_each(&mut *note);
     let layout = if tensors.get("norm.scale").is_some() { Layout::OpenAi } else { Layout::HuggingFace };
     let mut checkpoint = Checkpoint { tensors, layout, config: &config, purpose, used: HashSet::new() };

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 pub const CONFIG: &str = "config.json";
 /// The name of the file with the weights, if there is only one.
 pub const WEIGHTS: &str = "model.safetensors";
+/// The name of the file with the module for multi-token prediction. It stands beside the weights, because transformers knows no such
+/// module and would refuse its tensors among the others.
+pub(super) const MTP_WEIGHTS: &str = "mtp.safetensors";
 /// The weights of a LoRA adapter, which has no model of its own.
 pub(super) const ADAPTER: &str = "adapter_model.safetensors";
 

@@ -48,6 +48,12 @@ pub fn file_name(parameter: &str) -> String {
     name_in(Layout::HuggingFace, parameter)
 }
 
+/// Returns whether a parameter, or a tensor in a file, belongs to the module for multi-token prediction. It has the same name in both,
+/// since neither Hugging Face nor OpenAI have names for it.
+pub fn is_of_mtp(name: &str) -> bool {
+    name.starts_with("mtp.")
+}
+
 fn name_in(layout: Layout, parameter: &str) -> String {
     match (parameter, layout) {
         ("embedding.weight", Layout::HuggingFace) => return "model.embed_tokens.weight".into(),
@@ -56,6 +62,7 @@ fn name_in(layout: Layout, parameter: &str) -> String {
         ("norm.weight", Layout::OpenAi) => return "norm.scale".into(),
         ("head.weight", Layout::OpenAi) => return "unembedding.weight".into(),
         ("embedding.weight", Layout::OpenAi) => return parameter.into(),
+        _ if is_of_mtp(parameter) => return parameter.into(),
         _ => {}
     }
     let mut parts = parameter.splitn(3, '.').skip(1);

@@ -67,6 +67,7 @@ fn name_of(component: Component) -> &'static str {
         Component::Experts => "experts",
         Component::Dense => "dense",
         Component::Head => "head",
+        Component::Mtp => "multi-token prediction",
     }
 }
 
@@ -97,19 +98,22 @@ pub fn published(config: &ModelConfig) -> Report {
     let sparse = config.layers - dense;
     let inner = config.dense_intermediate_size;
     let expert_weights = sparse * e * (h * 2 * i + i * h);
+    let attention = linear(h, query) + 2 * linear(h, kv) + linear(query, h) + config.heads;
+    let feed_forward = match config.is_dense(config.layers - 1) {
+        true => linear(h, 2 * inner) + linear(inner, h),
+        false => linear(h, e) + e * (linear(h, 2 * i) + linear(i, h)),
+    };
     let experts = sparse * e * (linear(h, 2 * i) + linear(i, h));
     // ANCHOR: counts
     let counts = [
         (Component::Embedding, config.vocab_size * h),
         (Component::Norms, (2 * config.layers + 1) * h),
-        (
-            Component::Attention,
-            config.layers * (linear(h, query) + 2 * linear(h, kv) + linear(query, h) + config.heads),
-        ),
+        (Component::Attention, config.layers * attention),
         (Component::Router, sparse * linear(h, e)),
         (Component::Experts, experts),
         (Component::Dense, dense * (linear(h, 2 * inner) + linear(inner, h))),
         (Component::Head, if config.tied { 0 } else { config.vocab_size * h }),
+        (Component::Mtp, config.mtp_layers * (5 * h + 2 * h * h + attention + feed_forward)),
     ];
     // ANCHOR_END: counts
     let whole_blocks = h.is_multiple_of(BLOCK) && i.is_multiple_of(BLOCK);

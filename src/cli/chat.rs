@@ -10,6 +10,7 @@ use self::commands::AfterCommand;
 use self::input::Input;
 use self::show::Show;
 use super::arithmetic::ArithmeticArguments;
+use super::draft::{DraftArguments, told};
 use super::generate::{SamplingArguments, read_schema, report_unknown_formats};
 use super::harmony::system_of;
 use super::terminal::printable;
@@ -77,6 +78,8 @@ pub struct Arguments {
     #[arg(long)]
     drop_oldest: bool,
     #[command(flatten)]
+    draft: DraftArguments,
+    #[command(flatten)]
     arithmetic: ArithmeticArguments,
     #[command(flatten)]
     sampling: SamplingArguments,
@@ -119,7 +122,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let mut session = Conversing {
         name: arguments.model.display().to_string(),
         fixed_instructions: fixed.filter(|fixed| !fixed.is_empty()),
-        chat: Chat::new(&model, harmony, sampling, first.clone())?,
+        chat: match arguments.draft.open(&model, &tokenizer)? {
+            None => Chat::new(&model, harmony, sampling, first.clone())?,
+            Some(drafter) => {
+                Chat::drafting(&model, harmony, sampling, first.clone(), (drafter, arguments.draft.most()))?
+            }
+        },
         first,
         show: Show::new(!arguments.hide_analysis),
         analysis_budget: arguments.analysis_budget,
@@ -292,6 +300,7 @@ impl Conversing<'_> {
     /// Shows the statistics of a reply.
     fn after(&self, reply: &Reply, seconds: f64) {
         let Reply { prompt, kept, tokens, analysis, .. } = reply;
+        let drafts = self.chat.drafts().map_or(String::new(), |statistics| format!("; {}", told(&statistics)));
         for flag in &reply.flags {
             self.show.note(&format!("not well-formed, {flag}"));
         }
@@ -304,7 +313,7 @@ impl Conversing<'_> {
             }
         }
         self.show.note(&format!(
-            "{tokens} tokens in {seconds:.1} s, {analysis} of analysis; prompt of {prompt}, {kept} cached"
+            "{tokens} tokens in {seconds:.1} s, {analysis} of analysis; prompt of {prompt}, {kept} cached{drafts}"
         ));
     }
 

@@ -1,19 +1,23 @@
 //! `ossia generate`
 
+mod running;
 mod texts;
 
 use super::arithmetic::ArithmeticArguments;
+use super::draft::{DraftArguments, told};
 use super::terminal::Prefill;
 use super::{is_quiet, job, report_model, standard_input, text_or_standard_input};
 use crate::collective::agree::{self, agree};
 use crate::collective::{Collective, caught, to_bytes};
 use crate::error::{Error, Result};
-use crate::generate::{Batch, Control, Generator, Guided, Plain, Sampling};
+use crate::generate::generation::ReadProgress;
+use crate::generate::{Batch, Control, Generator, Guided, Plain, Sampling, Speculative, Writer};
 use crate::layers::Layer;
 use crate::model::Transformer;
 use crate::profile;
 use crate::schema::Guide;
 use crate::tokenizer::Tokenizer;
+use running::{Drafted, Running};
 use serde_json::Value;
 use std::io::{self, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
@@ -54,6 +58,8 @@ pub struct Arguments {
     /// Print a profile of the ops, for the prompt and for the new text, to standard error
     #[arg(long)]
     profile: bool,
+    #[command(flatten)]
+    draft: DraftArguments,
     #[command(flatten)]
     arithmetic: ArithmeticArguments,
     #[command(flatten)]
@@ -114,7 +120,15 @@ impl SamplingArguments {
 /// Runs the command. If a launcher has started several processes, they hold the experts together, and the first one generates.
 pub fn run(arguments: Arguments, threads: Option<u16>) -> Result<()> {
     let sampling = arguments.sampling.sampling()?;
+    if arguments.draft.draft.is_some() && arguments.samples > 1 {
+        return Err(Error::argument(
+            "--draft: expected one text; several texts are generated in a batch, without drafts",
+        ));
+    }
     let job = job::join(threads)?;
+    if arguments.draft.draft.is_some() && job.size() > 1 {
+        return Err(Error::argument("--draft: expected one process"));
+    }
     job.attempt(|| {
         let (mut model, tokenizer) = open(&arguments, &*job)?;
         if job.size() > 1 {
@@ -161,7 +175,14 @@ fn generate(arguments: Arguments, model: &Transformer, tokenizer: &Tokenizer, sa
     }
     let mut bar = Prefill::default();
     let show_bar = &mut |read, of| bar.show(read, of);
-    let generator = Generator::with_progress(model, &prompt, sampling.clone(), show_bar)?;
+    let drafter = arguments.draft.open(model, tokenizer)?;
+    let mut writing = match drafter {
+        None => Writing::Plain(Box::new(Generator::with_progress(model, &prompt, sampling.clone(), show_bar)?)),
+        Some(drafter) => {
+            let (most, prompt) = (arguments.draft.most(), (&prompt[..], show_bar as ReadProgress));
+            Writing::Drafting(Box::new(Speculative::new(model, drafter, most, prompt, sampling.clone())?))
+        }
+    };
     let prefill = start.elapsed();
     if arguments.profile {
         say!("the prompt, {} tokens:\n{}\n", prompt.len(), profile::stop());
@@ -171,15 +192,15 @@ fn generate(arguments: Arguments, model: &Transformer, tokenizer: &Tokenizer, sa
     let mut guides = vec![guide; arguments.samples as usize];
     let most = arguments.max_new_tokens.unwrap_or(usize::MAX);
     let stop = model.stop_tokens(tokenizer);
-    let samples = samples(&mut guides, tokenizer, &sampling, (most, &stop), &generator)?;
+    let samples = samples(&mut guides, tokenizer, &sampling, (most, &stop), writing.writer())?;
     let on_terminal = stdout().is_terminal() && io::stderr().is_terminal() && !is_quiet();
     let start = Instant::now();
-    let mut batch = Batch::new(generator, samples)?;
+    let mut running = writing.start(samples)?;
     let mut texts =
         Texts::new(tokenizer, &arguments.stop, arguments.samples as usize, on_terminal.then_some(text), arguments.json);
     loop {
-        let tokens = batch.step()?;
-        texts.add(&tokens, &mut batch)?;
+        let tokens = running.step()?;
+        texts.add(&tokens, &mut *running)?;
         if tokens.is_empty() {
             break;
         }
@@ -193,8 +214,35 @@ fn generate(arguments: Arguments, model: &Transformer, tokenizer: &Tokenizer, sa
         1 => format!("{tokens} tokens"),
         n => format!("{n} texts, {tokens} tokens"),
     };
-    say!("{what} at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {}", prompt.len(), texts.ends());
+    let drafts = running.statistics().map_or(String::new(), |statistics| format!("; {}", told(&statistics)));
+    say!("{what} at {rate:.0} tokens/s, prompt of {} in {prefill:.0?}; {}{drafts}", prompt.len(), texts.ends());
     Ok(())
+}
+
+/// What writes: a model, alone or with a drafter.
+enum Writing<'d> {
+    Plain(Box<Generator>),
+    Drafting(Box<Speculative<'d>>),
+}
+
+impl<'d> Writing<'d> {
+    fn writer(&mut self) -> &mut dyn Writer {
+        match self {
+            Writing::Plain(generator) => &mut **generator,
+            Writing::Drafting(speculative) => &mut **speculative,
+        }
+    }
+
+    /// Starts the texts. With a drafter, there is only one.
+    fn start<'c, C: Control + 'c>(self, mut samples: Vec<(Sampling, C)>) -> Result<Box<dyn Running + 'c>>
+    where
+        'd: 'c,
+    {
+        Ok(match self {
+            Writing::Plain(generator) => Box::new(Batch::new(*generator, samples)?),
+            Writing::Drafting(speculative) => Box::new(Drafted::new(*speculative, samples.remove(0).1)),
+        })
+    }
 }
 
 /// Returns the sampling and the control of each text. Text i draws with the seed that follows that of text i − 1.
@@ -206,11 +254,11 @@ fn samples<'g>(
     tokenizer: &'g Tokenizer,
     sampling: &Sampling,
     (most, stop): (usize, &[u32]),
-    generator: &Generator,
+    writer: &dyn Writer,
 ) -> Result<Vec<(Sampling, Box<dyn Control + 'g>)>> {
     let sample = |(guide, i): (&'g mut Option<Guide>, u64)| -> Result<(Sampling, Box<dyn Control + 'g>)> {
         let control: Box<dyn Control> = match guide {
-            Some(guide) => Box::new(Guided::new(guide, tokenizer, most, generator)?),
+            Some(guide) => Box::new(Guided::new(guide, tokenizer, most, writer)?),
             None => Box::new(Plain::new(most, stop)),
         };
         Ok((Sampling { seed: sampling.seed.wrapping_add(i), ..sampling.clone() }, control))

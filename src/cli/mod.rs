@@ -22,6 +22,7 @@ macro_rules! say {
 }
 
 mod arithmetic;
+mod draft;
 mod chat;
 mod eval;
 mod generate;

@@ -69,6 +69,15 @@ pub struct Arguments {
     #[arg(long, value_name = "FORMAT", conflicts_with = "lora")]
     #[arg(help_heading = "Model")]
     qat: Option<QatArgument>,
+    /// Multi-token prediction: 1 adds a block that predicts the token after the next one. The model can use it to draft text, see
+    /// ossia generate --draft mtp. It is saved beside the model, in mtp.safetensors
+    #[arg(long, value_name = "N", conflicts_with_all = ["lora", "rl"], value_parser = clap::value_parser!(u8).range(1..=1))]
+    #[arg(help_heading = "Model")]
+    mtp: Option<u8>,
+    /// The weight of the loss of multi-token prediction [default: 0.3]
+    #[arg(long, value_name = "X")]
+    #[arg(help_heading = "Model")]
+    mtp_weight: Option<f32>,
     /// Train on conversations instead of text. `arithmetic`: sums, worked out as the reasoning effort asks, and Python
     /// for products. Or a JSONL file of {"question": …, "answer": …}, to learn the answers; see ossia eval --task and --rl
     #[arg(long, value_name = "TASK",
@@ -332,6 +341,12 @@ fn chosen(arguments: &Arguments, all_ranks: usize) -> Result<(ModelConfig, Optio
             return Err(Error::argument(format!("--balance {balance}: expected 0 or more")));
         }
         config.router_aux_loss_coef = balance;
+    }
+    if arguments.mtp.is_some() {
+        config.mtp_layers = 1;
+    }
+    if arguments.mtp_weight.is_some() && config.mtp_layers == 0 {
+        return Err(Error::argument("--mtp-weight: this model has no multi-token prediction; --mtp 1 adds it"));
     }
     refuse_unused(arguments)?;
     let settings = run_settings(arguments, &config, frozen, all_ranks)?;

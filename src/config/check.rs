@@ -40,6 +40,9 @@ impl ModelConfig {
         if let Some((key, value)) = sizes.into_iter().find(|(_, value)| !(1..=LARGEST).contains(value)) {
             return Err(ConfigError::unexpected(key, value, format!("1 ..= {LARGEST}")));
         }
+        if self.mtp_layers > 1 {
+            return Err(ConfigError::unexpected("num_nextn_predict_layers", self.mtp_layers, "0 or 1"));
+        }
         if self.layers > MOST_LAYERS {
             return Err(ConfigError::unexpected("num_hidden_layers", self.layers, format!("at most {MOST_LAYERS}")));
         }

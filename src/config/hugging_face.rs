@@ -55,6 +55,7 @@ pub fn parse(mut keys: ConfigKeys) -> ConfigResult<ModelConfig> {
         swiglu_alpha: keys.number("swiglu_alpha")?.unwrap_or(1.702) as f32,
         swiglu_limit: keys.number("swiglu_limit")?.unwrap_or(7.0) as f32,
         router_aux_loss_coef: keys.number("router_aux_loss_coef")?.unwrap_or(0.001) as f32,
+        mtp_layers: keys.integer("num_nextn_predict_layers")?.unwrap_or(0),
         eos_token_ids: eos_token_ids(&mut keys)?,
         other: keys.map,
     })
@@ -195,6 +196,9 @@ pub fn render(config: &ModelConfig) -> String {
         "hidden_act": "silu",
         "eos_token_id": end_tokens(config),
     });
+    if config.mtp_layers > 0 {
+        file["num_nextn_predict_layers"] = json!(config.mtp_layers); // the name that DeepSeek-V3 gave it
+    }
     if !config.dense_layers.is_empty() {
         file["mlp_only_layers"] = json!(config.dense_layers);
         file["dense_intermediate_size"] = json!(config.dense_intermediate_size);

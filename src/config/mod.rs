@@ -89,6 +89,8 @@ pub struct ModelConfig {
     pub swiglu_limit: f32,
     /// The weight of the load-balancing loss in training; 0 disables it.
     pub router_aux_loss_coef: f32,
+    /// The number of modules for multi-token prediction: 0, or 1 that predicts the token after the next one. gpt-oss has none.
+    pub mtp_layers: usize,
     /// The tokens that end a text.
     pub eos_token_ids: Vec<u32>,
     /// All other keys of the file.
@@ -190,6 +192,7 @@ impl ModelConfig {
             swiglu_alpha: 1.702,
             swiglu_limit: 7.0,
             router_aux_loss_coef: 0.01,
+            mtp_layers: 0,
             eos_token_ids: Vec::new(),
             other: serde_json::Map::new(),
         }

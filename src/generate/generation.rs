@@ -4,6 +4,7 @@
 //! continues and when it ends. A [`Course`] runs the two against each other, and [`Generation`] is an iterator over the new
 //! tokens.
 
+use super::speculative::Statistics;
 use crate::error::Result;
 use crate::tokenizer::TokenSet;
 use std::collections::VecDeque;
@@ -57,6 +58,11 @@ pub trait Reader: Writer {
     /// If the prompt is empty, longer than the context, or has a token that is not in the vocabulary, or the weights of the
     /// model are damaged.
     fn go_to(&mut self, prompt: &[u32], progress: ReadProgress) -> Result<usize>;
+
+    /// Returns how well drafts have done, if there are any.
+    fn statistics(&self) -> Option<Statistics> {
+        None
+    }
 }
 
 /// The next step of a generation.

@@ -71,7 +71,7 @@ impl Generator {
         self.marks.retain(|mark| mark.cache.len() <= common);
         if sequence.cached() > common {
             match self.marks.last() {
-                Some(mark) => sequence.rewind(&mark.cache, &mark.logits),
+                Some(mark) => sequence.rewind(model, &mark.cache, &mark.logits),
                 None => sequence.clear_cache(model),
             }
         }
@@ -111,6 +111,16 @@ impl Generator {
         Ok(generator)
     }
 
+    /// Creates a generator without a text.
+    pub(super) fn empty(model: &Transformer, sequence: Sequence) -> Self {
+        Self { model: model.frozen(), sequence, marks: Vec::new() }
+    }
+
+    /// Returns the frozen model, and the text with its cache.
+    pub(super) fn parts_mut(&mut self) -> (&Transformer, &mut Sequence) {
+        (&self.model, &mut self.sequence)
+    }
+
     /// Returns the frozen model and the text with its cache.
     pub(super) fn into_parts(self) -> (Transformer, Sequence) {
         (self.model, self.sequence)
@@ -127,8 +137,13 @@ impl Generator {
 
     /// Runs all waiting tokens through the model, in pieces.
     fn catch_up(&mut self, progress: ReadProgress) -> Result<()> {
-        while self.sequence.waiting() > 0 {
-            let count = self.sequence.waiting().min(PREFILL);
+        self.catch_up_to(0, progress)
+    }
+
+    /// Runs waiting tokens through the model, in pieces, until only `left` of them wait.
+    pub(super) fn catch_up_to(&mut self, left: usize, progress: ReadProgress) -> Result<()> {
+        while self.sequence.waiting() > left {
+            let count = (self.sequence.waiting() - left).min(PREFILL);
             advance(&self.model, &mut [&mut self.sequence], count)?;
             progress(self.sequence.cached(), self.sequence.tokens().len());
         }

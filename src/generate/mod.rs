@@ -2,7 +2,8 @@
 //!
 //! A [`Generator`] runs a prompt through the model and continues it. [`Generation`] is the one loop behind plain text,
 //! text that follows a schema ([`Guided`]) and the replies of a [`chat`](crate::chat). [`TextStream`] turns its tokens
-//! into text as they arrive. A [`Batch`] continues one prompt in several ways at once.
+//! into text as they arrive. A [`Batch`] continues one prompt in several ways at once. [`Speculative`] checks several drafted tokens in
+//! one pass of the model.
 //!
 //! Book: [sampling](../../../book/sampling.html)
 
@@ -11,16 +12,20 @@ pub mod generation;
 pub mod sequence;
 pub mod generator;
 pub mod batch;
+pub mod drafter;
+pub mod speculative;
 pub mod guided;
 pub mod text;
 pub mod trace;
 
 pub use batch::Batch;
+pub use drafter::{DraftModel, Drafter, MtpDrafter};
 pub use generation::{Control, Course, Generation, Next, Plain, ReadProgress, Reader, StopReason, Writer};
 pub use generator::Generator;
 pub use guided::Guided;
 pub use sampler::{Sampler, Sampling};
 pub use sequence::Sequence;
+pub use speculative::Speculative;
 pub use text::TextStream;
 
 use crate::error::Result;

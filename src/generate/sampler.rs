@@ -76,17 +76,34 @@ impl Sampler {
         &logits[..self.sampling.vocabulary.unwrap_or(logits.len()).clamp(1, logits.len())]
     }
 
+    /// Returns the tokens that may be drawn after logits (V,), and their probabilities before these are scaled to sum to 1.
+    fn candidates(&self, logits: &[f32]) -> Vec<(u32, f32)> {
+        let logits = self.drawable(logits);
+        if self.sampling.repetition_penalty == 1.0 {
+            return distribution(logits, &self.sampling);
+        }
+        let mut logits = logits.to_vec();
+        penalize(&mut logits, &self.seen, self.sampling.repetition_penalty);
+        distribution(&logits, &self.sampling)
+    }
+
+    /// Returns the probability with which each token is drawn after logits (V,). (V,)
+    pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
+        let (candidates, mut p) = (self.candidates(logits), vec![0.0; logits.len()]);
+        let total: f64 = candidates.iter().map(|&(_, p)| f64::from(p)).sum();
+        candidates.into_iter().for_each(|(token, x)| p[token as usize] = f64::from(x) / total);
+        p
+    }
+
+    /// Draws a number from 0 to 1, without 1.
+    pub fn uniform(&mut self) -> f64 {
+        self.rng.random()
+    }
+
     // ANCHOR: sample
     /// Draws a token from the logits (V,).
     pub fn sample(&mut self, logits: &[f32]) -> u32 {
-        let logits = self.drawable(logits);
-        let candidates = if self.sampling.repetition_penalty == 1.0 {
-            distribution(logits, &self.sampling)
-        } else {
-            let mut logits = logits.to_vec();
-            penalize(&mut logits, &self.seen, self.sampling.repetition_penalty);
-            distribution(&logits, &self.sampling)
-        };
+        let candidates = self.candidates(logits);
         // In f64, because an f32 near 1 cannot resolve the many tokens that are less probable than 10⁻⁷.
         let mut draw = self.rng.random::<f64>() * candidates.iter().map(|&(_, p)| f64::from(p)).sum::<f64>();
         for &(token, p) in &candidates {

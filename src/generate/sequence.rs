@@ -25,6 +25,8 @@ pub struct Sequence {
     context: usize,
     vocab_size: usize,
     routing: Option<Vec<Arc<[u32]>>>, // if it is recorded: the experts of each token in the cache, layer by layer
+    hidden: Option<Vec<f32>>,         // if it is recorded: the output of the model for each token in the cache, (T, H)
+    spare: usize,
 }
 
 impl Sequence {
@@ -39,7 +41,27 @@ impl Sequence {
             context: config.context,
             vocab_size: config.vocab_size,
             routing: None,
+            hidden: None,
+            spare: 0,
         }
+    }
+
+    /// Creates an empty sequence from which up to `spare` tokens can be removed at any time.
+    pub(super) fn with_spare(model: &Transformer, sampling: Sampling, spare: usize) -> Self {
+        let mut sequence = Self { spare, ..Self::new(model, sampling) };
+        sequence.clear_cache(model);
+        sequence
+    }
+
+    /// Records the output of the model for each token from now on. Panics if tokens have run through the model already.
+    pub(super) fn record_hidden(&mut self) {
+        assert_eq!(self.cached(), 0, "the output for the first tokens is not known");
+        self.hidden = Some(Vec::new());
+    }
+
+    /// Returns the recorded output of the model for the tokens in the cache. (T, H)
+    pub(super) fn hidden(&self) -> &[f32] {
+        self.hidden.as_deref().unwrap_or(&[])
     }
 
     /// Records which experts each token visits from now on. Panics if tokens have run through the model already.
@@ -71,6 +93,7 @@ impl Sequence {
             logits: self.logits.clone(),
             sampler: Sampler::new(Sampling::default()),
             routing: self.routing.clone(),
+            hidden: self.hidden.clone(),
             ..*self
         };
         copy.with_sampling(sampling)
@@ -89,7 +112,7 @@ impl Sequence {
     /// Returns how many tokens have still to run through the model. The last token that fits in the text does not: nothing
     /// follows it.
     pub fn waiting(&self) -> usize {
-        self.tokens.len().min(self.context) - self.cache.len()
+        self.tokens.len().min(self.context).saturating_sub(self.cache.len())
     }
 
     /// Returns the logits of the token after those that have run through the model. (V,)
@@ -105,8 +128,8 @@ impl Sequence {
 
     /// Removes everything from the cache.
     pub(super) fn clear_cache(&mut self, model: &Transformer) {
-        self.cache = KvCache::new(&model.config);
-        self.forget_routing();
+        self.cache = KvCache::with_spare(&model.config.windows, &model.config, self.spare);
+        self.forget_records(model.config.hidden_size);
     }
 
     /// Returns a mark for the end of the cached tokens.
@@ -115,16 +138,36 @@ impl Sequence {
     }
 
     /// Goes back to a mark, after which the logits were `logits`.
-    pub(super) fn rewind(&mut self, mark: &Mark, logits: &[f32]) {
+    pub(super) fn rewind(&mut self, model: &Transformer, mark: &Mark, logits: &[f32]) {
         self.cache.rewind(mark);
         self.logits = logits.to_vec();
-        self.forget_routing();
+        self.forget_records(model.config.hidden_size);
     }
 
-    /// Forgets the experts of tokens that are no longer in the cache.
-    fn forget_routing(&mut self) {
+    /// Removes the tokens from `len` on from the cache. Returns whether this is possible.
+    pub(super) fn truncate_cache(&mut self, model: &Transformer, len: usize) -> bool {
+        let done = self.cache.truncate(len);
+        self.forget_records(model.config.hidden_size);
+        done
+    }
+
+    /// Forgets what was recorded of tokens that are no longer in the cache.
+    fn forget_records(&mut self, width: usize) {
         let cached = self.cache.len();
         self.routing.iter_mut().for_each(|routing| routing.truncate(cached));
+        self.hidden.iter_mut().for_each(|hidden| hidden.truncate(cached * width));
+    }
+
+    /// Takes the logits of the token after the text, which are known already.
+    pub(super) fn set_logits(&mut self, logits: Vec<f32>) {
+        self.logits = logits;
+    }
+
+    /// Returns the logits of the next token with all but the allowed ones masked, and what draws from them.
+    pub(super) fn masked(&mut self, allowed: Option<&TokenSet>) -> (Vec<f32>, &mut Sampler) {
+        let mut logits = self.logits.clone();
+        allowed.iter().for_each(|allowed| allowed.mask(&mut logits));
+        (logits, &mut self.sampler)
     }
 
     /// Checks a prompt for this model.
@@ -159,9 +202,8 @@ impl Writer for Sequence {
         }
         assert_eq!(self.waiting(), 0, "the logits are those of an earlier token");
         let Some(allowed) = allowed else { return Ok(Some(self.sampler.sample(&self.logits))) };
-        let mut logits = self.logits.clone();
-        allowed.mask(&mut logits);
-        let token = self.sampler.sample(&logits);
+        let (logits, sampler) = self.masked(Some(allowed));
+        let token = sampler.sample(&logits);
         // If no token is allowed below the size of the vocabulary, the sampler draws another one.
         Ok(if allowed.contains(token) { Some(token) } else { allowed.first() })
     }
@@ -189,9 +231,10 @@ pub fn advance(model: &Transformer, sequences: &mut [&mut Sequence], count: usiz
     let tokens = sequences.iter().flat_map(|one| one.tokens[one.cache.len()..][..count].to_vec()).collect();
     let tokens = Array2::from_shape_vec((sequences.len(), count), tokens).expect("count tokens of each");
     let mut caches: Vec<&mut KvCache> = sequences.iter_mut().map(|one| &mut one.cache).collect();
-    let Output { hidden, routing } = model.forward_cached(tokens.view(), &mut caches);
+    let Output { hidden, routing, .. } = model.forward_cached(tokens.view(), &mut caches);
     record(&routing, sequences, count);
     let width = model.config.hidden_size;
+    record_hidden(hidden.data(), sequences, count * width);
     let last: Vec<f32> =
         hidden.data().chunks(count * width).flat_map(|rows| rows[(count - 1) * width..].to_vec()).collect();
     let logits = model.logits(&Tensor::constant(array(&[sequences.len(), width], last)));
@@ -201,6 +244,22 @@ pub fn advance(model: &Transformer, sequences: &mut [&mut Sequence], count: usiz
     check_finite(model, logits.data())
 }
 // ANCHOR_END: advance
+
+/// Runs the last token of a sequence, which is waiting, and the tokens that are drafted after it through the model. Returns the
+/// logits after each of them: those of the token after the text first.
+///
+/// # Errors
+/// Those of [`advance`].
+pub fn run_ahead(model: &Transformer, sequence: &mut Sequence, drafts: &[u32]) -> Result<Vec<Vec<f32>>> {
+    assert_eq!(sequence.waiting(), 1, "the tokens before the last one are in the cache");
+    let tokens: Vec<u32> = sequence.tokens.last().into_iter().chain(drafts).copied().collect();
+    let tokens = Array2::from_shape_vec((1, tokens.len()), tokens).expect("one row");
+    let Output { hidden, .. } = model.forward_cached(tokens.view(), &mut [&mut sequence.cache]);
+    record_hidden(hidden.data(), &mut [sequence], hidden.data().len());
+    let logits = model.logits(&hidden);
+    check_finite(model, logits.data())?;
+    Ok(logits.data().chunks(model.config.vocab_size).map(<[f32]>::to_vec).collect())
+}
 
 /// Checks logits.
 ///
@@ -212,6 +271,13 @@ fn check_finite(model: &Transformer, logits: &[f32]) -> Result<()> {
     }
     checkpoint::check(model)?;
     Err(Error::argument("the logits are not finite; are the weights damaged?"))
+}
+
+/// Records the output of the model, of which each sequence has so many numbers, in the sequences that want it.
+fn record_hidden(hidden: &[f32], sequences: &mut [&mut Sequence], numbers: usize) {
+    for (one, rows) in sequences.iter_mut().zip(hidden.chunks(numbers)) {
+        one.hidden.iter_mut().for_each(|recorded| recorded.extend_from_slice(rows));
+    }
 }
 
 /// Records which experts `count` tokens of each sequence visited, in the sequences that want it.

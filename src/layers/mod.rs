@@ -36,6 +36,7 @@ pub mod router;
 pub mod experts;
 pub mod mlp;
 pub mod block;
+pub mod mtp;
 
 pub use attention::Attention;
 pub use block::Block;
@@ -44,6 +45,7 @@ pub use kv_cache::{KvCache, LayerCache, Mark};
 pub use linear::Linear;
 pub use lora::{Adapter, Lora, Target};
 pub use mlp::Mlp;
+pub use mtp::Mtp;
 pub use qat::QuantizedFormat;
 pub use rms_norm::RmsNorm;
 pub use rotary::{Angles, Rotary};
@@ -158,4 +160,6 @@ pub enum Component {
     Dense,
     /// The output projection, if it is not the embedding.
     Head,
+    /// The module for multi-token prediction.
+    Mtp,
 }

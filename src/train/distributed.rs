@@ -6,7 +6,7 @@
 //! Book: [many_machines](../../../../book/many_machines.html)
 
 use super::buckets::Sending;
-use super::evaluate::{Evaluation, EvaluationSet, forward, nats_of};
+use super::evaluate::{Evaluation, EvaluationSet, nats_of};
 use super::shares::trainable;
 use super::together::Together;
 use super::trainer::{StepReport, Trainer};
@@ -42,14 +42,15 @@ impl Trainer {
             sending.finish(&parameters, gradients.as_ref(), &present, &mut sums)?;
         }
         let losses = together.in_order(&losses, count)?;
-        if losses.iter().any(|[loss, balance]| !(loss + balance).is_finite()) {
+        if losses.iter().any(|terms| !terms.iter().sum::<f64>().is_finite()) {
             return Err(Error::NotFinite { step, tensor: "the loss".into() });
         }
         let total = |k: usize| losses.iter().map(|loss| loss[k] as f32).sum();
         let lr = self.settings.learning_rate(step);
         let grad_norm = self.update_together(together, &sums, &present, lr)?;
         let (loss, load_balancing) = (total(0), total(1));
-        Ok(StepReport { loss, load_balancing, grad_norm, lr, expert_load: totals.load.visits })
+        let draft_loss = self.model.trains_mtp().then(|| total(2));
+        Ok(StepReport { loss, load_balancing, draft_loss, grad_norm, lr, expert_load: totals.load.visits })
     }
     // ANCHOR_END: step
 
@@ -59,7 +60,7 @@ impl Trainer {
         let single = self.settings.accumulate <= together.ranks().size();
         let (own, output) = together.compute(|| match batches {
             [batch] if single => {
-                let (output, targets) = forward(&self.model, batch);
+                let (output, targets) = self.forward(&self.model, batch);
                 let mut totals = self.model.totals(&output, targets);
                 if output.routing.is_empty() {
                     totals.load = ExpertLoad::default();
@@ -78,11 +79,12 @@ impl Trainer {
         output: Option<Output>,
         totals: &Totals,
         send: &mut (dyn FnMut(&Gradients) + Send),
-    ) -> ([f64; 2], Gradients) {
-        let output = output.unwrap_or_else(|| forward(&self.model, batch).0);
+    ) -> ([f64; 3], Gradients) {
+        let output = output.unwrap_or_else(|| self.forward(&self.model, batch).0);
         let loss = self.model.partial_loss(&output, batch.targets.as_slice().expect("row-major"), totals);
         drop(output);
-        ([loss.cross_entropy, loss.load_balancing].map(f64::from), loss.total.backward_observed(send))
+        let terms = [loss.cross_entropy, loss.load_balancing, loss.draft.unwrap_or(0.0)].map(f64::from);
+        (terms, loss.total.backward_observed(send))
     }
 
     // ANCHOR: update

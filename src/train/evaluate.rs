@@ -77,9 +77,24 @@ pub fn evaluate_with(
 
 /// Returns the results of a model for a batch, and the targets.
 pub(super) fn forward<'b>(model: &Transformer, batch: &'b Batch) -> (Output, &'b [u32]) {
-    let [inputs, targets] = [&batch.inputs, &batch.targets].map(|ids| ids.as_slice().expect("row-major"));
-    let sequences = Sequences::of_lengths(batch.lengths.iter().copied());
+    let (inputs, targets, sequences) = parts(batch);
     (model.forward_packed(inputs, &sequences), targets)
+}
+
+/// Like [`forward`], with the drafts of the model, whose loss counts with this weight; without drafts if there is none.
+pub(super) fn forward_drafting<'b>(model: &Transformer, batch: &'b Batch, weight: Option<f32>) -> (Output, &'b [u32]) {
+    let (inputs, targets, sequences) = parts(batch);
+    let output = model.forward_packed(inputs, &sequences);
+    match weight {
+        Some(weight) => (model.with_draft(output, inputs, &sequences, weight), targets),
+        None => (output, targets),
+    }
+}
+
+/// Returns the inputs, the targets, and the sequences of a batch.
+pub(super) fn parts(batch: &Batch) -> (&[u32], &[u32], Sequences) {
+    let [inputs, targets] = [&batch.inputs, &batch.targets].map(|ids| ids.as_slice().expect("row-major"));
+    (inputs, targets, Sequences::of_lengths(batch.lengths.iter().copied()))
 }
 
 /// Returns the cross-entropy of all tokens of a batch together, in nats.

@@ -43,6 +43,9 @@ pub struct Metrics {
     pub tokens_per_second: f64,
     /// The load-balancing loss: A if the load is even.
     pub load_balancing: f32,
+    /// The cross-entropy of the drafts of this step's batch in nats per token, if the model has a module for multi-token prediction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft_loss: Option<f32>,
     /// The share of all visits that each expert had in this step, over all layers.
     pub expert_load: Vec<f32>,
     /// The validation loss in nats per token, if it was measured.

@@ -39,6 +39,9 @@ pub struct Settings {
     /// The format whose values the model computes with, for quantization-aware training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qat: Option<QuantizedFormat>,
+    /// The weight of the loss of drafts, if the model has a module for multi-token prediction; `None`: the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtp_weight: Option<f32>,
     /// The seed of the parameters and of the order of the windows.
     pub seed: u64,
     /// Steps between two logged ones; 0 logs only the first and the last.
@@ -76,11 +79,17 @@ impl Settings {
             optimizer: Method::AdamW,
             adamw: Hyperparameters::default(),
             qat: None,
+            mtp_weight: None,
             seed: 0,
             log_every: 10,
             eval_every: fifth,
             save_every: fifth,
         }
+    }
+
+    /// Returns the weight of the loss of drafts: 0.3 by default, as in most of the training of DeepSeek-V3.
+    pub fn mtp_weight(&self) -> f32 {
+        self.mtp_weight.unwrap_or(0.3)
     }
 
     /// Returns the learning rate of a step, counted from 1.
@@ -117,6 +126,11 @@ impl Settings {
         if group == 1 {
             return Ok(());
         }
+        if config.mtp_layers > 0 {
+            return Err(Error::argument(format!(
+                "--expert-parallel {group}: multi-token prediction works without expert parallelism only"
+            )));
+        }
         if config.dense_layers.len() == config.layers {
             return Err(Error::argument(format!("--expert-parallel {group}: this model has no experts")));
         }
@@ -146,6 +160,7 @@ impl Settings {
             ("beta2", beta2, unit(beta2), "0 to 1, without 1"),
             ("weight-decay", weight_decay, weight_decay >= 0.0, "0 or more"),
             ("clip", clip, clip > 0.0, "more than 0, and finite"),
+            ("mtp-weight", self.mtp_weight().into(), self.mtp_weight() >= 0.0, "0 or more, and finite"),
             ("epsilon", epsilon, epsilon as f32 > 0.0 && epsilon <= 1.0, "more than 0, at most 1"),
         ];
         match checks.iter().find(|(_, value, in_range, _)| !in_range || !value.is_finite()) {

@@ -93,6 +93,9 @@ pub fn starting_model(settings: &RunSettings, config: &ModelConfig) -> Result<Tr
     if other || before.hidden_size != config.hidden_size || before.experts != config.experts {
         return Err(Error::file(path, "is not the model with which the run was started"));
     }
+    if config.mtp_layers > model.config.mtp_layers {
+        model.add_mtp(config, &mut Random::new(settings.settings.seed))?;
+    }
     model.config = config.clone();
     if let Some(adapter) = &settings.lora {
         let chosen = |weight: &Parameter| adapter.targets.contains(&Target::of(weight));

@@ -190,12 +190,12 @@ impl Together {
         i % self.ranks.size() == self.ranks.rank()
     }
 
-    /// Returns two numbers for each of `count` pieces of work, in order, given those of this rank's pieces.
-    pub fn in_order(&self, own: &[[f64; 2]], count: usize) -> Result<Vec<[f64; 2]>> {
+    /// Returns N numbers for each of `count` pieces of work, in order, given those of this rank's pieces.
+    pub fn in_order<const N: usize>(&self, own: &[[f64; N]], count: usize) -> Result<Vec<[f64; N]>> {
         let bytes: Vec<u8> = own.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
         let of_ranks: Vec<Vec<f64>> = self.gather(&bytes)?.iter().map(|bytes| to_f64(bytes)).collect();
         let size = self.ranks.size();
-        Ok((0..count).map(|i| [0, 1].map(|k| of_ranks[i % size][i / size * 2 + k])).collect())
+        Ok((0..count).map(|i| std::array::from_fn(|k| of_ranks[i % size][i / size * N + k])).collect())
     }
 
     /// Returns whether any rank says yes.
@@ -208,13 +208,14 @@ impl Together {
 
     /// Adds up the targets and the visits of all ranks.
     pub fn sum_of_totals(&self, own: &Totals) -> Result<Totals> {
-        let numbers = [own.targets, own.load.tokens].into_iter().chain(own.load.visits.iter().copied());
+        let numbers = [own.targets, own.drafted, own.load.tokens].into_iter().chain(own.load.visits.iter().copied());
         let bytes: Vec<u8> = numbers.flat_map(|number| (number as u64).to_le_bytes()).collect();
         let mut sum = Totals::default();
         for bytes in self.gather(&bytes)? {
             let (numbers, _) = bytes.as_chunks::<8>();
             let mut numbers = numbers.iter().map(|&bytes| u64::from_le_bytes(bytes) as usize);
             sum.targets += numbers.next().unwrap_or(0);
+            sum.drafted += numbers.next().unwrap_or(0);
             let tokens = numbers.next().unwrap_or(0);
             sum.load.add(&ExpertLoad { tokens, visits: numbers.collect() });
         }

@@ -2,7 +2,7 @@
 //!
 //! Book: [training](../../../../book/training.html)
 
-use super::evaluate::{Evaluation, EvaluationSet, evaluate_with, forward};
+use super::evaluate::{Evaluation, EvaluationSet, evaluate_with, forward_drafting, parts};
 use super::metrics::Metrics;
 use super::optimizer::Optimizer;
 use super::pace::Pace;
@@ -15,7 +15,7 @@ use crate::data::{Batch, Batches, IGNORE, Windows};
 use crate::error::{Error, Result};
 use crate::kernels::parallel;
 use crate::layers::{Layer, QuantizedFormat, qat};
-use crate::model::{Totals, Transformer};
+use crate::model::{Output, Totals, Transformer, count_drafted};
 use crate::ops::load_balancing::ExpertLoad;
 use crate::tensor::Gradients;
 use std::borrow::Cow;
@@ -103,6 +103,8 @@ pub struct StepReport {
     pub loss: f32,
     /// The load-balancing loss over the tokens of these targets.
     pub load_balancing: f32,
+    /// Mean cross-entropy of the drafts, nats per token, if the model has a module for multi-token prediction.
+    pub draft_loss: Option<f32>,
     /// The norm of the gradient before clipping.
     pub grad_norm: f64,
     /// The learning rate.
@@ -198,9 +200,9 @@ impl Trainer {
         self.check_ids(&batches)?;
         let mut totals = (batches.len() > 1).then(|| self.totals(&batches));
         let mut gradients = Gradients::default();
-        let (mut loss_sum, mut balance_sum) = (0.0, 0.0);
+        let (mut loss_sum, mut balance_sum, mut draft_sum) = (0.0, 0.0, None);
         for batch in &batches {
-            let (output, targets) = forward(&self.model, batch);
+            let (output, targets) = self.forward(&self.model, batch);
             let totals = totals.get_or_insert_with(|| self.model.totals(&output, targets));
             let loss = self.model.partial_loss(&output, targets, totals);
             if !loss.total.item().is_finite() {
@@ -210,21 +212,34 @@ impl Trainer {
             gradients.accumulate(loss.total.backward());
             loss_sum += loss.cross_entropy;
             balance_sum += loss.load_balancing;
+            draft_sum = loss.draft.map(|loss| loss + draft_sum.unwrap_or(0.0));
         }
         let lr = self.settings.learning_rate(step);
         let grad_norm = self.optimizer.step(self.model.parameters_mut(), &gradients, lr)?;
         let expert_load = totals.map_or_else(Vec::new, |totals| totals.load.visits);
-        Ok(StepReport { loss: loss_sum, load_balancing: balance_sum, grad_norm, lr, expert_load })
+        let draft_loss = draft_sum;
+        Ok(StepReport { loss: loss_sum, load_balancing: balance_sum, draft_loss, grad_norm, lr, expert_load })
+    }
+
+    /// Returns the results of the model, or of a detached copy, for a batch to learn from, and the targets.
+    pub(super) fn forward<'b>(&self, model: &Transformer, batch: &'b Batch) -> (Output, &'b [u32]) {
+        forward_drafting(model, batch, self.model.trains_mtp().then(|| self.settings.mtp_weight()))
     }
 
     /// Counts the targets and the visits of all micro-batches of a step. The visits are known only after a forward pass,
     /// but every backward pass needs their sum, so this takes a forward pass more per micro-batch.
     pub(super) fn totals(&self, batches: &[Batch]) -> Totals {
-        let mut totals = Totals { targets: batches.iter().map(Batch::counted).sum(), load: ExpertLoad::default() };
+        let drafted = |batch| {
+            let (_, targets, sequences) = parts(batch);
+            count_drafted(targets, &sequences)
+        };
+        let drafted = if self.model.trains_mtp() { batches.iter().map(drafted).sum() } else { 0 };
+        let targets = batches.iter().map(Batch::counted).sum();
+        let mut totals = Totals { targets, drafted, load: ExpertLoad::default() };
         let model = self.model.detached();
         let with_experts = model.config.layers > model.config.dense_layers.len();
         for batch in if with_experts { batches } else { &[] } {
-            let (output, targets) = forward(&model, batch);
+            let (output, targets) = self.forward(&model, batch);
             totals.load.add(&model.totals(&output, targets).load);
         }
         totals
@@ -377,6 +392,7 @@ impl Trainer {
             grad_norm: report.grad_norm,
             tokens_per_second,
             load_balancing: report.load_balancing,
+            draft_loss: report.draft_loss,
             expert_load: report.expert_load.iter().map(|&n| n as f32 / visits).collect(),
             eval_loss: evaluation.map(|e| e.loss),
             entropy_floor: evaluation.and_then(|e| e.entropy_floor),

@@ -1,9 +1,10 @@
 //! The texts of `ossia generate`, in the order of their numbers.
 
+use super::running::Running;
 use crate::cli::print;
 use crate::cli::terminal::{eprint_dim, printable, shown_on};
 use crate::error::Result;
-use crate::generate::{Batch, Control, StopReason, TextStream};
+use crate::generate::{StopReason, TextStream};
 use crate::tokenizer::Tokenizer;
 use serde_json::json;
 use std::io::stdout;
@@ -44,18 +45,18 @@ impl<'t> Texts<'t> {
     ///
     /// # Errors
     /// If a token is not in the tokenizer, or the text cannot be printed.
-    pub fn add<C: Control>(&mut self, tokens: &[(usize, u32)], batch: &mut Batch<C>) -> Result<()> {
+    pub fn add(&mut self, tokens: &[(usize, u32)], running: &mut dyn Running) -> Result<()> {
         for &(i, token) in tokens {
             let text = &mut self.texts[i];
             let Some(stream) = &mut text.stream else { continue };
             text.tokens += 1;
             text.waiting += &stream.push(token)?;
             if stream.is_stopped() {
-                batch.interrupt(i);
+                running.interrupt(i);
             }
         }
         for (i, text) in self.texts.iter_mut().enumerate() {
-            let Some(end) = batch.end(i) else { continue };
+            let Some(end) = running.end(i) else { continue };
             let Some(stream) = text.stream.take() else { continue };
             text.waiting += &stream.finish();
             text.end = Some(words(end));

@@ -71,6 +71,8 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--freeze", !a.freeze.is_empty()),
         ("--lora", a.lora.is_some()),
         ("--qat", a.qat.is_some()),
+        ("--mtp", a.mtp.is_some()),
+        ("--mtp-weight", a.mtp_weight.is_some()),
         ("--task", a.task.is_some()),
         ("--mix-efforts", a.mix_efforts),
         ("--data", !a.data.is_empty()),
@@ -195,6 +197,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
             clip: a.clip.unwrap_or(usual.adamw.clip),
             ..usual.adamw
         },
+        mtp_weight: a.mtp_weight,
         qat: a.qat.map(|QatArgument::Mxfp4| QuantizedFormat::Mxfp4),
         seed: a.seed.unwrap_or(usual.seed),
         log_every: a.log_every.unwrap_or(usual.log_every),

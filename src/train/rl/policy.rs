@@ -141,5 +141,5 @@ fn totals(model: &Transformer, batches: &[PackedRollouts]) -> Totals {
         load = ExpertLoad::default();
         batches.iter().for_each(|batch| load.add(&model.totals(&batch.forward(&model), &batch.targets).load));
     }
-    Totals { targets: counted, load }
+    Totals { targets: counted, drafted: 0, load }
 }
