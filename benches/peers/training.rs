@@ -53,6 +53,7 @@ pub fn once(preset: &str, seconds: f64) -> Result<(), String> {
         schedule: Schedule::Constant,
         adamw: Hyperparameters { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 },
         qat: None,
+        mtp_weight: None,
         seed: 0,
         log_every: 0,
         eval_every: 0,
