@@ -9,6 +9,7 @@ mod machine;
 mod history;
 mod process;
 mod masks;
+mod drafts;
 
 use history::History;
 use machine::Machine;
@@ -251,6 +252,7 @@ fn main() {
     println!("at most {:.0} GFLOP/s and {:.1} GB/s read", limits::peak_flops(), limits::read_bandwidth());
     cross_entropy_memory();
     masks::masks();
+    drafts::drafts();
     let texts = Corpus::builtin(2_000, 0).documents;
     frozen_products();
     matrix_products();

@@ -17,8 +17,7 @@ pub use budget::Budget;
 use turn::Turn;
 
 use crate::error::{Error, Result};
-use crate::generate::speculative::Statistics;
-use crate::generate::{Drafter, Generation, Generator, Guided, Reader, Sampling, Speculative, StopReason};
+use crate::generate::{Drafter, Generation, Generator, Guided, Reader, Sampling, Speculative, Statistics, StopReason};
 use crate::harmony::{Content, Effort, Flag, Harmony, Header, Message, MessageRole, Purpose, SystemContent};
 use crate::model::Transformer;
 use crate::schema::Guide;

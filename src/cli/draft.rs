@@ -2,8 +2,7 @@
 
 use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::generate::speculative::Statistics;
-use crate::generate::{DraftModel, Drafter, MtpDrafter};
+use crate::generate::{DraftModel, Drafter, MtpDrafter, Statistics};
 use crate::model::Transformer;
 use crate::tokenizer::Tokenizer;
 use std::path::{Path, PathBuf};

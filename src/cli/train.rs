@@ -84,11 +84,11 @@ pub struct Arguments {
           conflicts_with_all = ["data", "eval_data", "field", "validation_fraction", "stories", "tokenizer"])]
     #[arg(help_heading = "Data")]
     task: Option<PathBuf>,
-    /// With --task arithmetic: work each question out as at a random effort, whichever it asks for. Then --rl can give the
-    /// efforts a meaning
-    #[arg(long, requires = "task")]
+    /// With --task arithmetic: the share of conversations in which sums are worked out as at a random effort, whichever the
+    /// system message asks for. --rl then finds out what each effort is good for [default: 0]
+    #[arg(long, value_name = "SHARE", requires = "task")]
     #[arg(help_heading = "Data")]
-    mix_efforts: bool,
+    mix_efforts: Option<f64>,
     /// `builtin`, or text files, directories, JSONL files, or a directory of ossia tokenizer prepare; or JSONL files with a
     /// conversation per line in OpenAI's chat format ({"messages": …}), of which the model learns what the assistant wrote
     /// [default: builtin]

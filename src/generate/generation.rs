@@ -4,7 +4,7 @@
 //! continues and when it ends. A [`Course`] runs the two against each other, and [`Generation`] is an iterator over the new
 //! tokens.
 
-use super::speculative::Statistics;
+use super::statistics::Statistics;
 use crate::error::Result;
 use crate::tokenizer::TokenSet;
 use std::collections::VecDeque;

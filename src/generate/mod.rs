@@ -12,6 +12,7 @@ pub mod generation;
 pub mod sequence;
 pub mod generator;
 pub mod batch;
+pub mod statistics;
 pub mod drafter;
 pub mod speculative;
 pub mod guided;
@@ -26,6 +27,7 @@ pub use guided::Guided;
 pub use sampler::{Sampler, Sampling};
 pub use sequence::Sequence;
 pub use speculative::Speculative;
+pub use statistics::Statistics;
 pub use text::TextStream;
 
 use crate::error::Result;

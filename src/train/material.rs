@@ -11,8 +11,7 @@ use super::texts::{UNSEEN_SEED, encode, is_builtin, read, starting_with_end};
 use crate::data::{Windows, story};
 use crate::error::Result;
 use crate::harmony::{Message, MessageRole, SystemContent};
-use crate::tasks;
-use crate::tasks::arithmetic::{self, Workings};
+use crate::tasks::{self, arithmetic};
 use crate::tokenizer::Tokenizer;
 
 /// The number of conversations of the task `arithmetic`, for training and for evaluation.
@@ -95,14 +94,14 @@ impl Material {
         let tokenizer = tokenizer.map_or_else(|| arithmetic::tokenizer(vocab_size), Ok)?;
         let context = settings.settings.context;
         let [training, measuring] = CONVERSATIONS;
-        let workings = if settings.mix_efforts { Workings::Mixed } else { Workings::AsAsked };
-        let measured = arithmetic::conversations(measuring, UNSEEN_SEED, true, workings);
+        let mixed = settings.mix_efforts.unwrap_or(0.0);
+        let measured = arithmetic::conversations(measuring, UNSEEN_SEED, true, mixed);
         // The right answer follows from the question, to the digit: its entropy is 0. How it is worked out may not follow.
         let evaluation = EvaluationSet {
-            entropy_floor: (!settings.mix_efforts).then_some(0.0),
+            entropy_floor: (mixed == 0.0).then_some(0.0),
             ..EvaluationSet::of_chats(&measured, &tokenizer, context, &mut |_| {})?
         };
-        let training = arithmetic::conversations(training, settings.settings.seed, false, workings);
+        let training = arithmetic::conversations(training, settings.settings.seed, false, mixed);
         let windows = chats::windows(&training, &tokenizer, context, notes)?;
         Ok(Self { windows, evaluation, tokenizer, question: None })
     }

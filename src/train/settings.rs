@@ -239,9 +239,9 @@ pub struct RunSettings {
     /// The task, if the run does not train on text: `arithmetic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// Whether questions of the task are worked out as at a random effort, whichever is asked for.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub mix_efforts: bool,
+    /// The share of questions of the task that are worked out as at a random effort, whichever is asked for; `None`: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix_efforts: Option<f64>,
     /// The system message of the conversations, if `data` has conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chats: Option<SystemContent>,
@@ -282,7 +282,7 @@ impl Default for RunSettings {
         Self {
             preset: "nano".into(),
             task: None,
-            mix_efforts: false,
+            mix_efforts: None,
             chats: None,
             init: None,
             freeze: Roles::default(),
@@ -322,6 +322,9 @@ impl RunSettings {
             return Err(Error::argument(format!("--validation-fraction {fraction}: expected 0 to 1, without 1")));
         }
         check_stories(self.stories)?;
+        if let Some(share) = self.mix_efforts.filter(|share| !(0.0..=1.0).contains(share)) {
+            return Err(Error::argument(format!("--mix-efforts {share}: expected 0 to 1")));
+        }
         if let Some(rl) = &self.reinforcement {
             rl.check()?;
         }

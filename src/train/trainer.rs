@@ -200,7 +200,7 @@ impl Trainer {
         self.check_ids(&batches)?;
         let mut totals = (batches.len() > 1).then(|| self.totals(&batches));
         let mut gradients = Gradients::default();
-        let (mut loss_sum, mut balance_sum, mut draft_sum) = (0.0, 0.0, None);
+        let (mut loss_sum, mut balance_sum, mut draft_loss) = (0.0, 0.0, None);
         for batch in &batches {
             let (output, targets) = self.forward(&self.model, batch);
             let totals = totals.get_or_insert_with(|| self.model.totals(&output, targets));
@@ -212,12 +212,11 @@ impl Trainer {
             gradients.accumulate(loss.total.backward());
             loss_sum += loss.cross_entropy;
             balance_sum += loss.load_balancing;
-            draft_sum = loss.draft.map(|loss| loss + draft_sum.unwrap_or(0.0));
+            draft_loss = loss.draft.map(|loss| loss + draft_loss.unwrap_or(0.0));
         }
         let lr = self.settings.learning_rate(step);
         let grad_norm = self.optimizer.step(self.model.parameters_mut(), &gradients, lr)?;
         let expert_load = totals.map_or_else(Vec::new, |totals| totals.load.visits);
-        let draft_loss = draft_sum;
         Ok(StepReport { loss: loss_sum, load_balancing: balance_sum, draft_loss, grad_norm, lr, expert_load })
     }
 

@@ -4,7 +4,7 @@
 
 use ossia::data::Example;
 use ossia::harmony::{Effort, Harmony, MessageRole};
-use ossia::tasks::arithmetic::{Question, Wording, Workings, conversations, python, tokenizer, working};
+use ossia::tasks::arithmetic::{Question, Wording, conversations, python, tokenizer, working};
 use ossia::tasks::chats::examples;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -94,8 +94,7 @@ fn arithmetic_questions_are_held_out_by_their_terms() {
     let share = held.iter().filter(|held| **held).count() as f64 / held.len() as f64;
     assert!((0.10..0.15).contains(&share), "{share} of an eighth");
     let asked = |held_out| -> BTreeSet<String> {
-        let messages =
-            conversations(300, 5, held_out, Workings::AsAsked).into_iter().flatten().map(|message| message.message);
+        let messages = conversations(300, 5, held_out, 0.0).into_iter().flatten().map(|message| message.message);
         messages.filter(|message| message.role == MessageRole::User).map(|message| message.text()).collect()
     };
     for (held_out, questions) in [(true, asked(true)), (false, asked(false))] {
@@ -128,7 +127,7 @@ fn arithmetic_conversations_fit_and_have_every_kind() {
     let tokenizer = tokenizer(2_048).unwrap();
     let harmony = Harmony::new(&tokenizer).unwrap();
     let mut kinds = [0; 5];
-    for chat in conversations(600, 9, false, Workings::AsAsked) {
+    for chat in conversations(600, 9, false, 0.0) {
         let messages: Vec<_> = chat.iter().map(|message| &message.message).collect();
         let learned = chat.iter().filter(|message| message.learned).map(|message| message.message.role);
         assert!(learned.eq(messages.iter().map(|m| m.role).filter(|role| *role == MessageRole::Assistant)));

@@ -178,7 +178,7 @@ fn chat_that_is_malformed_is_refused_with_its_field() {
 #[test]
 fn chat_template_renders_the_conversations_of_the_arithmetic_task() {
     let (harmony, _) = model("arithmetic");
-    for chat in arithmetic::conversations(60, 5, false, arithmetic::Workings::AsAsked) {
+    for chat in arithmetic::conversations(60, 5, false, 0.0) {
         let messages: Vec<Message> = chat.iter().map(|message| message.message.clone()).collect();
         let end = messages.iter().position(|message| message.is_on("final")).unwrap() + 1;
         let ids = rendered(harmony, &messages[..end], false);

@@ -164,7 +164,7 @@ fn chats_share_an_example_if_no_thought_is_left_out() {
 fn chats_are_learned_as_they_are_asked_for() {
     are_learned_once(harmony(), &TOOLS);
     let tokenizer = arithmetic::tokenizer(2_048).unwrap();
-    for chat in arithmetic::conversations(200, 3, false, arithmetic::Workings::AsAsked) {
+    for chat in arithmetic::conversations(200, 3, false, 0.0) {
         are_learned_once(Harmony::new(&tokenizer).unwrap(), &chat);
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verify/reference/chat_template.json");
@@ -184,7 +184,7 @@ fn chats_are_learned_as_they_are_asked_for() {
 fn chats_have_the_same_loss_packed_and_alone() {
     let tokenizer = arithmetic::tokenizer(600).unwrap();
     let harmony = Harmony::new(&tokenizer).unwrap();
-    let chats = arithmetic::conversations(12, 4, false, arithmetic::Workings::AsAsked);
+    let chats = arithmetic::conversations(12, 4, false, 0.0);
     let examples: Vec<Example> = chats.iter().flat_map(|chat| examples(harmony, chat).unwrap()).collect();
     let config = ModelConfig { vocab_size: 600, ..crate::training::small() };
     let model = Transformer::random(&config, 3);

@@ -5,6 +5,7 @@
 mod adapters;
 mod bad_input;
 mod continued;
+mod drafts;
 mod chat;
 mod chats;
 mod harmony;

@@ -40,6 +40,7 @@ mod muon;
 mod training;
 mod collective;
 mod distributed;
+mod drafts;
 mod expert_parallel;
 mod scaling;
 mod generation;

@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::generate::generation::Course;
-use crate::generate::speculative::Statistics;
-use crate::generate::{Batch, Control, Speculative, StopReason};
+use crate::generate::{Batch, Control, Speculative, Statistics, StopReason};
 
 /// Texts that are being generated.
 pub trait Running {

@@ -74,7 +74,7 @@ pub fn refuse_changes(a: &Arguments) -> Result<()> {
         ("--mtp", a.mtp.is_some()),
         ("--mtp-weight", a.mtp_weight.is_some()),
         ("--task", a.task.is_some()),
-        ("--mix-efforts", a.mix_efforts),
+        ("--mix-efforts", a.mix_efforts.is_some()),
         ("--data", !a.data.is_empty()),
         ("--eval-data", !a.eval_data.is_empty()),
         ("--eval-tokens", a.eval_tokens.is_some()),
@@ -214,7 +214,7 @@ pub fn run_settings(a: &Arguments, config: &ModelConfig, freeze: Roles, ranks: u
         (false, Some(rl)) => (None, Some(rl.system.clone())),
         (false, None) => (None, system_of_chats(a)?),
     };
-    if a.mix_efforts && !is_arithmetic(a.task.as_ref()) {
+    if a.mix_efforts.is_some() && !is_arithmetic(a.task.as_ref()) {
         return Err(Error::argument("--mix-efforts: only --task arithmetic can be worked out in several ways"));
     }
     let data = match &a.task {

@@ -80,19 +80,11 @@ pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
     Ok(tokenizer::train(words, vocab_size, &specials)?.with_start(None)) // conversations begin with a mark of their own
 }
 
-/// Which effort decides how a question is worked out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workings {
-    /// The effort that the system message asks for.
-    AsAsked,
-    /// A random one, whichever the system message asks for. A model learns several ways to work a question out and nothing
-    /// about efforts, so that reinforcement learning can give them a meaning.
-    Mixed,
-}
-
 // ANCHOR: conversations
-/// Returns conversations for training or, with `held_out`, for evaluation.
-pub fn conversations(count: usize, seed: u64, held_out: bool, workings: Workings) -> Vec<Vec<ChatMessage>> {
+/// Returns conversations for training or, with `held_out`, for evaluation. In a share `mixed` of them, the questions are worked out as
+/// at random efforts, whichever the system message asks for: a model then learns that there are several ways to work a question out, and
+/// little about when to use which.
+pub fn conversations(count: usize, seed: u64, held_out: bool, mixed: f64) -> Vec<Vec<ChatMessage>> {
     let one = |i: usize| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(i as u64);
@@ -103,9 +95,9 @@ pub fn conversations(count: usize, seed: u64, held_out: bool, workings: Workings
         for _ in 0..turns {
             let question = question(held_out, python, turns, &mut rng);
             messages.push(Message::new(MessageRole::User, question.text(Wording::random(&mut rng))));
-            let worked = match workings {
-                Workings::AsAsked => effort,
-                Workings::Mixed => Effort::ALL[rng.random_range(0..Effort::ALL.len())],
+            let worked = match mixed > 0.0 && rng.random_bool(mixed) {
+                true => Effort::ALL[rng.random_range(0..Effort::ALL.len())],
+                false => effort,
             };
             messages.extend(solution(&question, worked, python));
         }

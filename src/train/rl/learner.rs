@@ -55,7 +55,7 @@ impl Learner<'_> {
         let first = self.step * self.settings.batch_size as u64;
         let questions = first..first + self.settings.batch_size as u64;
         let problems: Vec<Problem> = questions.map(|i| self.task.problem(self.settings.seed, i, false)).collect();
-        let groups = self.draw(&problems, self.rl.samples, 1.0, self.settings.seed.rotate_left(32) ^ self.step)?;
+        let groups = self.draw(&problems, self.rl.samples, self.settings.seed.rotate_left(32) ^ self.step)?;
 
         let (rewards, mut tallies) = (self.rl.rewards(), ByEffort::default());
         let (mut lessons, mut skipped) = (Vec::new(), 0);
@@ -108,11 +108,11 @@ impl Learner<'_> {
     }
 
     /// Draws rollouts of some problems.
-    fn draw(&self, problems: &[Problem], samples: usize, temperature: f32, seed: u64) -> Result<Vec<Vec<Rollout>>> {
+    fn draw(&self, problems: &[Problem], samples: usize, seed: u64) -> Result<Vec<Vec<Rollout>>> {
         let rollouts = Rollouts {
             harmony: Harmony::new(self.tokenizer)?,
             longest: self.rl.longest,
-            temperature,
+            temperature: 1.0,
             tools: self.tools,
             record_routing: self.rl.replay || self.rl.fast_rollouts,
         };
@@ -150,14 +150,14 @@ impl Learner<'_> {
         mismatch(&self.model, &PackedRollouts::all(&rollouts, &self.model, self.rl.replay))
     }
 
-    /// Answers held-out questions, the most probable token each time.
+    /// Answers held-out questions, at temperature 1 as the rollouts: this is the policy that learns.
     ///
     /// # Errors
     /// If a question does not fit in the context.
     pub fn evaluate(&self) -> Result<ByEffort> {
         let problems: Vec<Problem> =
             (0..3 * self.rl.measured as u64).map(|i| self.task.problem(HELD_OUT_SEED, i, true)).collect();
-        let groups = self.draw(&problems, 1, 0.0, 0)?;
+        let groups = self.draw(&problems, 1, HELD_OUT_SEED)?;
         let rewards = self.rl.rewards();
         let mut tallies = ByEffort::default();
         for (problem, rollout) in problems.iter().zip(groups.iter().flatten()) {

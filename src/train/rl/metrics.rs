@@ -112,7 +112,7 @@ pub struct RlMetrics {
     /// How far the trainer is from the sampler, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<Mismatch>,
-    /// Greedy answers to held-out questions, if they were asked after the step.
+    /// Answers to held-out questions, if they were asked: before the first step, and after some others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<ByEffort>,
 }

@@ -147,10 +147,12 @@ impl RlSession {
             rl,
         };
         while learner.step < learner.settings.steps {
+            let before = (learner.step == 0).then(|| learner.evaluate()).transpose()?;
             let mut metrics = learner.take_step()?;
             let due = |every: u64| every > 0 && learner.step.is_multiple_of(every);
             let last = learner.step == learner.settings.steps;
-            if due(learner.settings.eval_every) || last || learner.step == 1 {
+            metrics.held_out = before;
+            if due(learner.settings.eval_every) || last {
                 metrics.held_out = Some(learner.evaluate()?);
             }
             metrics.append(&self.directory.metrics())?;

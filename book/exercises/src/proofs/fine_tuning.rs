@@ -5,7 +5,7 @@ use ossia::data::{Example, Packed, Windows};
 use ossia::error::Result;
 use ossia::harmony::{ChatMessage, Harmony, MessageRole};
 use ossia::ops::attention::Sequences;
-use ossia::tasks::arithmetic::{Workings, conversations, tokenizer};
+use ossia::tasks::arithmetic::{conversations, tokenizer};
 use ossia::tasks::chats::examples;
 use ossia::tokenizer::Tokenizer;
 use rand::rngs::ChaCha8Rng;
@@ -189,7 +189,7 @@ impl FineTuning {
     fn learns_as_the_engine(&self) -> Proof {
         let tokenizer = tokenizer(600).map_err(|error| error.to_string())?;
         let harmony = Harmony::new(&tokenizer).map_err(|error| error.to_string())?;
-        for chat in conversations(200, 1, false, Workings::AsAsked) {
+        for chat in conversations(200, 1, false, 0.0) {
             let all = examples(harmony, &chat).map_err(|error| error.to_string())?;
             let [expected] = &all[..] else { continue }; // in a later prompt, messages are left out
             let (ids, written, ends) = rendered(harmony, &chat).map_err(|error| error.to_string())?;

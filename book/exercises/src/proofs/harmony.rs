@@ -279,9 +279,8 @@ impl Harmony {
     fn training_texts(&self) -> Proof {
         let tokenizer = arithmetic::tokenizer(600).map_err(|error| error.to_string())?;
         let harmony = engine::Harmony::new(&tokenizer).map_err(|error| error.to_string())?;
-        let examples = arithmetic::conversations(60, 1, false, arithmetic::Workings::AsAsked)
-            .into_iter()
-            .map(|chat| chats::examples(harmony, &chat));
+        let examples =
+            arithmetic::conversations(60, 1, false, 0.0).into_iter().map(|chat| chats::examples(harmony, &chat));
         let examples: Vec<_> = examples.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         for example in examples.concat() {
             let ids = &[&example.inputs[..], &example.targets[example.targets.len() - 1..]].concat();
