@@ -32,6 +32,7 @@ mod job;
 mod merge;
 mod progress;
 mod quantize;
+mod results;
 mod schema;
 mod task;
 mod terminal;
