@@ -17,6 +17,7 @@ mod rl;
 mod small;
 mod usage;
 mod schema;
+mod speedrun;
 #[cfg(feature = "tools")]
 mod tool;
 
