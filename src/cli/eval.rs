@@ -2,9 +2,10 @@
 
 use super::arithmetic::ArithmeticArguments;
 use super::harmony::system_of;
+use super::results::{Results, StoryResults, TextResults};
 use super::{print, report, report_model, report_skipped, task, thousands};
 use crate::checkpoint::{self, Arithmetic};
-use crate::data::Corpus;
+use crate::data::{Corpus, story};
 use crate::error::{Error, Result};
 use crate::model::Transformer;
 use crate::tasks::chats::{are_chats, read_chats};
@@ -12,7 +13,7 @@ use crate::tasks::{Task, questions, stories};
 use crate::tokenizer::Tokenizer;
 use crate::train::settings::check_stories;
 use crate::train::texts::{UNSEEN_SEED, is_builtin, stories as builtin_stories};
-use crate::train::{Deviation, EvaluationSet, deviation, evaluate};
+use crate::train::{Deviation, Evaluation, EvaluationSet, deviation, evaluate};
 use std::path::{Path, PathBuf};
 
 /// Measure how well a model predicts a text
@@ -56,6 +57,9 @@ pub struct Arguments {
     /// With built-in data: number of stories for which to show where they leave the grammar
     #[arg(long, default_value_t = 3, value_name = "N")]
     departures: usize,
+    /// Write the results to a file as well, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     #[command(flatten)]
     arithmetic: ArithmeticArguments,
 }
@@ -63,11 +67,15 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<()> {
     let arithmetic = arguments.arithmetic.arithmetic();
     arguments.task.iter().try_for_each(|name| task::check_name("--task", name))?;
+    if arguments.json.is_some() && arguments.task.as_ref().is_some_and(|name| name != Path::new(Task::ARITHMETIC)) {
+        return Err(Error::argument("--json: has no effect on the questions of a file"));
+    }
     let (model, tokenizer) = arguments.arithmetic.open(&arguments.model)?;
     report_model(&arguments.model)?;
     match &arguments.task {
         Some(name) if name == Path::new(Task::ARITHMETIC) => {
-            return task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds);
+            let results = task::evaluate(&model, &tokenizer, arguments.questions, arguments.seeds)?;
+            return save(&arguments, Results::Arithmetic(results));
         }
         Some(path) => {
             let questions = questions::read(path, system_of(&arguments.model)?.unwrap_or_default())?;
@@ -97,11 +105,18 @@ pub fn run(arguments: Arguments) -> Result<()> {
         arguments.arithmetic.attach(&mut exact)?;
         print_deviation(deviation(&exact, &model, &set, batch_size))?;
     }
+    let mut stories = Vec::new();
     if let Some(floor) = result.entropy_floor {
         print(&format!("{floor:.4} nats/token is the entropy floor: {:.4} above it\n", result.loss - floor))?;
-        print_stories(&model, &tokenizer, &arguments)?;
+        stories = print_stories(&model, &tokenizer, &arguments)?;
     }
-    Ok(())
+    let Evaluation { tokens, loss, bits_per_byte, entropy_floor, .. } = result;
+    save(&arguments, Results::Text(TextResults { tokens, loss, bits_per_byte, entropy_floor, stories }))
+}
+
+/// Writes the results to the file of `--json`, if there is one.
+fn save(arguments: &Arguments, results: Results) -> Result<()> {
+    arguments.json.as_ref().map_or(Ok(()), |path| results.save(path))
 }
 
 /// Reads the data. Returns what to measure on, and how many documents it has.
@@ -135,13 +150,16 @@ fn print_deviation(deviation: Deviation) -> Result<()> {
 }
 
 /// Lets the model tell stories, and prints how many of them follow the grammar and where others leave it.
-fn print_stories(model: &Transformer, tokenizer: &Tokenizer, arguments: &Arguments) -> Result<()> {
+fn print_stories(model: &Transformer, tokenizer: &Tokenizer, arguments: &Arguments) -> Result<Vec<StoryResults>> {
+    let mut results = Vec::new();
     for temperature in [0.7, 1.0] {
         let told = stories::tell(model, tokenizer, 0..arguments.tell as u64, temperature)?;
         print(&format!("{}\n", stories::summary(&told, temperature)))?;
         for line in stories::departures(&told, arguments.departures) {
             print(&format!("{line}\n"))?;
         }
+        let well_formed = told.iter().filter(|text| story::well_formed(text)).count();
+        results.push(StoryResults { temperature, told: told.len(), well_formed });
     }
-    Ok(())
+    Ok(results)
 }

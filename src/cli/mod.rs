@@ -33,7 +33,10 @@ mod job;
 mod merge;
 mod progress;
 mod quantize;
+mod results;
+mod sandboxes;
 mod schema;
+mod speedrun;
 mod task;
 mod terminal;
 mod tokenizer;
@@ -88,6 +91,7 @@ fn silence() {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<train::Arguments>),
+    Speedrun(speedrun::Arguments),
     Generate(generate::Arguments),
     Chat(Box<chat::Arguments>),
     Eval(eval::Arguments),
@@ -151,7 +155,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Runs a command. Returns the exit code.
+/// Sets the process up and runs a command. Returns the exit code.
 fn run(arguments: Arguments) -> Result<ExitCode> {
     QUIET.store(arguments.quiet, Ordering::Relaxed);
     kernels::memory::keep_freed_memory();
@@ -161,8 +165,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     if let Some(threads) = threads {
         parallel::set_threads(threads.into()).map_err(|e| Error::argument(format!("--threads {threads}: {e}")))?;
     }
-    match arguments.command {
+    execute(arguments.command, threads)
+}
+
+/// Runs a command in a process that is set up. Returns the exit code.
+fn execute(command: Command, threads: Option<u16>) -> Result<ExitCode> {
+    match command {
         Command::Train(arguments) => return train::run(&arguments, threads),
+        Command::Speedrun(arguments) => return speedrun::run(&arguments, threads),
         Command::Generate(arguments) => generate::run(arguments, threads),
         Command::Chat(arguments) => chat::run(*arguments),
         Command::Eval(arguments) => eval::run(arguments),

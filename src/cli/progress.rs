@@ -145,7 +145,7 @@ impl Monitor for Progress {
 }
 
 /// 0.17 s, 12 s, 3:05 minutes, 2:03 hours
-fn clock(seconds: f64) -> String {
+pub fn clock(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
     match whole {

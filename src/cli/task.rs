@@ -1,6 +1,7 @@
 //! `ossia eval --task`: the table of right answers.
 
 use super::print;
+use super::results::ArithmeticResults;
 use crate::error::{Error, Result};
 use crate::harmony::{Effort, Harmony};
 use crate::model::Transformer;
@@ -10,30 +11,30 @@ use crate::tasks::{Problem, Rollout, Rollouts, Task};
 use crate::tokenizer::Tokenizer;
 use std::path::Path;
 
-/// Prints how well held-out questions are answered at each effort, and after how much analysis.
+/// Prints how well held-out questions are answered at each effort, and after how much analysis. Returns what it prints.
 ///
 /// # Errors
 /// If the model was not trained for the task.
-pub fn evaluate(model: &Transformer, tokenizer: &Tokenizer, questions: usize, seeds: u64) -> Result<()> {
+pub fn evaluate(model: &Transformer, tokenizer: &Tokenizer, questions: usize, seeds: u64) -> Result<ArithmeticResults> {
     print(&format!("{questions} held-out questions of each kind from each of {seeds} seeds\n\n"))?;
     print("                       right answers, all seeds (lowest–highest)          tokens of analysis\n")?;
     print("                   low                medium             high             low  medium   high\n")?;
-    let mut all = [Score::default(); 3];
+    let (mut all, mut products) = ([Score::default(); 3], [Score::default(); 3]);
     for kind in [Some(2), Some(3), Some(4), Some(5), None] {
         let mut row = Vec::new();
-        for (effort, all) in Effort::ALL.into_iter().zip(&mut all) {
+        let sums_or_products = if kind.is_some() { &mut all } else { &mut products };
+        for (effort, all) in Effort::ALL.into_iter().zip(sums_or_products) {
             let scores: Result<Vec<Score>> =
                 (0..seeds).map(|seed| quiz(model, tokenizer, kind, effort, questions, seed)).collect();
             let scores = scores?;
-            if kind.is_some() {
-                scores.iter().for_each(|score| *all += *score);
-            }
+            scores.iter().for_each(|score| *all += *score);
             row.push(scores);
         }
         let name = kind.map_or("products, Python".into(), |terms| format!("{terms} terms"));
         print(&format!("{name:18} {}\n", line(&row)))?;
     }
-    print(&format!("{:18} {}\n", "all sums", line(&all.map(|score| vec![score]))))
+    print(&format!("{:18} {}\n", "all sums", line(&all.map(|score| vec![score]))))?;
+    Ok(ArithmeticResults { sums: all.into(), products: products.into() })
 }
 
 fn line(efforts: &[Vec<Score>]) -> String {

@@ -7,6 +7,8 @@ use crate::data::Corpus;
 use crate::error::{Error, Result};
 use crate::files::create_directory;
 use crate::harmony::Marks;
+use crate::tasks::Task;
+use crate::tasks::arithmetic::words;
 use crate::tokenizer::{END_OF_TEXT, Tokenizer, train};
 use crate::train::prepared::{Prepared, require_empty};
 use crate::train::settings::STORIES;
@@ -47,6 +49,10 @@ pub struct TrainArguments {
     /// Add the special tokens of harmony, so that a model that learns from text can learn from conversations later
     #[arg(long)]
     harmony: bool,
+    /// Train on the words of the conversations of ossia train --task arithmetic, too, so that they take few tokens. Each digit
+    /// remains a token
+    #[arg(long, value_name = "TASK", value_parser = [Task::ARITHMETIC])]
+    task: Option<String>,
     /// The directory to write to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -114,11 +120,14 @@ pub fn run(command: Command) -> Result<()> {
 }
 
 fn learn(arguments: TrainArguments) -> Result<()> {
-    let corpus = match is_builtin(&arguments.data) {
+    let mut corpus = match is_builtin(&arguments.data) {
         true => Corpus::builtin(STORIES, 0),
         false => Corpus::read(&arguments.data, &arguments.field)?,
     };
     report_skipped(&corpus.skipped);
+    if arguments.task.is_some() {
+        corpus.documents.extend(words());
+    }
     let bytes: usize = corpus.documents.iter().map(String::len).sum();
     let start = Instant::now();
     let marks = if arguments.harmony { &Marks::NAMES[..] } else { &[] };

@@ -198,6 +198,25 @@ impl RunDirectory {
         Err(Error::file(&self.path, format!("already holds something; {advice} another --out")))
     }
 
+    /// Returns whether the run has taken all its steps. Then writes the weights once more, because a process may have been killed
+    /// after it had saved the last state and before it had saved the weights.
+    ///
+    /// # Errors
+    /// If there is no run or it is damaged, or another process works in the directory.
+    pub fn is_complete(&self) -> Result<bool> {
+        let settings = self.read_settings()?;
+        if !self.has_state() {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
+        let saved = self.resume(&settings)?;
+        let complete = saved.position.step >= settings.settings.steps;
+        if complete {
+            checkpoint::save_weights(&saved.model, &self.path)?;
+        }
+        Ok(complete)
+    }
+
     /// Writes `train.json`.
     ///
     /// # Errors

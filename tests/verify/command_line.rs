@@ -18,6 +18,7 @@ mod rl;
 mod small;
 mod usage;
 mod schema;
+mod speedrun;
 #[cfg(feature = "tools")]
 mod tool;
 
@@ -170,6 +171,22 @@ fn command_line_tokenizer_trains_encodes_and_decodes() {
     refuse(&["tokenizer", "decode", "tok", "12 x"], at, "\"x\" is not a token id");
     refuse(&["tokenizer", "decode", "tok", "270"], at, "270");
     refuse(&["tokenizer", "encode", "nowhere", "--text", "a"], at, "nowhere");
+}
+
+#[test]
+fn command_line_tokenizer_learns_the_words_of_a_task() {
+    let place = tempfile::tempdir().unwrap();
+    let train = ["tokenizer", "train", "--data", "builtin", "--harmony", "--vocab-size", "2048", "--task"];
+    succeed(&[&train[..], &["arithmetic", "--out", "tok"]].concat(), place.path());
+    let encode = ["tokenizer", "encode", "tok", "--show", "--text", "What is 347 + 285? How many coins?"];
+    let shown = text(&succeed(&encode, place.path()).stdout);
+    let expected = r#""What" " is" " " "3" "4" "7" " +" " " "2" "8" "5" "?" " How" " many" " coins" "?""#;
+    assert_eq!(shown.trim(), expected, "words are tokens, and so is each digit");
+    for word in ["system", "user", "assistant", "analysis", "final", "python", "print"] {
+        let shown = text(&succeed(&["tokenizer", "encode", "tok", "--show", "--text", word], place.path()).stdout);
+        assert_eq!(shown.trim(), format!("{word:?}"), "a word of a header is one token");
+    }
+    refuse(&[&train[..], &["chess", "--out", "x"]].concat(), place.path(), "[possible values: arithmetic]");
 }
 
 /// A corpus of few words fills few entries; the model's other rows are never drawn, and the run says how many.

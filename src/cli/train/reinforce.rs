@@ -3,9 +3,9 @@
 use super::Arguments;
 use crate::cli::harmony::system_of;
 use crate::cli::interrupt;
+use crate::cli::sandboxes::Sandboxes;
 use crate::error::{Error, Result};
-use crate::harmony::Message;
-use crate::tasks::{Task, Tools};
+use crate::tasks::Task;
 use crate::train::rl::metrics::{ByEffort, RlMetrics};
 use crate::train::rl::{Objective, Price, Reinforcement, RlMonitor, RlSession};
 use crate::train::{DataPath, Outcome, RunSettings};
@@ -14,14 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-#[cfg(feature = "tools")]
-use {
-    crate::cli::tool::python_of_rollout,
-    crate::tools::python::Python,
-    std::sync::Mutex,
-    std::sync::mpsc::{Receiver, sync_channel},
-    std::thread::JoinHandle,
-};
 
 /// Arguments of reinforcement learning.
 #[derive(clap::Args, Default)]
@@ -137,10 +129,6 @@ pub fn reinforcement(arguments: &Arguments) -> Result<Option<Reinforcement>> {
 /// Those of the session.
 pub fn learn(session: RlSession) -> Result<ExitCode> {
     describe(&session);
-    #[cfg(feature = "tools")]
-    if let Err(error) = python_of_rollout() {
-        say!("calls of python are answered with this error: {error}");
-    }
     let sandboxes = Sandboxes::new();
     let mut progress = Lines { interrupted: interrupt::flag()? };
     let path = session.directory().path().display().to_string();
@@ -208,62 +196,4 @@ fn shown(rollouts: &ByEffort) -> String {
     let right = joined(&|tally| 100.0 * tally.accuracy());
     let tokens = joined(&|tally| tally.length());
     format!("right {right} % at low/medium/high effort, {tokens} tokens")
-}
-
-/// Runs the programs of rollouts in sandboxes, a new one for each rollout. A thread starts the next ones while the model computes.
-#[cfg(feature = "tools")]
-struct Sandboxes {
-    ready: Arc<Mutex<Receiver<Result<Python>>>>,
-    starter: JoinHandle<()>,
-}
-
-#[cfg(feature = "tools")]
-impl Sandboxes {
-    /// The most sandboxes that wait to be used.
-    const READY: usize = 8;
-
-    fn new() -> Self {
-        let (send, ready) = sync_channel(Self::READY);
-        let starter = std::thread::spawn(move || while send.send(python_of_rollout()).is_ok() {});
-        Self { ready: Arc::new(Mutex::new(ready)), starter }
-    }
-
-    /// Makes the tools of a rollout. Its sandbox is taken at the first call.
-    fn tools(&self) -> Tools {
-        let (ready, mut python) = (self.ready.clone(), None);
-        Box::new(move |call: &Message| {
-            if call.recipient.as_deref() != Some("python") {
-                return None;
-            }
-            let next = || ready.lock().expect("nothing panics here").recv().map_err(Error::unusable).flatten();
-            let text = match python.get_or_insert_with(next) {
-                Ok(python) => python.run(&call.text()),
-                Err(error) => format!("[{error}]"),
-            };
-            Some(Message::answering(call, text))
-        })
-    }
-
-    /// Removes the sandboxes that were not used.
-    fn end(self) {
-        drop(self.ready);
-        _ = self.starter.join();
-    }
-}
-
-/// Without the feature `tools`, calls have no answer.
-#[cfg(not(feature = "tools"))]
-struct Sandboxes;
-
-#[cfg(not(feature = "tools"))]
-impl Sandboxes {
-    fn new() -> Self {
-        Self
-    }
-
-    fn tools(&self) -> Tools {
-        Box::new(|_: &Message| None)
-    }
-
-    fn end(self) {}
 }

@@ -61,12 +61,31 @@ pub fn conversation(text: String, effort: Effort, python: bool) -> Vec<Message> 
     vec![Message::new(MessageRole::System, system(effort, python)), Message::new(MessageRole::User, text)]
 }
 
-/// Trains a tokenizer with harmony's marks. It learns words but no numbers: each digit remains a token, so that the
-/// model sees the columns of a sum.
-///
-/// # Errors
-/// If `vocab_size` has no room for the bytes and the marks.
-pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
+/// The words that begin a text without a space before them: in the headers of messages, and in programs.
+const FIRST_WORDS: [&str; 11] = [
+    "system",
+    "user",
+    "assistant",
+    "python",
+    "analysis",
+    "commentary",
+    "final",
+    "code",
+    "=python",
+    "=assistant",
+    "print",
+];
+
+/// Returns texts with the words of the conversations, for a tokenizer that also learns from other texts. They have no numbers,
+/// so each digit remains a token, and the model sees the columns of a sum.
+pub fn words() -> Vec<String> {
+    // A pair of tokens is merged if it occurs at least twice.
+    let first = FIRST_WORDS.iter().flat_map(|word| [word.to_string(), word.to_string()]);
+    texts().into_iter().chain(first).collect()
+}
+
+/// Returns what is said in the conversations, without the numbers.
+fn texts() -> Vec<String> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut texts = vec!["assistant user system analysis final commentary code".repeat(8), BEYOND.into()];
     for effort in Effort::ALL {
@@ -75,9 +94,18 @@ pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
         texts.push(format!("Reasoning: {} # Tools\n\n## python\n\n print", effort.name()));
     }
     texts.extend((0..512).map(|_| Question::sum(3, &mut rng).text(Wording::random(&mut rng))));
-    let words = texts.iter().map(|text| text.replace(|c: char| c.is_ascii_digit(), " "));
+    texts.iter().map(|text| text.replace(|c: char| c.is_ascii_digit(), " ")).collect()
+}
+
+/// Trains a tokenizer with harmony's marks. It learns words but no numbers: each digit remains a token, so that the
+/// model sees the columns of a sum.
+///
+/// # Errors
+/// If `vocab_size` has no room for the bytes and the marks.
+pub fn tokenizer(vocab_size: usize) -> Result<Tokenizer> {
     let specials: Vec<&str> = [END_OF_TEXT].into_iter().chain(Marks::NAMES).collect();
-    Ok(tokenizer::train(words, vocab_size, &specials)?.with_start(None)) // conversations begin with a mark of their own
+    let tokenizer = tokenizer::train(texts(), vocab_size, &specials)?;
+    Ok(tokenizer.with_start(None)) // conversations begin with a mark of their own
 }
 
 // ANCHOR: conversations

@@ -27,7 +27,7 @@ mod quiz;
 mod run;
 mod working;
 
-pub use conversation::{conversation, conversations, python, system, tokenizer};
+pub use conversation::{conversation, conversations, python, system, tokenizer, words};
 pub use question::{Question, Wording};
 pub use quiz::{QuizAnswer, Score, ask, quiz};
 pub use run::sample;

@@ -10,6 +10,7 @@ use crate::model::Transformer;
 use crate::tokenizer::Tokenizer;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::AddAssign;
 
@@ -59,7 +60,7 @@ pub fn ask(
 }
 
 /// The result of a quiz.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Score {
     /// The number of questions.
     pub asked: usize,

@@ -109,6 +109,9 @@ impl RlSession {
         };
         metrics::truncate::<RlMetrics>(&directory.metrics(), step)?;
         directory.write_settings(&settings)?;
+        if step == 0 {
+            describe(&settings, &config, &tokenizer, &directory)?; // the process may have been killed before it had done so
+        }
         Ok(Self { settings, tokenizer, config, task, directory, model, optimizer, step, _lock: opened.lock })
     }
 
@@ -159,17 +162,17 @@ impl RlSession {
             monitor.stepped(&metrics, learner.settings.steps);
             let interrupted = !last && monitor.interrupted();
             if due(learner.settings.save_every) || last || interrupted {
+                #[cfg(feature = "plots")]
+                super::chart::draw(
+                    &metrics::read_logged(&self.directory.metrics(), learner.step)?,
+                    &self.directory.file("rewards.svg"),
+                )?;
                 save(&self.directory, &learner)?;
             }
             if interrupted {
                 return Ok(Outcome::Interrupted);
             }
         }
-        #[cfg(feature = "plots")]
-        super::chart::draw(
-            &metrics::read_logged(&self.directory.metrics(), learner.step)?,
-            &self.directory.file("rewards.svg"),
-        )?;
         let card = Card { settings: &self.settings, config: &self.config, steps: learner.step, loss: None };
         card.save(self.directory.path())?;
         Ok(Outcome::Finished)

@@ -93,6 +93,8 @@ fn command_line_rl_says_when_rewards_are_equal() {
     let measured = text(&succeed(&["eval", "run", "--task", "questions.jsonl"], at).stdout);
     assert!(measured.starts_with("10 questions, of which 1 are held out from training"), "{measured}");
     assert!(["low ", "medium ", "high "].iter().all(|effort| measured.contains(effort)), "{measured}");
+    let json = ["eval", "run", "--task", "questions.jsonl", "--json", "results.json"];
+    refuse(&json, at, "--json: has no effect on the questions of a file");
     let read = text(&succeed(&["eval", "run", "--data", "questions.jsonl"], at).stdout);
     assert!(read.starts_with("10 conversations, "), "{read}");
 }
