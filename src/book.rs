@@ -46,6 +46,7 @@ chapters! {
     lora
     qat
     reinforcement
+    drafts
     exercises
     bug_hunt
     next

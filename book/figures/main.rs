@@ -14,6 +14,7 @@ mod cover;
 mod attention;
 mod adamw;
 mod data;
+mod drafts;
 mod effort;
 mod embedding;
 mod experts;
@@ -114,6 +115,9 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("lora.svg", lora::factors, "A large matrix, and beside it the two factors of a correction of rank 8, which are as thin as lines"),
     ("qat.svg", qat::staircase, "Left: the staircase of rounding and the diagonal line of the identity. Right: a weight that rises a little in each of 12 steps; its rounded value stays the same for five steps and jumps in the sixth, when the weight passes the border of rounding"),
     ("reinforcement.svg", reinforcement::group, "Left: six rollouts of one question as rows of tokens; in the first, some tokens are the result of a tool and have no weight. Right: the reward of each rollout as a dot, the mean as a line, and advantages as bars from the mean up to the rewards of right answers or down to those of wrong ones"),
+    ("drafts.svg", drafts::passes, "A row for each of nine passes of a model: four drafted tokens as boxes, of which the first ones are accepted, the next one may be rejected, and those after it are not checked; and behind them the token that the model adds"),
+    ("drafts-rule.svg", drafts::rule, "Two bars for each of nine words, its probability in the drafter and in the model. The lower part of both bars, up to the smaller one, is what is accepted. What the drafter has more is rejected, and what the model has more is drawn after a rejection"),
+    ("drafts-module.svg", drafts::module, "Boxes with arrows. Left: tokens, the model, its output h, the head, and the logits of the next token. Right: h and the embeddings of the next tokens go through a norm each, are concatenated and projected, and go through a block, a norm and the head, which gives the logits of the token after the next"),
     ("tools.svg", tools::exchange, "The messages between user, model and tool, from question to answer"),
 ];
 

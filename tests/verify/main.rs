@@ -20,6 +20,7 @@ mod experts;
 mod load_balancing;
 mod lora;
 mod qat;
+mod mtp;
 mod rl;
 mod cross_entropy;
 mod kv_cache;

@@ -1,5 +1,6 @@
 //! A way to write each exercise: plain loops, in the order of the formulas.
 
+pub mod acceptance;
 pub mod adamw;
 pub mod attention;
 pub mod block;

@@ -18,6 +18,7 @@
 //! builds the engine with your layer instead of its own, and trains a small model with it. `solutions/` has a plain
 //! implementation of each exercise, and `src/ops/` has the engine's fast layers.
 
+pub mod acceptance;
 pub mod adamw;
 pub mod attention;
 pub mod block;

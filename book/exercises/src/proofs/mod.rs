@@ -1,5 +1,6 @@
 //! The proofs of each exercise, from easy to hard. A proof that fails says in a line what is wrong.
 
+mod acceptance;
 mod adamw;
 mod attention;
 mod block;
@@ -33,6 +34,7 @@ mod tools;
 mod top_k;
 mod training_loop;
 
+pub use acceptance::{Acceptance, Check};
 pub use adamw::AdamW;
 pub use attention::Attention;
 pub use block::Block;
@@ -101,6 +103,7 @@ macro_rules! for_each_exercise {
             $f::<$crate::proofs::Lora>($($argument),*),
             $f::<$crate::proofs::StraightThrough>($($argument),*),
             $f::<$crate::proofs::PolicyGradient>($($argument),*),
+            $f::<$crate::proofs::Acceptance>($($argument),*),
         ]
     };
 }

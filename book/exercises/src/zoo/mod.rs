@@ -18,7 +18,7 @@ pub use pointwise::{rms_norm, rope, swiglu};
 pub use programs::{block, bpe, dispatch, kv_cache, sampler, scalar_autograd, training_loop};
 pub use rest::{adamw, cross_entropy, embedding, matmul, muon, mxfp4, top_k};
 pub use talking::{effort, harmony, structured_output, tools};
-pub use taught::{fine_tuning, lora, policy_gradient, straight_through};
+pub use taught::{acceptance, fine_tuning, lora, policy_gradient, straight_through};
 
 /// The source of the zoo, from which `hunt` shows a bug.
 pub const SOURCES: [&str; 8] = [

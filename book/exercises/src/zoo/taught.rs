@@ -1,10 +1,11 @@
-//! Fine-tuning, LoRA, quantization-aware training, and reinforcement learning.
+//! Fine-tuning, LoRA, quantization-aware training, reinforcement learning, and drafts.
 
 use crate::fine_tuning::IGNORE;
 use crate::policy_gradient::Rollout;
-use crate::proofs::{Exercise, FineTuning, GRADIENT, Lora, Mutant, PolicyGradient, StraightThrough};
+use crate::proofs::{Acceptance, Check, Exercise, FineTuning, GRADIENT, Lora, Mutant, PolicyGradient, StraightThrough};
 use crate::solutions::{
-    fine_tuning as right_tuning, lora as right_lora, policy_gradient as right_policy, straight_through as right,
+    acceptance as right_drafts, fine_tuning as right_tuning, lora as right_lora, policy_gradient as right_policy,
+    straight_through as right,
 };
 use std::slice::from_ref;
 
@@ -523,6 +524,132 @@ pub fn policy_gradient() -> Vec<Mutant<PolicyGradient>> {
                 right_policy::loss(logits, targets, &weights.iter().map(|weight| weight.max(0.0)).collect::<Vec<_>>())
             }),
             caught_by: LOSS,
+        },
+    ]
+}
+
+pub fn acceptance() -> Vec<Mutant<Acceptance>> {
+    let accepts = |accepts| Acceptance { accepts, ..Acceptance::solution() };
+    let residual = |residual| Acceptance { residual, ..Acceptance::solution() };
+    let rate = |rate| Acceptance { rate, ..Acceptance::solution() };
+    let check = |check: Check| Acceptance { check, ..Acceptance::solution() };
+    let tokens_per_pass = |tokens_per_pass| Acceptance { tokens_per_pass, ..Acceptance::solution() };
+    const ACCEPTS: &str = "a_draft_is_accepted_as_often_as_it_should";
+    const RESIDUAL: &str = "after_a_rejection_the_rest_of_p_is_drawn";
+    const RATE: &str = "the_rate_is_what_both_distributions_share";
+    const CHECKS: &str = "drafts_are_checked_until_one_is_rejected";
+    const EVERY: &str = "every_token_has_the_distribution_of_the_model";
+    const COUNTS: &str = "a_pass_adds_as_many_tokens_as_the_formula_says";
+    vec![
+        Mutant {
+            says: "a draft is accepted with probability p, whatever q is: most good drafts are rejected, and the text changes",
+            layer: accepts(|draft, _, p, uniform| uniform < p[draft]),
+            caught_by: ACCEPTS,
+        },
+        Mutant {
+            says: "a draft is accepted only if it is the most probable token: the text becomes less varied",
+            layer: accepts(|draft, _, p, _| p.iter().all(|other| p[draft] >= *other)),
+            caught_by: ACCEPTS,
+        },
+        Mutant {
+            says: "every draft that is possible at all is accepted: the text is that of the drafter",
+            layer: accepts(|draft, _, p, _| p[draft] > 0.0),
+            caught_by: ACCEPTS,
+        },
+        Mutant {
+            says: "the number may be equal to p/q: a draft that the model never says is accepted if the number is 0",
+            layer: accepts(|draft, q, p, uniform| uniform <= p[draft] / q[draft]),
+            caught_by: ACCEPTS,
+        },
+        Mutant {
+            says: "after a rejection, the token is drawn from p: tokens that the drafter proposes too often stay too frequent",
+            layer: residual(|_, p| p.to_vec()),
+            caught_by: RESIDUAL,
+        },
+        Mutant {
+            says: "after a rejection, the token is drawn from |p − q|, so that it may be the one that was rejected",
+            layer: residual(|q, p| {
+                let far: Vec<f64> = p.iter().zip(q).map(|(p, q)| (p - q).abs()).collect();
+                far.iter().map(|x| x / far.iter().sum::<f64>()).collect()
+            }),
+            caught_by: RESIDUAL,
+        },
+        Mutant {
+            says: "what is left of p is not divided by its sum, so that a draw that relies on a sum of 1 nearly always takes the \
+                last token",
+            layer: residual(|q, p| p.iter().zip(q).map(|(p, q)| (p - q).max(0.0)).collect()),
+            caught_by: RESIDUAL,
+        },
+        Mutant {
+            says: "the rate is the probability that two independent draws from p and q are equal",
+            layer: rate(|q, p| p.iter().zip(q).map(|(p, q)| p * q).sum()),
+            caught_by: RATE,
+        },
+        Mutant {
+            says: "there is no extra token if all drafts are accepted: the last row of logits is thrown away",
+            layer: check(|drafts, q, p, uniform| {
+                let mut tokens = right_drafts::check(drafts, q, p, uniform);
+                if tokens.len() > drafts.len() && !drafts.is_empty() {
+                    tokens.pop();
+                }
+                tokens
+            }),
+            caught_by: CHECKS,
+        },
+        Mutant {
+            says: "drafts after a rejected one are checked as well, although they follow a token that is not in the text",
+            layer: check(|drafts, q, p, uniform| {
+                let mut tokens = Vec::new();
+                for (i, &draft) in drafts.iter().enumerate() {
+                    let accepted = right_drafts::accepts(draft, &q[i], &p[i], uniform());
+                    let instead = || right_drafts::residual(&q[i], &p[i]);
+                    tokens.push(if accepted { draft } else { right_drafts::draw(&instead(), uniform()) });
+                }
+                tokens.push(right_drafts::draw(&p[drafts.len()], uniform()));
+                tokens
+            }),
+            caught_by: CHECKS,
+        },
+        Mutant {
+            says: "the first draft is never checked: the check begins at the row of the second one",
+            layer: check(|drafts, q, p, uniform| match drafts {
+                [] => right_drafts::check(drafts, q, p, uniform),
+                [first, rest @ ..] => {
+                    let mut tokens = vec![*first];
+                    tokens.extend(right_drafts::check(rest, &q[1..], &p[1..], uniform));
+                    tokens
+                }
+            }),
+            caught_by: CHECKS,
+        },
+        Mutant {
+            says: "the number that rejected a draft also draws its replacement: such a number is never small, so the first tokens \
+                are too rare",
+            layer: check(|drafts, q, p, uniform| {
+                let mut last = None;
+                let mut tokens = Vec::new();
+                for (i, &draft) in drafts.iter().enumerate() {
+                    let number = uniform();
+                    if !right_drafts::accepts(draft, &q[i], &p[i], number) {
+                        last = Some(right_drafts::draw(&right_drafts::residual(&q[i], &p[i]), number));
+                        break;
+                    }
+                    tokens.push(draft);
+                }
+                tokens.push(last.unwrap_or_else(|| right_drafts::draw(&p[drafts.len()], uniform())));
+                tokens
+            }),
+            caught_by: EVERY,
+        },
+        Mutant {
+            says: "drafts after a rejected one are counted: 1 + K·rate is more than a pass adds",
+            layer: tokens_per_pass(|rate, drafts| 1.0 + rate * drafts as f64),
+            caught_by: COUNTS,
+        },
+        Mutant {
+            says: "the sum is written as (1 − rate^(K+1)) / (1 − rate), which is 0/0 if every draft is accepted",
+            layer: tokens_per_pass(|rate, drafts| (1.0 - rate.powi(drafts as i32 + 1)) / (1.0 - rate)),
+            caught_by: COUNTS,
         },
     ]
 }
