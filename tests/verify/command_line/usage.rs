@@ -69,7 +69,7 @@ fn command_line_usage_errors_are_one_line_with_a_hint() {
         ),
         (&["tokenizer", "train"], "--data <PATH>..., --out <DIR> (see ossia tokenizer train --help)"),
         (&["quantize", "a", "b", "--to", "f8"], "[possible values: mxfp4, bf16] (see ossia quantize --help)"),
-        (&["man", "paint"], "there is no command paint; there are train, generate"),
+        (&["man", "paint"], "there is no command paint; there are train, speedrun, generate"),
         (&["completions", "csh"], "[possible values: bash,"),
     ] {
         refuse(arguments, place.path(), expected);
