@@ -41,6 +41,22 @@ fn chat(arguments: &[&str], lines: &str, directory: &Path) -> Output {
     typed(&all, lines, directory)
 }
 
+#[test]
+fn command_line_chat_with_drafts_replies_the_same() {
+    let place = trained();
+    let two = "What is 2 + 3?\nAnd 4 + 4?\n";
+    let plain = chat(&[], two, place.path());
+    let drafted = chat(&["--draft", "run", "--draft-tokens", "4"], two, place.path());
+    assert!(!plain.stdout.is_empty());
+    assert_eq!(text(&drafted.stdout), text(&plain.stdout));
+    assert_eq!(text(&drafted.stderr).matches("tokens per pass").count(), 2, "{}", text(&drafted.stderr));
+    refuse(
+        &["chat", "run", "--draft", "mtp", "-p", "x"],
+        place.path(),
+        "--draft mtp: this model has no multi-token prediction",
+    );
+}
+
 /// The model card and the chat template go with a model wherever it is saved; a card that the user wrote stays.
 #[test]
 fn command_line_describes_a_trained_model_for_other_programs() {
