@@ -91,8 +91,9 @@ impl Monitor for Progress {
                     metrics.grad_norm, metrics.tokens_per_second
                 )),
                 None => say!(
-                    "step {step}/{steps}  loss {loss:.4}  lr {:.1e}  norm {:.2}  {:.0} tokens/s  busiest expert {:.2}×  \
+                    "step {step}/{steps}  loss {loss:.4}{}  lr {:.1e}  norm {:.2}  {:.0} tokens/s  busiest expert {:.2}×  \
                      {}",
+                    metrics.draft_loss.map_or(String::new(), |loss| format!("  draft loss {loss:.4}")),
                     metrics.lr,
                     metrics.grad_norm,
                     metrics.tokens_per_second,

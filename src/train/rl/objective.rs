@@ -2,13 +2,13 @@
 //!
 //! Every variant has a loss whose gradient is that of a weighted cross-entropy, Σ wₜ · (−ln π(oₜ)), in which the weights are
 //! constants. A is the advantage of a rollout, N the number of tokens of all rollouts that the model wrote, |o| that of one rollout,
-//! R the number of rollouts, and ρ = π/π_old the ratio between the policy and the one that wrote the token.
+//! M the number of rollouts, and ρ = π/π_old the ratio between the policy and the one that wrote the token.
 //!
 //! | objective | loss | wₜ |
 //! |---|---|---|
 //! | REINFORCE | −Σ A · ln π / N | A / N |
 //! | CISPO | −Σ stop(min(ρ, 1 + ε)) · A · ln π / N | min(ρ, 1 + ε) · A / N |
-//! | GSPO | −Σ over rollouts of min(s·A, clip(s, 1 − ε, 1 + ε)·A) / R, with s = e^(mean of ln ρ) | s·A / (\|o\|·R), or 0 where clipped |
+//! | GSPO | −Σ over rollouts of min(s·A, clip(s, 1 − ε, 1 + ε)·A) / M, with s = e^(mean of ln ρ) | s·A / (\|o\|·M), or 0 where clipped |
 //! | + β·KL | + β · Σ (q − ln q − 1) / N, with q = π_start/π | + β·(q − 1) / N |
 //!
 //! Group mean without σ, sum over tokens: Liu et al. 2025, Understanding R1-Zero-Like Training, <https://arxiv.org/abs/2503.20783>
@@ -71,7 +71,7 @@ pub struct Written<'r> {
 pub struct Counts {
     /// N, the tokens of all rollouts.
     pub tokens: usize,
-    /// R, the rollouts.
+    /// M, the rollouts.
     pub rollouts: usize,
 }
 
