@@ -47,7 +47,7 @@ pub struct Arguments {
     /// An architecture from a config.json
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Steps of pretraining, of fine-tuning, and of reinforcement learning [default: 650,1500,40]
+    /// Steps of pretraining, of fine-tuning, and of reinforcement learning [default: 650,1500,60]
     #[arg(long, value_name = "PRETRAINING,FINE-TUNING,REINFORCEMENT", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     steps: Vec<u64>,

@@ -19,4 +19,4 @@ pub const FINE_TUNING: Numbers = Numbers {
 
 /// Reinforcement learning. A token has a price at low effort, and none at medium and high effort.
 pub const REINFORCEMENT: Numbers =
-    Numbers { steps: 40, arguments: &["--rl", "arithmetic", "--longest", "160", "--price", "0.015,0,0"] };
+    Numbers { steps: 60, arguments: &["--rl", "arithmetic", "--longest", "160", "--price", "0.015,0,0"] };
