@@ -55,7 +55,7 @@ fn write(root: &Area, what: &str, place: (i32, i32), size: i32, color: &RGBColor
     Ok(())
 }
 
-/// What became of a token.
+/// The fate of a token.
 #[derive(Clone, Copy)]
 enum Fate {
     Accepted,
@@ -193,7 +193,7 @@ pub fn rule(paper: Paper, storyteller: &Lazy) -> Drawing {
     Ok(())
 }
 
-/// A line with a head at its end.
+/// An arrow.
 fn arrow(root: &Area, from: (i32, i32), to: (i32, i32)) -> Drawing {
     root.draw(&PathElement::new([from, to], INK.stroke_width(1)))?;
     let (dx, dy) = ((to.0 - from.0).signum(), (to.1 - from.1).signum());

@@ -219,7 +219,7 @@ fn generate(arguments: Arguments, model: &Transformer, tokenizer: &Tokenizer, sa
     Ok(())
 }
 
-/// What writes: a model, alone or with a drafter.
+/// A model that writes, alone or with a drafter.
 enum Writing<'d> {
     Plain(Box<Generator>),
     Drafting(Box<Speculative<'d>>),

@@ -6,7 +6,7 @@ use crate::tasks::arithmetic::Score;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What `ossia eval` has measured.
+/// The results of `ossia eval`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Results {

@@ -1,4 +1,4 @@
-//! Drafters: what proposes tokens that the model then checks.
+//! Drafters: they propose tokens that the model then checks.
 //!
 //! Book: [drafts](../../../../book/drafts.html)
 

@@ -1,8 +1,8 @@
-//! What is counted while drafts are checked.
+//! Statistics of drafts.
 //!
 //! Book: [drafts](../../../../book/drafts.html)
 
-/// How well drafts did.
+/// The success of drafts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Passes of the model, each of which checks drafts and adds one token more than it accepts.

@@ -12,7 +12,7 @@ use crate::ops::embedding::embedding;
 use crate::parameter::{Scope, Source};
 use crate::tensor::{Tensor, array};
 
-/// What the module for multi-token prediction says about a batch.
+/// The predictions of the module for multi-token prediction for a batch.
 pub struct Draft {
     /// The input of the output projection. Row i predicts the target of row i + 1. (T, H)
     pub hidden: Tensor,

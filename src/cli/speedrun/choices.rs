@@ -1,4 +1,4 @@
-//! What the user can choose about a speedrun.
+//! The choices of a user about a speedrun.
 
 use super::numbers::{FINE_TUNING, PRETRAINING, REINFORCEMENT};
 use crate::config::ModelConfig;

@@ -17,7 +17,7 @@ pub const REINFORCED: &str = "reinforced";
 /// The name of the quantized model.
 pub const QUANTIZED: &str = "quantized";
 
-/// What a stage leaves.
+/// The product of a stage.
 enum Product {
     /// Files that the command replaces.
     Files,
@@ -38,7 +38,7 @@ pub struct Stage {
     product: Product,
 }
 
-/// How a stage continues.
+/// The continuation of a stage.
 pub enum Start {
     /// With this command: its own one, or the one that resumes a run.
     With(Vec<OsString>),
