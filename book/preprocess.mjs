@@ -7,6 +7,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { basename, dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { lines } from "./fences.mjs";
+import { live, withoutLive } from "./live.mjs";
 import { minutes } from "./minutes.mjs";
 import { printedQuizzes, quizzes } from "./quiz.mjs";
 
@@ -104,13 +105,13 @@ const forAll = (text) => readingTimes(summaries(captions(notebook(text))));
 
 function prepare(chapter, functions) {
     const name = basename(chapter.path, ".md");
-    const text = testLinks(fileLinks(listings(strip(forAll(chapter.content), name))), functions);
+    const text = testLinks(fileLinks(listings(strip(live(forAll(chapter.content), ROOT), name))), functions);
     chapter.content = quizzes(text, name);
 }
 
 // For a printed book or an electronic one, which has no pages of source.
 function prepareForPrint(chapter) {
-    const text = forAll(chapter.content)
+    const text = withoutLive(forAll(chapter.content))
         .replace(/\]\(\.\.\/\.\.\/notebooks\/(\w+)\.ipynb\)/g, "](notebook_$1.md)")
         .replace(/\[([^\]]*)\]\(\.\.\/\.\.\/[^)]*\)/g, "`$1`");
     chapter.content = printedQuizzes(text);

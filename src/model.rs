@@ -4,6 +4,7 @@
 //!
 //! Book: [model](../../../book/model.html)
 
+mod look;
 mod mtp;
 
 pub use mtp::{Draft, count_drafted};

@@ -4,10 +4,8 @@ use ndarray::Array2;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Corpus};
 use ossia::error::Result;
-use ossia::layers::{Angles, Layer, Rotary};
+use ossia::layers::Layer;
 use ossia::model::Transformer;
-use ossia::ops::attention::{Shape, naive};
-use ossia::ops::{linear::linear, rms_norm::rms_norm, rope::rope};
 use ossia::tensor::{Array, Tensor, slice};
 use ossia::tokenizer::{self, END_OF_TEXT, Tokenizer};
 use ossia::train::material::windows;
@@ -94,24 +92,7 @@ impl Storyteller {
 
     /// Returns the attention of every head of a layer, (N, T, T + 1). The last column is that of the sink.
     pub fn attention(&self, text: &str, layer: usize) -> Vec<f32> {
-        let config = &self.model.config;
-        let seen = self.observe(text);
-        let part = |name: &str| self.parameter(&format!("layers.{layer}.{name}"));
-        let before = if layer == 0 { "embed".to_string() } else { format!("layers.{}.output", layer - 1) };
-        let x = Tensor::constant(seen[&before].clone());
-        let x = rms_norm(&x, &part("attention_norm.weight"), config.rms_norm_eps);
-        let Angles { cos, sin } = Rotary::new(config).angles(0..x.shape()[0]);
-        let turned = |name: &str| {
-            let (w, b) = (part(&format!("attention.{name}.weight")), part(&format!("attention.{name}.bias")));
-            rope(&linear(&x, &w, Some(&b)), &cos, &sin)
-        };
-        let shape = Shape {
-            heads: config.heads,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
-            window: config.windows[layer],
-        };
-        naive::probabilities(turned("q").data(), turned("k").data(), part("attention.sinks").data(), shape)
+        self.model.attention_probabilities(&self.tokenizer.encode(text), layer)
     }
 
     /// Every tensor on the way of a text through the model, by the names of `ossia trace`.

@@ -2,10 +2,9 @@
 
 use super::paper::{BLUE, Drawing, FAINT, INK, ORANGE, Paper, text};
 use super::storyteller::Lazy;
-use ossia::tokenizer::o200k_harmony;
+use ossia::tokenizer::{NextMerge, o200k_harmony};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::collections::HashMap;
 
 /// The piece that the figure takes apart.
 const PIECE: &str = " tokenizers";
@@ -14,15 +13,11 @@ const PIECE: &str = " tokenizers";
 pub fn merges(paper: Paper, _: &Lazy) -> Drawing {
     let tokenizer = o200k_harmony();
     let bytes = |id: u32| tokenizer.token_bytes(id).unwrap_or_default();
-    let ids: HashMap<&[u8], u32> = (0..199_998).map(|id| (bytes(id), id)).collect();
-    let mut parts: Vec<u32> = PIECE.bytes().map(|byte| ids[&[byte][..]]).collect();
+    let mut parts = tokenizer.byte_tokens(PIECE.as_bytes());
     let mut rows = vec![(parts.clone(), None)];
-    loop {
-        let joined = |pair: &[u32]| ids.get(&[bytes(pair[0]), bytes(pair[1])].concat()[..]).copied();
-        let candidates = parts.windows(2).enumerate().filter_map(|(at, pair)| Some((joined(pair)?, at)));
-        let Some((id, at)) = candidates.min() else { break };
+    while let Some(NextMerge { rank, at, id }) = tokenizer.next_merge(&parts) {
         parts.splice(at..at + 2, [id]);
-        rows.push((parts.clone(), Some((at, id))));
+        rows.push((parts.clone(), Some((at, rank))));
     }
     assert_eq!(parts, tokenizer.encode(PIECE), "the figure merges as the tokenizer does");
     let root = paper.area(640, 326);
@@ -34,7 +29,8 @@ pub fn merges(paper: Paper, _: &Lazy) -> Drawing {
     label("rank".into(), (114, 10), HPos::Center, &FAINT)?;
     for (row, (parts, merged)) in rows.iter().enumerate() {
         let y = top + row as i32 * height;
-        let (count, rank) = merged.map_or(("bytes".into(), String::new()), |(_, id)| (row.to_string(), id.to_string()));
+        let (count, rank) =
+            merged.map_or(("bytes".into(), String::new()), |(_, rank)| (row.to_string(), rank.to_string()));
         label(count, (54, y + 12), HPos::Center, &INK)?;
         label(rank, (114, y + 12), HPos::Center, &INK)?;
         let mut x = left;

@@ -8,6 +8,7 @@ use super::names::is_of_mtp;
 use super::safetensors::{Entry, TensorFile, TensorToWrite, write_tensors};
 use crate::error::{Error, Result};
 use crate::files::{read_text, write_atomically};
+use crate::stored::Bytes;
 use ::safetensors::View;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -45,6 +46,15 @@ impl Tensors {
             files.push(TensorFile::open(directory.join(MTP_WEIGHTS))?);
         }
         Ok(Self { directory: directory.to_path_buf(), files, notes })
+    }
+
+    /// Returns the tensors of a single file whose bytes are in memory.
+    ///
+    /// # Errors
+    /// If its header does not describe exactly what follows.
+    pub fn in_memory(bytes: Bytes) -> Result<Self> {
+        let files = vec![TensorFile::from_bytes(WEIGHTS, bytes)?];
+        Ok(Self { directory: PathBuf::new(), files, notes: Vec::new() })
     }
 
     /// Returns a line for everything in which the files differ from what their index says.

@@ -11,7 +11,7 @@ use crate::layers::{KvFormat, Layer};
 use crate::model::Transformer;
 use crate::mxfp4::BLOCK;
 use crate::parameter::{Request, Role, Roles, Source, Value};
-use crate::stored::{Numbers, Precision, Rows, StoredWeight};
+use crate::stored::{Bytes, Numbers, Precision, Rows, StoredWeight};
 use crate::tensor::{Array, Tensor, array};
 use ::safetensors::tensor::Dtype;
 use std::collections::HashSet;
@@ -114,8 +114,33 @@ pub fn notes(directory: impl AsRef<Path>) -> Result<Vec<String>> {
 fn open_noting(directory: &Path, purpose: Use, note: &mut dyn FnMut(String)) -> Result<Transformer> {
     let directory = &locate(directory)?;
     let path = directory.join(CONFIG);
-    let config = ModelConfig::load(&path)?;
-    ModelConfig::contradictions(&read_text(&path)?).into_iter().for_each(&mut *note);
+    let text = read_text(&path)?;
+    let config = ModelConfig::from_json(&text, &path)?;
+    let tensors = || Tensors::open(directory, config.mtp_layers > 0);
+    build(&path, &text, &config, tensors, purpose, note)
+}
+
+/// Opens a model whose files are in memory, as in a program without a file system. `config` is the text of `config.json`,
+/// and `weights` are the bytes of `model.safetensors`. Weights are not copied.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_from_memory(config: &str, weights: Bytes) -> Result<Transformer> {
+    let path = Path::new(CONFIG);
+    let read = ModelConfig::from_json(config, path)?;
+    build(path, config, &read, || Tensors::in_memory(weights), Use::Run(Arithmetic::default()), &mut |_| {})
+}
+
+/// Builds a model from the text of its configuration, which was read from `path`, and from its tensors.
+fn build(
+    path: &Path,
+    text: &str,
+    config: &ModelConfig,
+    tensors: impl FnOnce() -> Result<Tensors>,
+    purpose: Use,
+    note: &mut dyn FnMut(String),
+) -> Result<Transformer> {
+    ModelConfig::contradictions(text).into_iter().for_each(&mut *note);
     if let Some(quantization) = config.other.get("quantization_config") {
         let method = quantization.get("quant_method").unwrap_or(&serde_json::Value::Null);
         if method != "mxfp4" {
@@ -123,11 +148,11 @@ fn open_noting(directory: &Path, purpose: Use, note: &mut dyn FnMut(String)) -> 
             return Err(Error::file(path, message));
         }
     }
-    let tensors = Tensors::open(directory, config.mtp_layers > 0)?;
+    let tensors = tensors()?;
     tensors.notes().iter().cloned().for_each(&mut *note);
     let layout = if tensors.get("norm.scale").is_some() { Layout::OpenAi } else { Layout::HuggingFace };
-    let mut checkpoint = Checkpoint { tensors, layout, config: &config, purpose, used: HashSet::new() };
-    let mut model = Transformer::new(&config, &mut checkpoint)?;
+    let mut checkpoint = Checkpoint { tensors, layout, config, purpose, used: HashSet::new() };
+    let mut model = Transformer::new(config, &mut checkpoint)?;
     if let Use::Run(arithmetic) = purpose {
         model.set_kv_format(arithmetic.kv_format)?;
     }

@@ -1,10 +1,11 @@
 //! The tokenizer in a model directory.
 
-use super::load::{Arithmetic, load_with};
+use super::load::{Arithmetic, load_from_memory, load_with};
 use super::locate::locate;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::Transformer;
+use crate::stored::Bytes;
 use crate::tokenizer::Tokenizer;
 use std::path::Path;
 
@@ -35,11 +36,29 @@ pub fn open_with(directory: impl AsRef<Path>, arithmetic: Arithmetic) -> Result<
     let model = load_with(&directory, arithmetic)?;
     let path = directory.join(TOKENIZER);
     let tokenizer = tokenizer_of(&model, &path)?;
+    check_rows(&model, &tokenizer, &path)?;
+    Ok((model, tokenizer))
+}
+
+/// Opens a model whose files are in memory, as in a program without a file system: the texts of `config.json` and
+/// `tokenizer.json`, and the bytes of `model.safetensors`. Weights are not copied.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_from_memory(config: &str, tokenizer: &str, weights: Bytes) -> Result<(Transformer, Tokenizer)> {
+    let model = load_from_memory(config, weights)?;
+    let tokenizer = Tokenizer::from_json(tokenizer, TOKENIZER)?;
+    check_rows(&model, &tokenizer, Path::new(TOKENIZER))?;
+    Ok((model, tokenizer))
+}
+
+/// Checks that a model has a row for each token of its tokenizer, which was read from `path`.
+fn check_rows(model: &Transformer, tokenizer: &Tokenizer, path: &Path) -> Result<()> {
     let (found, rows) = (tokenizer.vocab_size(), model.config.vocab_size);
     if found > rows {
         return Err(Error::file(path, format!("has ids up to {}; config.json's vocab_size is {rows}", found - 1)));
     }
-    Ok((model, tokenizer))
+    Ok(())
 }
 
 /// Returns the tokenizer beside a model. OpenAI's own layout has none: it is the one of gpt-oss, which the binary contains.

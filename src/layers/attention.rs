@@ -5,7 +5,7 @@
 use super::{Angles, LayerCache, Linear};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::ops::attention::{Keys, KvFormat, KvNumbers, Sequences, Shape, attention, attention_after};
+use crate::ops::attention::{Keys, KvFormat, KvNumbers, Sequences, Shape, attention, attention_after, naive};
 use crate::ops::rope::rope;
 use crate::parameter::{Init, Parameter, Role, Scope};
 use crate::tensor::{Tensor, array};
@@ -84,6 +84,14 @@ impl Attention {
         self.o.forward(&mixed)
     }
     // ANCHOR_END: forward
+
+    /// Returns the attention of every head on one sequence, computed in the plainest way: x (T, H) → (N, T, T + 1). Row t of a
+    /// head has a probability for each token and, in the last column, one for the sink.
+    pub fn probabilities(&self, x: &Tensor, angles: &Angles) -> Vec<f32> {
+        let q = rope(&self.q.forward(x), &angles.cos, &angles.sin);
+        let k = rope(&self.k.forward(x), &angles.cos, &angles.sin);
+        naive::probabilities(q.data(), self.rounded(k).data(), self.sinks.tensor().data(), self.shape)
+    }
 
     // ANCHOR: cached
     /// Attends in each sequence to the tokens in its cache and to the new tokens, and appends these to the cache.

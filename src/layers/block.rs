@@ -126,6 +126,11 @@ impl Block {
         }
     }
 
+    /// Returns the attention of every head on one sequence; see [`Attention::probabilities`].
+    pub fn attention_probabilities(&self, x: &Tensor, angles: &Angles) -> Vec<f32> {
+        self.attention.probabilities(&self.attention_norm.forward(x), angles)
+    }
+
     /// Sets the format to which attention rounds keys and values.
     ///
     /// # Errors

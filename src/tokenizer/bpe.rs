@@ -173,17 +173,27 @@ impl Bpe {
         {
             return vec![id as u32];
         }
-        let mut ids: Vec<u32> = piece.iter().map(|&byte| self.byte_ids[usize::from(byte)]).collect();
-        loop {
-            let candidates = ids.windows(2).enumerate().filter_map(|(at, pair)| {
-                let (rank, id) = self.merges.get(&key(pair[0], pair[1]))?;
-                Some((rank, at, id))
-            });
-            let Some((_, at, &id)) = candidates.min() else { return ids };
+        let mut ids = self.of_bytes(piece);
+        while let Some((_, at, id)) = self.next_merge(&ids) {
             ids.splice(at..at + 2, [id]);
         }
+        ids
+    }
+
+    /// Returns the rank, the position and the result of the merge that comes next.
+    pub fn next_merge(&self, ids: &[u32]) -> Option<(u32, usize, u32)> {
+        let candidates = ids.windows(2).enumerate().filter_map(|(at, pair)| {
+            let &(rank, id) = self.merges.get(&key(pair[0], pair[1]))?;
+            Some((rank, at, id))
+        });
+        candidates.min()
     }
     // ANCHOR_END: naive
+
+    /// Returns the token of each byte.
+    pub fn of_bytes(&self, piece: &[u8]) -> Vec<u32> {
+        piece.iter().map(|&byte| self.byte_ids[usize::from(byte)]).collect()
+    }
 
     /// Appends the tokens of `piece` to `ids`.
     #[inline]

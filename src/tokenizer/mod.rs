@@ -55,6 +55,17 @@ pub struct Tokenizer {
     start: Option<u32>, // the token that begins every document
 }
 
+/// A merge of two neighbors in a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextMerge {
+    /// The lowest rank of all pairs of neighbors.
+    pub rank: u32,
+    /// The position of the left one.
+    pub at: usize,
+    /// The token that replaces both.
+    pub id: u32,
+}
+
 // ANCHOR: tokenizer
 impl Tokenizer {
     /// Encodes `text`. The name of a special token in it is treated as plain text.
@@ -92,6 +103,16 @@ impl Tokenizer {
     /// [`encode`](Self::encode) is tested against.
     pub fn encode_naive(&self, text: &str) -> Vec<u32> {
         split(text).flat_map(|piece| self.bpe.encode_naive(piece.as_bytes())).collect()
+    }
+
+    /// Returns the token of each byte of a piece, with which BPE begins.
+    pub fn byte_tokens(&self, piece: &[u8]) -> Vec<u32> {
+        self.bpe.of_bytes(piece)
+    }
+
+    /// Returns the merge that BPE applies next to the tokens of a piece; `None` if there is no other.
+    pub fn next_merge(&self, ids: &[u32]) -> Option<NextMerge> {
+        self.bpe.next_merge(ids).map(|(rank, at, id)| NextMerge { rank, at, id })
     }
 
     /// Returns the bytes of `ids`. A special token becomes its name.

@@ -1,0 +1,73 @@
+// What the pages share: questions to the engine, and controls.
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+
+/**
+ * Asks a question whenever it changes. Returns the last answer, or an error, and whether the engine is still working. While it
+ * works on one question, only the newest of the others is kept.
+ */
+export function useAnswer(engine, page, question, models) {
+    const [state, setState] = useState({ busy: true });
+    const latest = useRef(0);
+    const working = useRef();
+    const key = JSON.stringify(question);
+    useEffect(() => {
+        const turn = ++latest.current;
+        setState((state) => ({ ...state, busy: true }));
+        const ask = async () => {
+            await working.current;
+            if (turn !== latest.current) return;
+            const asked = engine.ask(page, question, models);
+            working.current = asked.catch(() => {});
+            const result = await asked.then((answer) => ({ answer }), (error) => ({ error: error.message }));
+            if (turn === latest.current) setState({ ...result, busy: false });
+        };
+        ask();
+    }, [key]);
+    return state;
+}
+
+/** Shows an error in the page, or what was computed. */
+export function Result({ state: { answer, error, busy }, children }) {
+    return (
+        <div class="result" aria-live="polite" aria-busy={busy}>
+            {error ? <p class="error">{error}</p> : answer ? children(answer) : <p>The engine is starting …</p>}
+        </div>
+    );
+}
+
+export function TextField({ label, value, onInput, rows = 2 }) {
+    const id = useId();
+    return (
+        <p class="field">
+            <label for={id}>{label}</label>
+            <textarea id={id} rows={rows} spellcheck={false} value={value} onInput={(event) => onInput(event.target.value)} />
+        </p>
+    );
+}
+
+export function Slider({ label, value, onInput, shown = value, ...range }) {
+    const id = useId();
+    return (
+        <p class="field slider">
+            <label for={id}>{label}</label>
+            <input id={id} type="range" {...range} value={value} aria-valuetext={String(shown)} onInput={(event) => onInput(event.target.valueAsNumber)} />
+            <output for={id}>{shown}</output>
+        </p>
+    );
+}
+
+/** A choice among a few. `options`: a list of [value, text]. */
+export function Choice({ label, value, options, onInput }) {
+    const id = useId();
+    return (
+        <p class="field">
+            <label for={id}>{label}</label>
+            <select id={id} value={String(value)} onInput={(event) => onInput(options.find(([value]) => String(value) === event.target.value)[0])}>
+                {options.map(([value, text]) => <option value={String(value)}>{text}</option>)}
+            </select>
+        </p>
+    );
+}
+
+/** The text of a token with its spaces visible. */
+export const visible = (text) => text.replaceAll(" ", "·").replaceAll("\n", "⏎").replaceAll("\t", "⇥");

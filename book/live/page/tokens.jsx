@@ -1,0 +1,62 @@
+// Tokens: a text becomes pieces, and a piece becomes tokens, merge by merge.
+import { useState } from "preact/hooks";
+import { Result, Slider, TextField, useAnswer, visible } from "./parts.jsx";
+
+const MODEL = "stories";
+
+export function Tokens({ engine }) {
+    const [text, setText] = useState("Once upon a time, there was an unbelievable tokenizer.");
+    const state = useAnswer(engine, "tokens", { model: MODEL, text }, [MODEL]);
+    return (
+        <>
+            <TextField label="A text" value={text} onInput={setText} />
+            <Result state={state}>{(answer) => <Encoded {...answer} />}</Result>
+        </>
+    );
+}
+
+function Encoded({ pieces, tokens, bytes }) {
+    const [chosen, choose] = useState(0);
+    const at = Math.min(chosen, pieces.length - 1);
+    const last = (piece) => piece.steps.at(-1).tokens;
+    return (
+        <>
+            <p>
+                {bytes} bytes, {pieces.length} pieces, {tokens} tokens{tokens > 0 && `: ${(bytes / tokens).toFixed(2)} bytes per token`}. Choose a piece to see its merges.
+            </p>
+            <p class="tokens">
+                {pieces.map((piece, i) => (
+                    <button class="piece" aria-pressed={i === at} onClick={() => choose(i)}>
+                        {last(piece).map(({ id, text }) => (
+                            <span class="token">
+                                {visible(text)}
+                                <small>{id}</small>
+                            </span>
+                        ))}
+                    </button>
+                ))}
+            </p>
+            {pieces.length > 0 && <Merges key={at} piece={pieces[at]} />}
+        </>
+    );
+}
+
+function Merges({ piece: { text, steps } }) {
+    const [step, setStep] = useState(steps.length - 1);
+    const { rank, at, tokens } = steps[step];
+    const what = step === 0 ? "the bytes, one token each" : `merge ${step}: the pair with the lowest rank, ${rank}, becomes token ${tokens[at].id}`;
+    return (
+        <>
+            <Slider label={`Merges of “${visible(text)}”`} min={0} max={steps.length - 1} value={step} onInput={setStep} />
+            <p class="tokens">
+                {tokens.map(({ id, text }, i) => (
+                    <span class={i === at ? "token merged" : "token"}>
+                        {visible(text)}
+                        <small>{id}</small>
+                    </span>
+                ))}
+            </p>
+            <p>{what}</p>
+        </>
+    );
+}

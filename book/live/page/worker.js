@@ -1,0 +1,34 @@
+// Runs the engine beside the page, so that the page never waits for it.
+//
+// Messages to it: {id, do: "start", wasm}, {id, do: "open", name, config, tokenizer, weights}, {id, do: "ask", page, question}.
+// Its answers: {id, answer} or {id, error}, and {panic} after which it does not answer any more.
+import init, { Engine } from "glue";
+
+let engine;
+let panic; // the message of a panic
+globalThis.panicked = (message) => (panic = message);
+
+const tasks = {
+    async start({ wasm }) {
+        await init({ module_or_path: wasm });
+        engine = new Engine();
+    },
+    open({ name, config, tokenizer, weights }) {
+        engine.open(name, config, tokenizer, new Uint8Array(weights));
+    },
+    ask({ page, question }) {
+        return JSON.parse(engine.ask(page, JSON.stringify(question)));
+    },
+};
+
+// One after the other, although `start` waits.
+let last = Promise.resolve();
+onmessage = ({ data }) => {
+    last = last.then(async () => {
+        try {
+            postMessage({ id: data.id, answer: await tasks[data.do](data) });
+        } catch (error) {
+            postMessage(panic ? { panic } : { id: data.id, error: error.message ?? String(error) });
+        }
+    });
+};

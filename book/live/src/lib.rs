@@ -1,0 +1,54 @@
+//! The engine behind the interactive pages of the book.
+//!
+//! A page asks a question in JSON, and [`Live::ask`] answers in JSON: `{"text": "Once upon"}` on the page `tokens` becomes pieces,
+//! merges and ids. Each page has a module with the form of its questions and answers. All numbers come from the library, which
+//! also computes those of the command line.
+//!
+//! Book: [in a browser](../../../book/browser.html)
+
+mod browser;
+mod models;
+mod tokens;
+
+use models::Models;
+use ossia::error::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The state of the pages that are open.
+#[derive(Default)]
+pub struct Live {
+    models: Models,
+}
+
+impl Live {
+    /// Answers a question of a page.
+    ///
+    /// # Errors
+    /// If there is no such page, if the question has another form than the page expects, and those of the page.
+    pub fn ask(&mut self, page: &str, question: &str) -> Result<String> {
+        match page {
+            "tokens" => self.answer(question, tokens::answer),
+            _ => Err(Error::argument(format!("there is no page {page}"))),
+        }
+    }
+
+    /// Opens a model under a name; see [`ossia::checkpoint::open_from_memory`].
+    ///
+    /// # Errors
+    /// If a file is damaged.
+    pub fn open(&mut self, name: &str, config: &str, tokenizer: &str, weights: Vec<u8>) -> Result<()> {
+        self.models.open(name, config, tokenizer, weights)
+    }
+
+    fn answer<Q: DeserializeOwned, A: Serialize>(
+        &mut self,
+        question: &str,
+        page: fn(&mut Self, Q) -> Result<A>,
+    ) -> Result<String> {
+        let question = serde_json::from_str(question)
+            .map_err(|error| Error::argument(format!("not a question of this page: {error}")))?;
+        let answer = page(self, question)?;
+        Ok(serde_json::to_string(&answer).expect("answers are numbers, texts and lists"))
+    }
+}

@@ -1,0 +1,71 @@
+//! Tokens: how a text becomes tokens, step by step.
+
+use super::Live;
+use ossia::error::Result;
+use ossia::tokenizer::{NextMerge, Tokenizer, split};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+pub struct Question {
+    /// The model whose vocabulary is used.
+    model: String,
+    text: String,
+}
+
+#[derive(Serialize)]
+pub struct Answer {
+    pieces: Vec<Piece>,
+    tokens: usize,
+    bytes: usize,
+}
+
+/// A piece of the text, which no token crosses.
+#[derive(Serialize)]
+struct Piece {
+    text: String,
+    /// The tokens of its bytes, and those after each merge.
+    steps: Vec<Step>,
+}
+
+#[derive(Serialize)]
+struct Step {
+    /// The merge that leads to these tokens: its rank, and the position of its result.
+    rank: Option<u32>,
+    at: Option<usize>,
+    tokens: Vec<Token>,
+}
+
+#[derive(Serialize)]
+pub struct Token {
+    pub id: u32,
+    pub text: String,
+}
+
+pub fn answer(live: &mut Live, question: Question) -> Result<Answer> {
+    let tokenizer = &live.models.get(&question.model)?.tokenizer;
+    let pieces: Vec<Piece> = split(&question.text).map(|piece| of_piece(tokenizer, piece)).collect();
+    let tokens = tokenizer.encode(&question.text).len();
+    Ok(Answer { pieces, tokens, bytes: question.text.len() })
+}
+
+fn of_piece(tokenizer: &Tokenizer, piece: &str) -> Piece {
+    let mut ids = tokenizer.byte_tokens(piece.as_bytes());
+    let mut steps = vec![Step { rank: None, at: None, tokens: spelled(tokenizer, &ids) }];
+    while let Some(NextMerge { rank, at, id }) = tokenizer.next_merge(&ids) {
+        ids.splice(at..at + 2, [id]);
+        steps.push(Step { rank: Some(rank), at: Some(at), tokens: spelled(tokenizer, &ids) });
+    }
+    Piece { text: piece.into(), steps }
+}
+
+/// Returns tokens with their texts. A byte that is not a character by itself is written as in `\xe2`.
+pub fn spelled(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<Token> {
+    let text = |id: u32| {
+        let bytes = tokenizer.token_bytes(id).unwrap_or_default();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_string(),
+            Err(_) => bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect(),
+        }
+    };
+    ids.iter().map(|&id| Token { id, text: text(id) }).collect()
+}
