@@ -71,3 +71,20 @@ export function Choice({ label, value, options, onInput }) {
 
 /** The text of a token with its spaces visible. */
 export const visible = (text) => text.replaceAll(" ", "·").replaceAll("\n", "⏎").replaceAll("\t", "⇥");
+
+/** A token with its id below. `title` says more when a reader points at it. */
+export function Token({ text, id, class: kind = "", title }) {
+    return (
+        <span class={`token ${kind}`} title={title}>
+            {visible(text)}
+            {id !== undefined && <small>{id}</small>}
+        </span>
+    );
+}
+
+/** A bar whose length is a share, from 0 to 1. */
+export function Bar({ share, class: kind = "" }) {
+    return <span class={`bar ${kind}`} style={`width: ${(100 * share).toFixed(2)}%`} />;
+}
+
+export const percent = (p, digits = 1) => `${(100 * p).toFixed(digits)} %`;

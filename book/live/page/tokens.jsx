@@ -1,6 +1,6 @@
 // Tokens: a text becomes pieces, and a piece becomes tokens, merge by merge.
 import { useState } from "preact/hooks";
-import { Result, Slider, TextField, useAnswer, visible } from "./parts.jsx";
+import { Result, Slider, TextField, Token, useAnswer, visible } from "./parts.jsx";
 
 const MODEL = "stories";
 
@@ -18,25 +18,20 @@ export function Tokens({ engine }) {
 function Encoded({ pieces, tokens, bytes }) {
     const [chosen, choose] = useState(0);
     const at = Math.min(chosen, pieces.length - 1);
-    const last = (piece) => piece.steps.at(-1).tokens;
     return (
         <>
             <p>
-                {bytes} bytes, {pieces.length} pieces, {tokens} tokens{tokens > 0 && `: ${(bytes / tokens).toFixed(2)} bytes per token`}. Choose a piece to see its merges.
+                {bytes} bytes, {pieces.length} pieces, <b class="tokens-count">{tokens}</b> tokens
+                {tokens > 0 && `: ${(bytes / tokens).toFixed(2)} bytes per token`}. Choose a piece to see its merges.
             </p>
             <p class="tokens">
                 {pieces.map((piece, i) => (
                     <button class="piece" aria-pressed={i === at} onClick={() => choose(i)}>
-                        {last(piece).map(({ id, text }) => (
-                            <span class="token">
-                                {visible(text)}
-                                <small>{id}</small>
-                            </span>
-                        ))}
+                        {piece.steps.at(-1).tokens.map((token) => <Token {...token} />)}
                     </button>
                 ))}
             </p>
-            {pieces.length > 0 && <Merges key={at} piece={pieces[at]} />}
+            {pieces.length > 0 && <Merges key={`${at} ${pieces[at].text}`} piece={pieces[at]} />}
         </>
     );
 }
@@ -44,19 +39,17 @@ function Encoded({ pieces, tokens, bytes }) {
 function Merges({ piece: { text, steps } }) {
     const [step, setStep] = useState(steps.length - 1);
     const { rank, at, tokens } = steps[step];
-    const what = step === 0 ? "the bytes, one token each" : `merge ${step}: the pair with the lowest rank, ${rank}, becomes token ${tokens[at].id}`;
     return (
         <>
             <Slider label={`Merges of “${visible(text)}”`} min={0} max={steps.length - 1} value={step} onInput={setStep} />
             <p class="tokens">
-                {tokens.map(({ id, text }, i) => (
-                    <span class={i === at ? "token merged" : "token"}>
-                        {visible(text)}
-                        <small>{id}</small>
-                    </span>
-                ))}
+                {tokens.map((token, i) => <Token {...token} class={i === at ? "merged" : ""} />)}
             </p>
-            <p>{what}</p>
+            <p>
+                {step === 0
+                    ? "The bytes of the piece, one token each."
+                    : `Merge ${step}: the pair with the lowest rank, ${rank}, becomes token ${tokens[at].id}.`}
+            </p>
         </>
     );
 }

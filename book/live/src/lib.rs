@@ -6,8 +6,16 @@
 //!
 //! Book: [in a browser](../../../book/browser.html)
 
+mod attention;
 mod browser;
+mod effort;
+mod harmony;
+mod kv_cache;
 mod models;
+mod routing;
+mod sampling;
+mod story;
+mod structured_output;
 mod tokens;
 
 use models::Models;
@@ -28,6 +36,14 @@ impl Live {
     /// If there is no such page, if the question has another form than the page expects, and those of the page.
     pub fn ask(&mut self, page: &str, question: &str) -> Result<String> {
         match page {
+            "attention" => self.answer(question, attention::answer),
+            "effort" => self.answer(question, effort::answer),
+            "harmony" => self.answer(question, harmony::answer),
+            "kv_cache" => self.answer(question, kv_cache::answer),
+            "routing" => self.answer(question, routing::answer),
+            "sampling" => self.answer(question, sampling::answer),
+            "story" => self.answer(question, story::answer),
+            "structured_output" => self.answer(question, structured_output::answer),
             "tokens" => self.answer(question, tokens::answer),
             _ => Err(Error::argument(format!("there is no page {page}"))),
         }

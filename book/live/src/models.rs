@@ -5,6 +5,7 @@ use ossia::error::{Error, Result};
 use ossia::model::Transformer;
 use ossia::stored::Bytes;
 use ossia::tokenizer::Tokenizer;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ pub struct Model {
     pub transformer: Transformer,
     pub tokenizer: Tokenizer,
     /// The text of `config.json`.
-    pub config: String,
+    config: String,
     /// The bytes of `model.safetensors`.
-    pub weights: Bytes,
+    weights: Bytes,
 }
 
 impl Models {
@@ -33,5 +34,28 @@ impl Models {
 
     pub fn get(&self, name: &str) -> Result<&Model> {
         self.0.get(name).ok_or_else(|| Error::argument(format!("the model {name} is not open")))
+    }
+
+    /// Returns the vocabulary of a model.
+    pub fn tokenizer(&self, name: &str) -> Result<&Tokenizer> {
+        self.get(name).map(|model| &model.tokenizer)
+    }
+}
+
+impl Model {
+    /// Returns the model with another number in its configuration. It shares the weights.
+    pub fn with(&self, key: &str, number: usize) -> Result<Transformer> {
+        let mut config: Value = serde_json::from_str(&self.config).expect("it was parsed when the model was opened");
+        config[key] = number.into();
+        checkpoint::load_from_memory(&config.to_string(), self.weights.clone())
+    }
+
+    /// Checks that a text is not too long for what a page shows, or for the model.
+    pub fn check_length(&self, ids: &[u32], longest: usize) -> Result<()> {
+        let longest = longest.min(self.transformer.config.context);
+        if ids.len() <= longest {
+            return Ok(());
+        }
+        Err(Error::argument(format!("{} tokens; this page shows at most {longest}", ids.len())))
     }
 }
