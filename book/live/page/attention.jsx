@@ -23,14 +23,15 @@ export function Attention({ engine }) {
 }
 
 const SIDE = 14;
-const LEFT = 76;
+const LEFT = 100;
+const TOP = 96;
 const SINK = 20;
 
 function Table({ tokens, rows, sliding }) {
     const [at, point] = useState(rows.length - 1);
     const row = Math.min(at, rows.length - 1);
     const n = tokens.length;
-    const [width, height] = [LEFT + SINK + SIDE * n + 4, 80 + SIDE * n];
+    const [width, height] = [LEFT + SINK + SIDE * n + 4, TOP + SIDE * n];
     const best = rows[row].map((p, column) => [p, column]).sort(([a], [b]) => b - a).slice(0, 4);
     const name = (column) => (column === n ? "the sink" : `“${visible(tokens[column].text)}”`);
     return (
@@ -44,22 +45,22 @@ function Table({ tokens, rows, sliding }) {
                 <svg class="map" viewBox={`0 0 ${width} ${height}`} width={width} height={height} role="img" aria-label="A row per token that looks, a column per token that is looked at, and first the sink">
                     {tokens.map(({ text }, i) => (
                         <>
-                            <text x={LEFT - 4} y={80 + SIDE * i + 11} text-anchor="end" class={i === row ? "here" : ""}>{visible(text)}</text>
-                            <text transform={`translate(${LEFT + SINK + SIDE * i + 10} 76) rotate(-90)`}>{visible(text)}</text>
+                            <text x={LEFT - 4} y={TOP + SIDE * i + 11} text-anchor="end" class={i === row ? "here" : ""}>{visible(text)}</text>
+                            <text transform={`translate(${LEFT + SINK + SIDE * i + 10} ${TOP - 4}) rotate(-90)`}>{visible(text)}</text>
                         </>
                     ))}
-                    <text transform={`translate(${LEFT + 11} 76) rotate(-90)`} class="sink">sink</text>
+                    <text transform={`translate(${LEFT + 11} ${TOP - 4}) rotate(-90)`} class="sink">sink</text>
                     {rows.map((shares, i) => (
                         <g onPointerEnter={() => point(i)}>
-                            <rect x={LEFT} y={80 + SIDE * i} width={SIDE} height={SIDE - 1} class="sink" fill-opacity={Math.sqrt(shares[n])} />
+                            <rect x={LEFT} y={TOP + SIDE * i} width={SIDE} height={SIDE - 1} class="sink" fill-opacity={Math.sqrt(shares[n])} />
                             {shares.slice(0, i + 1).map((p, j) => (
-                                <rect x={LEFT + SINK + SIDE * j} y={80 + SIDE * i} width={SIDE - 1} height={SIDE - 1} fill-opacity={Math.sqrt(p)} class="share">
+                                <rect x={LEFT + SINK + SIDE * j} y={TOP + SIDE * i} width={SIDE - 1} height={SIDE - 1} fill-opacity={Math.sqrt(p)} class="share">
                                     <title>{percent(p)}</title>
                                 </rect>
                             ))}
                         </g>
                     ))}
-                    <rect x={LEFT - 1} y={79 + SIDE * row} width={SINK + SIDE * n + 2} height={SIDE + 1} class="frame" />
+                    <rect x={LEFT - 1} y={TOP - 1 + SIDE * row} width={SINK + SIDE * n + 2} height={SIDE + 1} class="frame" />
                 </svg>
             </div>
         </>

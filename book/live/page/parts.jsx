@@ -6,24 +6,23 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
  * works on one question, only the newest of the others is kept.
  */
 export function useAnswer(engine, page, question, models) {
-    const [state, setState] = useState({ busy: true });
-    const latest = useRef(0);
+    const [state, setState] = useState({});
     const working = useRef();
+    const newest = useRef();
     const key = JSON.stringify(question);
     useEffect(() => {
-        const turn = ++latest.current;
-        setState((state) => ({ ...state, busy: true }));
+        newest.current = key;
         const ask = async () => {
             await working.current;
-            if (turn !== latest.current) return;
+            if (newest.current !== key) return;
             const asked = engine.ask(page, question, models);
             working.current = asked.catch(() => {});
             const result = await asked.then((answer) => ({ answer }), (error) => ({ error: error.message }));
-            if (turn === latest.current) setState({ ...result, busy: false });
+            setState({ ...result, key });
         };
         ask();
     }, [key]);
-    return state;
+    return { ...state, busy: state.key !== key };
 }
 
 /** Shows an error in the page, or what was computed. */
