@@ -40,6 +40,7 @@ pub fn open_with(directory: impl AsRef<Path>, arithmetic: Arithmetic) -> Result<
     Ok((model, tokenizer))
 }
 
+// ANCHOR: memory
 /// Opens a model whose files are in memory, as in a program without a file system: the texts of `config.json` and
 /// `tokenizer.json`, and the bytes of `model.safetensors`. Weights are not copied.
 ///
@@ -51,6 +52,7 @@ pub fn open_from_memory(config: &str, tokenizer: &str, weights: Bytes) -> Result
     check_rows(&model, &tokenizer, Path::new(TOKENIZER))?;
     Ok((model, tokenizer))
 }
+// ANCHOR_END: memory
 
 /// Checks that a model has a row for each token of its tokenizer, which was read from `path`.
 fn check_rows(model: &Transformer, tokenizer: &Tokenizer, path: &Path) -> Result<()> {

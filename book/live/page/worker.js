@@ -8,6 +8,7 @@ let engine;
 let panic; // the message of a panic
 globalThis.panicked = (message) => (panic = message);
 
+// ANCHOR: tasks
 const tasks = {
     async start({ wasm }) {
         await init({ module_or_path: wasm });
@@ -32,3 +33,4 @@ onmessage = ({ data }) => {
         }
     });
 };
+// ANCHOR_END: tasks

@@ -30,6 +30,7 @@ pub struct Live {
 }
 
 impl Live {
+    // ANCHOR: ask
     /// Answers a question of a page.
     ///
     /// # Errors
@@ -48,6 +49,7 @@ impl Live {
             _ => Err(Error::argument(format!("there is no page {page}"))),
         }
     }
+    // ANCHOR_END: ask
 
     /// Opens a model under a name; see [`ossia::checkpoint::open_from_memory`].
     ///
