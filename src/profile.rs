@@ -10,7 +10,7 @@
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 static ON: AtomicBool = AtomicBool::new(false);
 static STARTED: Mutex<Option<Instant>> = Mutex::new(None);

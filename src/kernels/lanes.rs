@@ -97,7 +97,7 @@ pub trait Lanes<const N: usize>: Copy {
     fn div(self, b: Self) -> Self;
     /// Returns √self.
     fn sqrt(self) -> Self;
-    /// Returns self · b + c, rounded once.
+    /// Returns self · b + c, rounded once, or twice if the instruction set has no fused multiply-add (`wasm`).
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// Returns the smaller operand, or `b` if either is NaN.
     fn min(self, b: Self) -> Self;

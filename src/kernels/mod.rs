@@ -1,13 +1,14 @@
 //! Slices in, slices out: every hot loop of the engine, and all of its SIMD and `unsafe` code.
 //!
 //! Each primitive exists twice. [`scalar`] computes it in the plainest way and stays for good as the reference. The
-//! vectorized twin (`vector`, `heads`, `softmax`, `narrow`, `int8`, `tile`, `bytes`) computes it eight or sixteen numbers at a time, in
-//! terms of the operations that each instruction set (`avx2`, `avx512`, `neon`) provides. The functions of this module call one of the
-//! two; the ops call these functions.
+//! vectorized twin (`vector`, `heads`, `softmax`, `narrow`, `int8`, `tile`, `bytes`) computes it eight or sixteen
+//! numbers at a time, in terms of the operations that each instruction set (`avx2`, `avx512`, `neon`, `wasm`) provides. The
+//! functions of this module call one of the two; the ops call these functions.
 //!
 //! The choice is made once, from the features of the processor, and can be forced with the environment variable `OSSIA_ISA`
-//! (see [`Isa`]). The results of the twins differ in the last bits only, because sums have another order and fused
-//! multiply-add rounds once. Tests compare each with its twin on every length, for every instruction set of the machine.
+//! (see [`Isa`]). The results of the twins differ in the last bits only, because sums have another order and a fused
+//! multiply-add (which `wasm` lacks) rounds once. Tests compare each with its twin on every length, for every instruction set of
+//! the machine.
 //!
 //! [`parallel`] spreads pieces of work over threads. 1, 2 or 16 threads give the same bits, because a sum is either computed
 //! inside a single piece, in a fixed order, or it is split at borders that do not depend on the number of threads.
@@ -31,6 +32,8 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 pub mod memory;
 pub mod signals;
 pub mod parallel;
@@ -61,11 +64,16 @@ pub enum Isa {
     Avx512Vnni,
     /// NEON: 128-bit vectors, used two at a time (64-bit ARM).
     Neon,
+    /// SIMD128: 128-bit vectors, used two at a time (WebAssembly; Chrome and Firefox since 2021, Safari since 2023). A module
+    /// cannot ask what its engine has, and an engine without SIMD128 refuses a module that contains its instructions. So it is
+    /// available in a module that was compiled with `-C target-feature=+simd128`.
+    Wasm128,
 }
 
 impl Isa {
     /// All instruction sets, from slow to fast.
-    pub const ALL: [Isa; 6] = [Isa::Scalar, Isa::Avx2, Isa::Avx2Vnni, Isa::Avx512, Isa::Avx512Vnni, Isa::Neon];
+    pub const ALL: [Isa; 7] =
+        [Isa::Scalar, Isa::Avx2, Isa::Avx2Vnni, Isa::Avx512, Isa::Avx512Vnni, Isa::Neon, Isa::Wasm128];
 
     /// Returns the name that the environment variable `OSSIA_ISA` accepts.
     pub fn name(self) -> &'static str {
@@ -76,6 +84,7 @@ impl Isa {
             Isa::Avx512 => "avx512",
             Isa::Avx512Vnni => "avx512vnni",
             Isa::Neon => "neon",
+            Isa::Wasm128 => "wasm128",
         }
     }
 
@@ -103,6 +112,7 @@ impl Isa {
             Isa::Avx2 | Isa::Avx2Vnni | Isa::Avx512 | Isa::Avx512Vnni => false,
             #[cfg(not(target_arch = "aarch64"))]
             Isa::Neon => false,
+            Isa::Wasm128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
         }
     }
 
@@ -181,11 +191,11 @@ pub fn panel_columns() -> usize {
 }
 
 /// Returns the largest byte that a panel for [`multiply_bytes`] may hold, or 0 if [`multiply_panel`] on the same numbers is
-/// faster. Without VNNI, the sum of two products of larger bytes does not fit in 16 bits. On x86, the bounds were chosen by
-/// measurement. On ARM, nothing was measured.
+/// faster. Without VNNI, x86 adds two products in 16 bits, in which those of larger bytes do not fit. On x86 and for
+/// WebAssembly, the bounds were chosen by measurement. On ARM, nothing was measured.
 pub fn largest_byte() -> u8 {
     match isa() {
-        Isa::Avx2Vnni | Isa::Avx512Vnni => 255,
+        Isa::Avx2Vnni | Isa::Avx512Vnni | Isa::Wasm128 => 255,
         Isa::Avx2 | Isa::Avx512 | Isa::Neon => 127,
         Isa::Scalar => 0,
     }
@@ -213,6 +223,8 @@ macro_rules! primitives {
                         Isa::Avx512Vnni => with_avx512vnni::$name($($arg),*),
                         #[cfg(target_arch = "aarch64")]
                         Isa::Neon => with_neon::$name($($arg),*),
+                        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                        Isa::Wasm128 => with_wasm128::$name($($arg),*),
                         _ => scalar::$name($($arg),*),
                     }
                 }
@@ -236,6 +248,8 @@ macro_rules! primitives {
         );
         #[cfg(target_arch = "aarch64")]
         compiled!(with_neon, neon::Neon, "neon", $( fn $name($($arg: $ty),*) $(-> $ret)?; )*);
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        compiled!(with_wasm128, wasm::Wasm128, "simd128", $( fn $name($($arg: $ty),*) $(-> $ret)?; )*);
     };
 }
 // ANCHOR_END: primitives
@@ -249,8 +263,8 @@ macro_rules! compiled {
             $(
                 // ANCHOR: compiled
                 #[target_feature(enable = $features)]
-                pub fn $name($($arg: $ty),*) $(-> $ret)? {
-                    // SAFETY: `target_feature` lets this function be called only where the processor has the features.
+                pub unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+                    // SAFETY: the caller has checked that the processor has the features.
                     let simd = unsafe { <$simd>::new_unchecked() };
                     vectorized::$name(simd, $($arg),*)
                 }

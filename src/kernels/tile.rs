@@ -3,7 +3,8 @@
 //! A panel has 2N columns, so that a row of it fills two registers. It is packed: its rows follow one another in memory, and
 //! columns that B does not have are zeros. A tile of C stays in registers while k runs over the rows of the panel. For each k,
 //! it takes two loads of the panel and one number of each row of A, and each number is used for a whole row or column of the
-//! tile. Every number of C is a single chain of fused multiply-adds, so it is the same for every width of registers.
+//! tile. Every number of C is a single chain of multiply-adds in the order of k, so it is the same for every width of
+//! registers.
 
 use super::lanes::{Lanes, Simd};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};

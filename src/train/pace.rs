@@ -6,7 +6,7 @@ use crate::collective::{Collective, Messages};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use web_time::{Duration, Instant};
 
 /// The steps of one rank, and their times.
 #[derive(Debug, Clone, Copy, Default)]

@@ -24,7 +24,7 @@ use crate::tensor::{Gradients, Tensor, array, slice};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use web_time::Instant;
 
 /// The bytes that a rank sends to others.
 const SENDING: profile::Op = profile::Op::per_number("sending", 0, 1);

@@ -20,7 +20,7 @@ use crate::ops::load_balancing::ExpertLoad;
 use crate::tensor::Gradients;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use web_time::Instant;
 
 // The data marks targets that do not count with the id that the loss ignores.
 const _: () = assert!(crate::data::IGNORE == crate::ops::cross_entropy::IGNORE);

@@ -37,7 +37,7 @@ fn kernels_run_on_the_best_instruction_set_and_say_which() {
     }
 }
 
-/// Runs this program once more for each instruction set of x86, with the tests of all kernels. `.ci/run` does it for ARM.
+/// Runs this program once more for each instruction set of x86, with the tests of all kernels. `.ci/run` does it for ARM and WebAssembly.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn every_instruction_set_passes_the_tests_of_the_kernels() {

@@ -133,7 +133,7 @@ struct Panel {
 fn panels(rows: usize, blocks: usize) -> [Panel; 2] {
     let width = kernels::panel_columns();
     let n = 32 * rows * blocks;
-    let codes: Vec<u8> = (0..n / 2).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
+    let codes: Vec<u8> = (0..n / 2).map(|i| ((i as u64 * 2_654_435_761) >> 7) as u8).collect();
     let (codes, w) = (codes.as_chunks::<16>().0, quantized(&numbers(n, 2)));
     let exponents: Vec<u8> = (0..rows * blocks).map(|i| 120 + i as u8 % 16).collect();
     let scale = |of: &dyn Fn(usize) -> f32| {
