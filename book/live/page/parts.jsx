@@ -56,6 +56,17 @@ export function Slider({ label, value, onInput, shown = value, ...range }) {
     );
 }
 
+/** A field for a number. `onInput` gets NaN if the text is not a number. */
+export function NumberField({ label, value, onInput, ...range }) {
+    const id = useId();
+    return (
+        <p class="field">
+            <label for={id}>{label}</label>
+            <input id={id} type="number" step="any" {...range} defaultValue={value} onInput={(event) => onInput(event.target.valueAsNumber)} />
+        </p>
+    );
+}
+
 /** A choice among a few. `options`: a list of [value, text]. */
 export function Choice({ label, value, options, onInput }) {
     const id = useId();
@@ -71,3 +82,11 @@ export function Choice({ label, value, options, onInput }) {
 
 /** The text of a token with its spaces visible. */
 export const visible = (text) => text.replaceAll(" ", "·").replaceAll("\n", "⏎").replaceAll("\t", "⇥");
+
+/** A number of the engine with a few digits. Infinity and NaN arrive as texts. */
+export function short(number, digits = 4) {
+    if (typeof number !== "number") return String(number);
+    const size = Math.abs(number);
+    const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? number.toExponential(digits - 1) : Number(number.toPrecision(digits)).toString();
+    return text.replaceAll("-", "−");
+}

@@ -7,7 +7,14 @@
 //! Book: [in a browser](../../../book/browser.html)
 
 mod browser;
+mod expression;
+mod gradients;
 mod models;
+mod mxfp4;
+mod number;
+mod rms_norm;
+mod rotary;
+mod swiglu;
 mod tokens;
 
 use models::Models;
@@ -28,6 +35,11 @@ impl Live {
     /// If there is no such page, if the question has another form than the page expects, and those of the page.
     pub fn ask(&mut self, page: &str, question: &str) -> Result<String> {
         match page {
+            "gradients" => self.answer(question, gradients::answer),
+            "mxfp4" => self.answer(question, mxfp4::answer),
+            "rms_norm" => self.answer(question, rms_norm::answer),
+            "rotary" => self.answer(question, rotary::answer),
+            "swiglu" => self.answer(question, swiglu::answer),
             "tokens" => self.answer(question, tokens::answer),
             _ => Err(Error::argument(format!("there is no page {page}"))),
         }
