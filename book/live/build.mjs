@@ -58,7 +58,7 @@ mkdirSync(WEB, { recursive: true });
 const wasm = compile();
 write("engine", { worker: await bundle("worker.js"), wasm: packed(wasm) });
 writeFileSync(join(WEB, "pages.js"), await bundle("main.jsx"));
-for (const name of readdirSync(join(HERE, "models"))) {
+for (const { name } of readdirSync(join(HERE, "models"), { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
     const file = (path) => readFileSync(join(HERE, "models", name, path));
     const [config, tokenizer] = ["config.json", "tokenizer.json"].map((path) => file(path).toString());
     write(name, { config, tokenizer, weights: packed(file("model.safetensors")) });

@@ -55,6 +55,17 @@ export function Slider({ label, value, onInput, shown = value, ...range }) {
     );
 }
 
+/** A field for a number. `onInput` gets NaN if the text is not a number. */
+export function NumberField({ label, value, onInput, ...range }) {
+    const id = useId();
+    return (
+        <p class="field">
+            <label for={id}>{label}</label>
+            <input id={id} type="number" step="any" {...range} defaultValue={value} onInput={(event) => onInput(event.target.valueAsNumber)} />
+        </p>
+    );
+}
+
 /** A choice among a few. `options`: a list of [value, text]. */
 export function Choice({ label, value, options, onInput }) {
     const id = useId();
@@ -87,3 +98,11 @@ export function Bar({ share, class: kind = "" }) {
 }
 
 export const percent = (p, digits = 1) => `${(100 * p).toFixed(digits)} %`;
+
+/** A number of the engine with a few digits. Infinity and NaN arrive as texts. */
+export function short(number, digits = 4) {
+    if (typeof number !== "number") return String(number);
+    const size = Math.abs(number);
+    const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? number.toExponential(digits - 1) : Number(number.toPrecision(digits)).toString();
+    return text.replaceAll("-", "−");
+}

@@ -9,13 +9,20 @@
 mod attention;
 mod browser;
 mod effort;
+mod expression;
+mod gradients;
 mod harmony;
 mod kv_cache;
 mod models;
+mod mxfp4;
+mod number;
+mod rms_norm;
+mod rotary;
 mod routing;
 mod sampling;
 mod story;
 mod structured_output;
+mod swiglu;
 mod tokens;
 
 use models::Models;
@@ -39,12 +46,17 @@ impl Live {
         match page {
             "attention" => self.answer(question, attention::answer),
             "effort" => self.answer(question, effort::answer),
+            "gradients" => self.answer(question, gradients::answer),
             "harmony" => self.answer(question, harmony::answer),
             "kv_cache" => self.answer(question, kv_cache::answer),
+            "mxfp4" => self.answer(question, mxfp4::answer),
+            "rms_norm" => self.answer(question, rms_norm::answer),
+            "rotary" => self.answer(question, rotary::answer),
             "routing" => self.answer(question, routing::answer),
             "sampling" => self.answer(question, sampling::answer),
             "story" => self.answer(question, story::answer),
             "structured_output" => self.answer(question, structured_output::answer),
+            "swiglu" => self.answer(question, swiglu::answer),
             "tokens" => self.answer(question, tokens::answer),
             _ => Err(Error::argument(format!("there is no page {page}"))),
         }
