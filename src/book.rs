@@ -47,6 +47,7 @@ chapters! {
     qat
     reinforcement
     drafts
+    browser
     exercises
     bug_hunt
     next
@@ -63,4 +64,5 @@ chapters! {
     appendix_schema
     appendix_sandbox
     appendix_speed
+    appendix_widgets
 }

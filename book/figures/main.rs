@@ -13,6 +13,7 @@ mod storyteller;
 mod cover;
 mod attention;
 mod adamw;
+mod browser;
 mod data;
 mod drafts;
 mod effort;
@@ -118,6 +119,7 @@ const FIGURES: &[(&str, Figure, &str)] = &[
     ("drafts.svg", drafts::passes, "A row for each of nine passes of a model: four drafted tokens as boxes, of which the first ones are accepted, the next one may be rejected, and those after it are not checked; and behind them the token that the model adds"),
     ("drafts-rule.svg", drafts::rule, "Two bars for each of nine words, its probability in the drafter and in the model. The lower part of both bars, up to the smaller one, is what is accepted. What the drafter has more is rejected, and what the model has more is drawn after a rejection"),
     ("drafts-module.svg", drafts::module, "Boxes with arrows. Left: tokens, the model, its output h, the head, and the logits of the next token. Right: h and the embeddings of the next tokens go through a norm each, are concatenated and projected, and go through a block, a norm and the head, which gives the logits of the token after the next"),
+    ("browser.svg", browser::messages, "Three boxes side by side: the page, the worker, and the engine in wasm. Questions and a model go from left to right, answers from right to left"),
     ("tools.svg", tools::exchange, "The messages between user, model and tool, from question to answer"),
 ];
 

@@ -11,6 +11,7 @@ import { RmsNorm } from "./rms_norm.jsx";
 import { Rotary } from "./rotary.jsx";
 import { Routing } from "./routing.jsx";
 import { Sampling } from "./sampling.jsx";
+import { Speed } from "./speed.jsx";
 import { Story } from "./story.jsx";
 import { StructuredOutput } from "./structured_output.jsx";
 import { SwiGlu } from "./swiglu.jsx";
@@ -27,6 +28,7 @@ const PAGES = {
     rotary: Rotary,
     routing: Routing,
     sampling: Sampling,
+    speed: Speed,
     story: Story,
     structured_output: StructuredOutput,
     swiglu: SwiGlu,

@@ -20,6 +20,7 @@ mod rms_norm;
 mod rotary;
 mod routing;
 mod sampling;
+mod speed;
 mod story;
 mod structured_output;
 mod swiglu;
@@ -54,6 +55,7 @@ impl Live {
             "rotary" => self.answer(question, rotary::answer),
             "routing" => self.answer(question, routing::answer),
             "sampling" => self.answer(question, sampling::answer),
+            "speed" => self.answer(question, speed::answer),
             "story" => self.answer(question, story::answer),
             "structured_output" => self.answer(question, structured_output::answer),
             "swiglu" => self.answer(question, swiglu::answer),

@@ -1,6 +1,7 @@
 //! The answers of the pages: they are the numbers of the library, and a bad question is an error.
 
 mod gradients;
+mod models;
 mod mxfp4;
 mod ops;
 mod rotary;

@@ -1,4 +1,4 @@
-//! The answers of the pages are those of the library, and bad questions are errors.
+//! The pages that open a model.
 
 use live::Live;
 use ndarray::ArrayView2;
