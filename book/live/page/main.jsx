@@ -7,8 +7,17 @@ import { RmsNorm } from "./rms_norm.jsx";
 import { Rotary } from "./rotary.jsx";
 import { SwiGlu } from "./swiglu.jsx";
 import { Tokens } from "./tokens.jsx";
+import { Training } from "./training.jsx";
 
-const PAGES = { gradients: Gradients, mxfp4: Mxfp4, rms_norm: RmsNorm, rotary: Rotary, swiglu: SwiGlu, tokens: Tokens };
+const PAGES = {
+    gradients: Gradients,
+    mxfp4: Mxfp4,
+    rms_norm: RmsNorm,
+    rotary: Rotary,
+    swiglu: SwiGlu,
+    tokens: Tokens,
+    training: Training,
+};
 
 const engine = new Engine();
 ossiaLive.mount = (place) => {

@@ -16,16 +16,19 @@ mod rms_norm;
 mod rotary;
 mod swiglu;
 mod tokens;
+mod training;
 
 use models::Models;
 use ossia::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use training::Training;
 
 /// The state of the pages that are open.
 #[derive(Default)]
 pub struct Live {
     models: Models,
+    training: Option<Training>,
 }
 
 impl Live {
@@ -41,6 +44,7 @@ impl Live {
             "rotary" => self.answer(question, rotary::answer),
             "swiglu" => self.answer(question, swiglu::answer),
             "tokens" => self.answer(question, tokens::answer),
+            "training" => self.answer(question, training::answer),
             _ => Err(Error::argument(format!("there is no page {page}"))),
         }
     }

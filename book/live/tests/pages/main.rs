@@ -4,6 +4,7 @@ mod gradients;
 mod mxfp4;
 mod ops;
 mod rotary;
+mod training;
 
 use live::Live;
 use serde_json::Value;
