@@ -250,6 +250,7 @@ impl Lanes<8> for WasmLanes {
     fn sqrt(self) -> Self {
         Self(f32x4_sqrt(self.0), f32x4_sqrt(self.1))
     }
+    // ANCHOR: lanes
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
         self.mul(b).add(c)
@@ -264,6 +265,7 @@ impl Lanes<8> for WasmLanes {
         // pmax(b, a) is a where b < a, and b elsewhere.
         self.both(b, |a, b| f32x4_pmax(b, a))
     }
+    // ANCHOR_END: lanes
     #[inline(always)]
     fn lt_or_zero(self, b: Self, then: Self) -> Self {
         self.both(b, |a, b| f32x4_lt(a, b)).both(then, |less, then| v128_and(less, then))

@@ -15,12 +15,24 @@ export function Gradients({ engine }) {
         <>
             <p class="field">
                 <label for="gradients-expression">An expression</label>
-                <input id="gradients-expression" type="text" spellcheck={false} autocapitalize="off" value={expression} onInput={(event) => setExpression(event.target.value)} />
+                <input
+                    id="gradients-expression"
+                    type="text"
+                    spellcheck={false}
+                    autocapitalize="off"
+                    value={expression}
+                    onInput={(event) => setExpression(event.target.value)}
+                />
             </p>
             <p class="hint">Variables, numbers, + − * / ( ), exp, ln, sqrt and sigmoid.</p>
             <div class="row">
                 {Object.entries(known).map(([name, value]) => (
-                    <NumberField key={name} label={name} value={value} onInput={(value) => setValues((values) => ({ ...values, [name]: value }))} />
+                    <NumberField
+                        key={name}
+                        label={name}
+                        value={value}
+                        onInput={(value) => setValues((values) => ({ ...values, [name]: value }))}
+                    />
                 ))}
             </div>
             <Result state={state}>{(answer) => <Passes key={expression} {...answer} />}</Result>
@@ -32,12 +44,20 @@ function Passes({ nodes, steps, start }) {
     const [step, setStep] = useState(0);
     const now = steps[step - 1];
     const gradients = now?.gradients ?? start;
+    const receiver = now && nodes[now.from].inputs[now.input];
     const said = now
-        ? `${nodes[now.from].name} = ${nodes[now.from].text} passes ${short(now.gradient)} to ${nodes[nodes[now.from].inputs[now.input]].name}.`
+        ? `${nodes[now.from].name} = ${nodes[now.from].text} passes ${short(now.gradient)} to ${nodes[receiver].name}.`
         : "Before the first step: the gradient of the result with respect to itself is 1.";
     return (
         <>
-            <Slider label="Backward pass" min={0} max={steps.length} value={step} shown={`step ${step} of ${steps.length}`} onInput={setStep} />
+            <Slider
+                label="Backward pass"
+                min={0}
+                max={steps.length}
+                value={step}
+                shown={`step ${step} of ${steps.length}`}
+                onInput={setStep}
+            />
             <p>{said}</p>
             <Graph nodes={nodes} gradients={gradients} now={now} />
             <div class="wide">
@@ -45,7 +65,7 @@ function Passes({ nodes, steps, start }) {
                     <thead><tr><th>Node</th><th>Operation</th><th>Value</th><th>Gradient so far</th></tr></thead>
                     <tbody>
                         {nodes.map(({ name, text, value, needs_grad }, i) => (
-                            <tr class={now?.from === i ? "from" : now && nodes[now.from].inputs[now.input] === i ? "to" : ""}>
+                            <tr class={now?.from === i ? "from" : receiver === i ? "to" : ""}>
                                 <td>{name}</td>
                                 <td>{text === name ? "" : text}</td>
                                 <td class="blue">{short(value)}</td>
@@ -59,7 +79,7 @@ function Passes({ nodes, steps, start }) {
     );
 }
 
-/** The places of the nodes: an operation is to the right of its inputs, and a variable or a number is next to what first uses it. */
+/** The places of the nodes: an operation is to the right of its inputs, and a variable or number is next to its first use. */
 function layout(nodes) {
     const columns = [];
     nodes.forEach(({ inputs }) => columns.push(inputs.length ? 1 + Math.max(...inputs.map((input) => columns[input])) : 0));
@@ -85,14 +105,16 @@ function Graph({ nodes, gradients, now }) {
     }));
     return (
         <div class="wide" tabIndex={0} role="group" aria-label="The graph">
-            <svg class="graph" width={width} height={height} role="img" aria-label="The graph of the expression; the table below has all its numbers">
+            <svg class="graph" width={width} height={height} role="img" aria-label="The graph; the table below has its numbers">
                 {edges}
                 {nodes.map(({ name, text, value }, i) => (
                     <g transform={`translate(${places[i].join(" ")})`} class={now?.from === i ? "node from" : "node"}>
                         <rect width={WIDTH} height={HEIGHT} rx={6} />
                         <text x={WIDTH / 2} y={18} text-anchor="middle">{text === name ? name : `${name} = ${text}`}</text>
                         <text x={WIDTH / 2} y={36} text-anchor="middle" class="blue">{short(value)}</text>
-                        <text x={WIDTH / 2} y={54} text-anchor="middle" class="orange">{gradients[i] != null ? short(gradients[i]) : ""}</text>
+                        <text x={WIDTH / 2} y={54} text-anchor="middle" class="orange">
+                            {gradients[i] != null ? short(gradients[i]) : ""}
+                        </text>
                     </g>
                 ))}
             </svg>

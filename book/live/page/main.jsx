@@ -16,6 +16,7 @@ import { Story } from "./story.jsx";
 import { StructuredOutput } from "./structured_output.jsx";
 import { SwiGlu } from "./swiglu.jsx";
 import { Tokens } from "./tokens.jsx";
+import { Training } from "./training.jsx";
 
 const PAGES = {
     attention: Attention,
@@ -33,6 +34,7 @@ const PAGES = {
     structured_output: StructuredOutput,
     swiglu: SwiGlu,
     tokens: Tokens,
+    training: Training,
 };
 
 const engine = new Engine();

@@ -25,7 +25,9 @@ export function Mxfp4({ engine }) {
     return (
         <>
             <Choice label="Numbers" value={preset} options={PRESETS} onInput={choose} />
-            <Result state={state}>{(answer) => <Block {...answer} numbers={numbers ?? answer.numbers} limit={limit} onChange={change} />}</Result>
+            <Result state={state}>
+                {(answer) => <Block {...answer} numbers={numbers ?? answer.numbers} limit={limit} onChange={change} />}
+            </Result>
         </>
     );
 }
@@ -33,14 +35,16 @@ export function Mxfp4({ engine }) {
 const bits = (code) => code.toString(2).padStart(4, "0");
 const hex = (byte) => byte.toString(16).padStart(2, "0").toUpperCase();
 
-function Block({ numbers, scale_byte: byte, scale, bytes, numbers_decoded: decoded, errors, largest_error: largest, limit, onChange }) {
+function Block({ numbers, scale_byte: byte, scale, bytes, numbers_decoded: decoded, errors, limit, onChange, ...rest }) {
+    const largest = rest.largest_error;
     const points = (numbers) => numbers.map((number, i) => [i, number]);
     const worst = errors.findIndex((error) => Math.abs(error) === largest);
     return (
         <>
             <p>
-                Scale: the byte {byte}, which is 2<sup>{short(byte - 127)}</sup> = {short(scale)}. The block takes 17 bytes: this byte and the 16 below.
-                {largest > 0 && <> The largest error is {short(largest)}, at number {worst}: {short(numbers[worst])} becomes {short(decoded[worst])}.</>}
+                Scale: the byte {byte}, which is 2<sup>{short(byte - 127)}</sup> = {short(scale)}. The block takes 17 bytes: this
+                byte and the 16 below. The largest error is {short(largest)}
+                {largest > 0 && <>, at number {worst}: {short(numbers[worst])} becomes {short(decoded[worst])}</>}.
             </p>
             <Plot
                 label="The numbers before and after"
@@ -80,7 +84,10 @@ function Block({ numbers, scale_byte: byte, scale, bytes, numbers_decoded: decod
                     </div>
                 ))}
             </div>
-            <p class="hint">Below each slider: the number, its code, the decoded value and the error. Below each pair: their byte, with the first code in the low half.</p>
+            <p class="hint">
+                Below each slider: the number, its code, the decoded value and the error. Below each pair: their byte, with the
+                first code in the low half.
+            </p>
         </>
     );
 }

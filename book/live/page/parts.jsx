@@ -61,7 +61,14 @@ export function NumberField({ label, value, onInput, ...range }) {
     return (
         <p class="field">
             <label for={id}>{label}</label>
-            <input id={id} type="number" step="any" {...range} defaultValue={value} onInput={(event) => onInput(event.target.valueAsNumber)} />
+            <input
+                id={id}
+                type="number"
+                step="any"
+                {...range}
+                defaultValue={value}
+                onInput={(event) => onInput(event.target.valueAsNumber)}
+            />
         </p>
     );
 }
@@ -103,6 +110,7 @@ export const percent = (p, digits = 1) => `${(100 * p).toFixed(digits)} %`;
 export function short(number, digits = 4) {
     if (typeof number !== "number") return String(number);
     const size = Math.abs(number);
-    const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? number.toExponential(digits - 1) : Number(number.toPrecision(digits)).toString();
+    const exponential = size !== 0 && (size < 1e-3 || size >= 1e6);
+    const text = exponential ? number.toExponential(digits - 1) : String(Number(number.toPrecision(digits)));
     return text.replaceAll("-", "−");
 }

@@ -23,17 +23,19 @@ function ticks({ low, high, log }, count) {
     if (log) {
         const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
         const every = Math.max(1, Math.ceil((last - first + 1) / count));
-        return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((i) => (i - first) % every === 0).map((i) => 10 ** i);
+        return Array.from({ length: Math.floor((last - first) / every) + 1 }, (_, i) => 10 ** (first + i * every));
     }
     const rough = (high - low) / count;
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((n) => n * power).find((step) => step >= rough);
     const first = Math.ceil(low / step - 1e-9);
-    return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+    const last = Math.floor(high / step + 1e-9);
+    return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-const power = (value) => `10${String(Math.round(Math.log10(value))).replace("-", "⁻").replace(/\d/g, (digit) => SUPERSCRIPT[digit])}`;
+const raised = (exponent) => String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => SUPERSCRIPT[digit]);
+const power = (value) => `10${raised(Math.round(Math.log10(value)))}`;
 const named = (value, log) => (log && (value < 1e-3 || value >= 1e4) ? power(value) : short(value, 6));
 
 const place = ({ low, high, log }, from, to) => {
@@ -54,7 +56,7 @@ export function Plot({ label, x, y, series, bands = [], height = 280 }) {
         <figure class="plot" ref={element}>
             <svg width={width} height={height} role="img" aria-label={label}>
                 <clipPath id={clip}>
-                    <rect x={MARGIN.left - 5} y={MARGIN.top - 5} width={right - MARGIN.left + 10} height={bottom - MARGIN.top + 10} />
+                    <rect x={MARGIN.left - 5} y={MARGIN.top - 5} width={right - MARGIN.left + 10} height={bottom - MARGIN.top + 5} />
                 </clipPath>
                 {bands.map(({ from, to, name }) => {
                     const [start, end] = [from, to].map((value) => Math.min(Math.max(atX(value), MARGIN.left), right));

@@ -5,6 +5,7 @@ import { useWidth } from "./plot.jsx";
 
 const EPSILONS = [[0, "0"], [1e-5, "10⁻⁵, as in gpt-oss"], [0.1, "0.1"], [1, "1"]];
 const VECTORS = ["x", "w", "dy"];
+const RANGE = { min: -4, max: 4, step: 0.1 };
 
 export function RmsNorm({ engine }) {
     const [question, setQuestion] = useState({ x: [3, 1], w: [1, 1], dy: [0.5, 1], eps: 1e-5 });
@@ -14,10 +15,10 @@ export function RmsNorm({ engine }) {
         <>
             <div class="sliders">
                 {VECTORS.flatMap((name) => ["₁", "₂"].map((index, i) => (
-                    <Slider label={name + index} min={-4} max={4} step={0.1} value={question[name][i]} onInput={change(name, i)} />
+                    <Slider {...RANGE} label={name + index} value={question[name][i]} onInput={change(name, i)} />
                 )))}
             </div>
-            <Choice label="ε" value={question.eps} options={EPSILONS} onInput={(eps) => setQuestion((question) => ({ ...question, eps }))} />
+            <Choice label="ε" value={question.eps} options={EPSILONS} onInput={(eps) => setQuestion({ ...question, eps })} />
             <Result state={state}>{(answer) => <Answered {...question} {...answer} />}</Result>
         </>
     );
@@ -31,11 +32,13 @@ function Answered(answer) {
         <>
             <Plane {...answer} />
             <p>
-                r = {short(r)}, <b class="green">y = {pair(y)}</b>, <b class="orange">dx = {pair(dx)}</b>, dw = {pair(dw)}, x · dx = {short(product, 3)}
+                r = {short(r)}, <b class="green">y = {pair(y)}</b>, <b class="orange">dx = {pair(dx)}</b>, dw = {pair(dw)},
+                x · dx = {short(product, 3)}
             </p>
             <p>
-                Change the length of x without its direction: y hardly moves, and dx becomes shorter as x becomes longer. If ε is 0, a change of x along itself does not change y.
-                So dx has no component in this direction: it is orthogonal to x, whatever the weights are. With ε = 1 it is not.
+                Change the length of x without its direction: y hardly moves, and dx becomes shorter as x becomes longer. If ε is
+                0, a change of x along itself does not change y. So dx has no component in this direction: it is orthogonal to x,
+                whatever the weights are. With ε = 1 it is not.
             </p>
         </>
     );

@@ -20,7 +20,12 @@ export function Rotary({ engine }) {
             <div class="row" key={fields}>
                 <NumberField label="β_fast" min={0.01} value={yarn.beta_fast} onInput={change("beta_fast")} />
                 <NumberField label="β_slow" min={0.01} value={yarn.beta_slow} onInput={change("beta_slow")} />
-                <NumberField label="Original context" min={1} value={yarn.original_context} onInput={change("original_context")} />
+                <NumberField
+                    label="Original context"
+                    min={1}
+                    value={yarn.original_context}
+                    onInput={change("original_context")}
+                />
                 <button onClick={reset}>Values of gpt-oss</button>
             </div>
             <Result state={state}>{(answer) => <Wavelengths {...answer} yarn={yarn} />}</Result>
@@ -50,12 +55,13 @@ function Wavelengths({ pairs, ramp: [low, high], concentration, yarn }) {
                 series={series}
             />
             <p>
-                Pairs up to {short(low)} keep their frequency, and pairs from {short(high)} rotate {yarn.factor} times more slowly. cos and sin are multiplied by the
-                concentration, {short(concentration, 5)}.
+                Pairs up to {short(low)} keep their frequency, and the frequencies of pairs from {short(high)} are divided
+                by {yarn.factor}. cos and sin are multiplied by the concentration, {short(concentration, 5)}.
             </p>
             <Slider label="Pair" min={0} max={31} value={chosen} onInput={choose} />
             <p>
-                Pair {chosen} comes full circle after {short(pair.plain)} positions with RoPE, and after {short(pair.yarn)} with YaRN: {short(pair.slower)} times as many.
+                Pair {chosen} comes full circle after {short(pair.plain)} positions with RoPE, and after {short(pair.yarn)} with
+                YaRN: {short(pair.slower)} times as many.
             </p>
         </>
     );

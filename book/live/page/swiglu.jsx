@@ -29,7 +29,12 @@ function Answered({ y, dgate, dup, alpha, limit, curve, gate, up }) {
     const clamped = (name, is) => is && <> The {name} is at its limit or beyond it, so its gradient is 0.</>;
     return (
         <>
-            <Plot label="y over the gate" x={{ label: "gate", low: -10, high: 10 }} y={{ label: "y", low: low - room, high: high + room }} series={series} />
+            <Plot
+                label="y over the gate"
+                x={{ label: "gate", low: -10, high: 10 }}
+                y={{ label: "y", low: low - room, high: high + room }}
+                series={series}
+            />
             <p>
                 α = {short(alpha)}, limit = {short(limit)}: y = {short(y)}, dgate = {short(dgate)}, dup = {short(dup)} for dy = 1.
                 {clamped("gate", gate >= limit)}

@@ -25,16 +25,19 @@ mod story;
 mod structured_output;
 mod swiglu;
 mod tokens;
+mod training;
 
 use models::Models;
 use ossia::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use training::Training;
 
 /// The state of the pages that are open.
 #[derive(Default)]
 pub struct Live {
     models: Models,
+    training: Option<Training>,
 }
 
 impl Live {
@@ -60,6 +63,7 @@ impl Live {
             "structured_output" => self.answer(question, structured_output::answer),
             "swiglu" => self.answer(question, swiglu::answer),
             "tokens" => self.answer(question, tokens::answer),
+            "training" => self.answer(question, training::answer),
             _ => Err(Error::argument(format!("there is no page {page}"))),
         }
     }

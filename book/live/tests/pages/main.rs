@@ -5,6 +5,7 @@ mod models;
 mod mxfp4;
 mod ops;
 mod rotary;
+mod training;
 
 use live::Live;
 use serde_json::Value;
