@@ -193,8 +193,96 @@ def structured_output(part):
     assert "not JSON" in part.result().locator(".error").inner_text()
 
 
+def rotary(part):
+    part.press("Factor", "Home")
+    assert "1 times as many" in part.result().inner_text(), "a factor of 1 changes nothing"
+    part.press("Factor", "End")
+    part.press("Pair", "End")
+    said = part.result().locator("p").last.inner_text()
+    expected = ask("rotary", factor=64, beta_fast=32, beta_slow=1, original_context=4096)["pairs"][31]
+    plain, yarn, slower = numbers(said)[1:4]
+    same(plain / expected["plain"], 1)
+    same(yarn / expected["yarn"], 1)
+    same(slower, expected["slower"])
+    part.fill("β_fast", "-1")
+    assert part.result().locator(".error").inner_text()
+
+
+def rms_norm(part):
+    part.press("x₁", *["ArrowLeft"] * 20)
+    part.press("w₂", *["ArrowRight"] * 5)
+    said = part.result().locator("p").first.inner_text().replace("−", "-")
+    expected = ask("rms_norm", x=[1, 1], w=[1, 1.5], dy=[0.5, 1], eps=1e-5)
+    shown = numbers(re.sub("[₁₂]", "", said))
+    for value, computed in zip(shown, [expected["r"], *expected["y"], *expected["dx"], *expected["dw"]]):
+        same(value, computed)
+
+
+def swiglu(part):
+    part.press("Up", *["ArrowRight"] * 10)
+    said = part.result().locator("p").last.inner_text().replace("−", "-")
+    expected = ask("swiglu", gate=1.5, up=1.5)
+    for value, computed in zip(numbers(said)[2:5], [expected["y"], expected["dgate"], expected["dup"]]):
+        same(value, computed)
+    part.press("Gate", "End")
+    assert "The gate is at its limit" in part.result().inner_text()
+
+
+def gradients(part):
+    part.fill("An expression", "ln(a) * b / a")
+    part.result()
+    part.press("Backward pass", "End")
+    answer = ask("gradients", expression="ln(a) * b / a", values={"a": 0.5, "b": 3})
+    last = answer["steps"][-1]["gradients"]
+    rows = part.place.locator("tbody tr").all()
+    for row, node, gradient in zip(rows, answer["nodes"], last):
+        name, _, value, shown = row.locator("td").all_inner_texts()
+        assert name == node["name"]
+        same(numbers(value.replace("−", "-"))[0], node["value"])
+        same(numbers(shown.replace("−", "-"))[0], gradient)
+    part.fill("An expression", "a + * b")
+    assert part.result().locator(".error").inner_text()
+
+
+def mxfp4(part):
+    part.place.get_by_label("Numbers").select_option("outlier")
+    shown = part.result()
+    expected = ask("mxfp4", preset="outlier")
+    assert str(expected["scale_byte"]) in shown.locator("p").first.inner_text()
+    assert [int(byte, 16) for byte in part.place.locator(".hex").all_inner_texts()] == expected["bytes"]
+    part.press("number 3", "Home")
+    codes = part.result().locator(".cell code").all_inner_texts()
+    assert codes[3] == "1110" or codes[3] == "1111", f"the smallest number has code {codes[3]}"
+
+
+def training(part):
+    part.click("Start")
+    part.place.get_by_text("Step 5", exact=False).first.wait_for(timeout=60_000)
+    part.click("Pause")
+    said = part.place.inner_text()
+    losses = numbers(re.search(r"loss ([\d.]+), learning rate", said)[1])
+    first = ask("training", do="start", fault="none", seed=1)
+    same(numbers(re.search(r"lowest possible one is ([\d.]+)", said)[1].rstrip("."))[0], first["floor"])
+    assert 0 < losses[0] < first["uniform"] + 1, f"a loss of {losses[0]}"
+
+
+def speed(part):
+    part.click("Measure")
+    rates = part.result().locator("td").all_inner_texts()
+    assert len(rates) == 5 and all(numbers(rate)[0] > 0 for rate in rates), rates
+    assert "wasm128" in part.place.inner_text(), "the kernels use SIMD"
+    print("   ", "; ".join(rates))
+
+
 # Each part, and the chapter that it is in.
 PARTS = {
+    gradients: "tensor",
+    mxfp4: "mxfp4",
+    rms_norm: "rms_norm",
+    rotary: "rotary",
+    speed: "browser",
+    swiglu: "swiglu",
+    training: "training",
     story: "cover",
     tokens: "tokens",
     sampling: "sampling",
@@ -225,7 +313,7 @@ def operate(browser, theme, part, chapter):
     start = time.monotonic()
     shown.place.locator("button.start").click()
     shown.place.locator(":not(.start)").first.wait_for(timeout=60_000)
-    if part is not kv_cache:
+    if part not in (kv_cache, speed, training):
         shown.result()
     first = time.monotonic() - start
     try:
