@@ -2,9 +2,11 @@
 //
 //   node book/live/build.mjs
 //
-//   engine.js     the engine as wasm, and the worker that runs it
-//   stories.js    a model of book/live/models: its configuration, vocabulary and weights; and so on for each model
-//   pages.js      what the pages show
+//   text.js          the engine for pages that need no model, as wasm, and the worker that runs it
+//   model.js         the same for pages that run a model; schema.js and training.js for one page each
+//   vocabularies.js  the vocabularies of the models
+//   stories.js       a model of book/live/models: its configuration, vocabulary and weights; and so on for each model
+//   pages.js         what the pages show
 //
 // Files are scripts that hand over their content, because a page that was opened from a disk may load scripts and nothing else.
 // Wasm and weights are compressed and written in base64.
@@ -26,10 +28,10 @@ const WEB = join(ROOT, "target", "live", "web");
 const run = (program, ...rest) => execFileSync(program, ...rest);
 const inherit = { stdio: ["ignore", "inherit", "inherit"], cwd: ROOT };
 
-/** Compiles the engine, and writes the JavaScript through which it is called. */
-function compile() {
+/** Compiles an engine, and writes the JavaScript through which it is called. */
+function compile(feature) {
     const flags = `${process.env.RUSTFLAGS ?? ""} -C target-feature=+simd128`.trim();
-    const more = (process.env.LIVE_CARGO ?? "").split(" ").filter(Boolean);
+    const more = ["--no-default-features", "--features", feature, ...(process.env.LIVE_CARGO ?? "").split(" ").filter(Boolean)];
     const cargo = ["build", "-p", "live", "--lib", "--target", "wasm32-unknown-unknown", "--profile", "web", ...more];
     run("cargo", cargo, { ...inherit, env: { ...process.env, RUSTFLAGS: flags } });
     const wasm = join(TARGET, "wasm32-unknown-unknown", "web", "live.wasm");
@@ -55,12 +57,17 @@ async function bundle(entry) {
 if (!existsSync(join(HERE, "node_modules", "esbuild"))) run("npm", ["ci", "--silent", "--no-audit", "--no-fund"], { ...inherit, cwd: HERE });
 rmSync(WEB, { recursive: true, force: true });
 mkdirSync(WEB, { recursive: true });
-const wasm = compile();
-write("engine", { worker: await bundle("worker.js"), wasm: packed(wasm) });
+for (const feature of ["text", "schema", "model", "training"]) {
+    const wasm = compile(feature);
+    write(feature, { worker: await bundle("worker.js"), wasm: packed(wasm) });
+    console.log(`${feature}: ${wasm.length} bytes of wasm, ${gzipSync(wasm, { level: 9 }).length} compressed`);
+}
 writeFileSync(join(WEB, "pages.js"), await bundle("main.jsx"));
-for (const { name } of readdirSync(join(HERE, "models"), { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+const vocabularies = {};
+for (const { name } of readdirSync(join(HERE, "models"), { withFileTypes: true })) {
     const file = (path) => readFileSync(join(HERE, "models", name, path));
     const [config, tokenizer] = ["config.json", "tokenizer.json"].map((path) => file(path).toString());
+    vocabularies[name] = tokenizer;
     write(name, { config, tokenizer, weights: packed(file("model.safetensors")) });
 }
-console.log(`the engine: ${wasm.length} bytes of wasm, ${gzipSync(wasm, { level: 9 }).length} compressed`);
+write("vocabularies", vocabularies);

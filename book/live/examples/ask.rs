@@ -1,6 +1,6 @@
 //! Answers a question of a page without a browser, so that both can be compared:
 //!
-//! cargo run -p live --example ask -- tokens '{"model": "stories", "text": "Once upon a time"}'
+//! cargo run -p live --example ask -- tokens '{"vocabulary": "stories", "text": "Once upon a time"}'
 
 use live::Live;
 use std::error::Error;
@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = |file: &str| fs::read_to_string(directory.join(file));
         let weights = fs::read(directory.join("model.safetensors"))?;
+        live.open_vocabulary(&name, &text("tokenizer.json")?)?;
         live.open(&name, &text("config.json")?, &text("tokenizer.json")?, weights)?;
     }
     println!("{}", live.ask(page, question)?);

@@ -6,28 +6,40 @@ const unpacked = async (base64) => {
 };
 
 export class Engine {
+    #program; // the name of its file; see build.mjs
     #worker; // a promise of the worker
     #waiting = new Map(); // id → [resolve, reject]
     #opened = new Map(); // name of a model → a promise
     #last = 0;
 
-    /** Asks a question on a page, after the models that it needs were opened. */
-    async ask(page, question, models = []) {
-        await Promise.all(models.map((name) => this.#open(name)));
+    constructor(program) {
+        this.#program = program;
+    }
+
+    /** Asks a question on a page, after the models or the vocabularies that it needs were opened. */
+    async ask(page, question, needed = []) {
+        await Promise.all(needed.map((name) => this.#open(name)));
         return this.#send({ do: "ask", page, question });
     }
 
     #open(name) {
         if (!this.#opened.has(name)) {
-            const opened = (async () => {
-                const { config, tokenizer, weights } = await ossiaLive.load(name);
-                const bytes = await unpacked(weights);
-                await this.#send({ do: "open", name, config, tokenizer, weights: bytes }, [bytes]);
-            })();
+            const opened = this.#program === "model" ? this.#openModel(name) : this.#openVocabulary(name);
             opened.catch(() => this.#opened.delete(name));
             this.#opened.set(name, opened);
         }
         return this.#opened.get(name);
+    }
+
+    async #openVocabulary(name) {
+        const vocabularies = await ossiaLive.load("vocabularies");
+        await this.#send({ do: "open", name, tokenizer: vocabularies[name] });
+    }
+
+    async #openModel(name) {
+        const { config, tokenizer, weights } = await ossiaLive.load(name);
+        const bytes = await unpacked(weights);
+        await this.#send({ do: "open", name, config, tokenizer, weights: bytes }, [bytes]);
     }
 
     async #send(message, transfer = []) {
@@ -45,7 +57,7 @@ export class Engine {
     }
 
     async #start() {
-        const { worker: source, wasm } = await ossiaLive.load("engine");
+        const { worker: source, wasm } = await ossiaLive.load(this.#program);
         const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
         worker.onmessage = ({ data: { id, answer, error, panic } }) => {
             if (panic) return this.#stop(worker, `the engine stopped: ${panic}`);

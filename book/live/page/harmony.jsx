@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { Choice, Result, TextField, Token, useAnswer } from "./parts.jsx";
 
-const MODEL = "sums";
+const VOCABULARY = "sums";
 const ROLES = ["system", "developer", "user", "assistant", "tool"].map((role) => [role, role]);
 const CHANNELS = [["", "no channel"], ["analysis", "analysis"], ["commentary", "commentary"], ["final", "final"]];
 
@@ -14,7 +14,7 @@ export function Harmony({ engine }) {
         { role: "user", content: "And 3 more?" },
     ]);
     const asked = messages.map(({ channel, ...message }) => (channel ? { channel, ...message } : message));
-    const state = useAnswer(engine, "harmony", { do: "render", model: MODEL, messages: asked }, [MODEL]);
+    const state = useAnswer(engine, "harmony", { do: "render", vocabulary: VOCABULARY, messages: asked }, [VOCABULARY]);
     const change = (i, part) => setMessages(messages.map((message, j) => (i === j ? { ...message, ...part } : message)));
     return (
         <>
@@ -51,7 +51,7 @@ const MALFORMED = "<|channel|>analysis<|message|>I add.<|start|>assistant<|chann
 function Parse({ engine }) {
     const [text, setText] = useState(MALFORMED);
     const [lenient, setLenient] = useState(true);
-    const state = useAnswer(engine, "harmony", { do: "parse", model: MODEL, text, role: "assistant", lenient }, [MODEL]);
+    const state = useAnswer(engine, "harmony", { do: "parse", vocabulary: VOCABULARY, text, role: "assistant", lenient }, [VOCABULARY]);
     return (
         <>
             <TextField label="A reply as a model might write it, after <|start|>assistant" value={text} onInput={setText} rows={3} />

@@ -18,29 +18,36 @@ import { SwiGlu } from "./swiglu.jsx";
 import { Tokens } from "./tokens.jsx";
 import { Training } from "./training.jsx";
 
+// The pages of each program; see build.mjs.
 const PAGES = {
-    attention: Attention,
-    effort: Effort,
-    gradients: Gradients,
-    harmony: Harmony,
-    kv_cache: KvCache,
-    mxfp4: Mxfp4,
-    rms_norm: RmsNorm,
-    rotary: Rotary,
-    routing: Routing,
-    sampling: Sampling,
-    speed: Speed,
-    story: Story,
-    structured_output: StructuredOutput,
-    swiglu: SwiGlu,
-    tokens: Tokens,
-    training: Training,
+    text: {
+        gradients: Gradients,
+        harmony: Harmony,
+        mxfp4: Mxfp4,
+        rms_norm: RmsNorm,
+        rotary: Rotary,
+        swiglu: SwiGlu,
+        tokens: Tokens,
+    },
+    model: {
+        attention: Attention,
+        effort: Effort,
+        kv_cache: KvCache,
+        routing: Routing,
+        sampling: Sampling,
+        speed: Speed,
+        story: Story,
+    },
+    schema: { structured_output: StructuredOutput },
+    training: { training: Training },
 };
 
-const engine = new Engine();
+const engines = Object.fromEntries(Object.keys(PAGES).map((program) => [program, new Engine(program)]));
 ossiaLive.mount = (place) => {
-    const Page = PAGES[place.dataset.live];
+    const name = place.dataset.live;
+    const [program, pages] = Object.entries(PAGES).find(([, pages]) => name in pages);
+    const Page = pages[name];
     place.replaceChildren();
-    render(<Page engine={engine} />, place);
+    render(<Page engine={engines[program]} />, place);
 };
 ossiaLive.arrived("pages");

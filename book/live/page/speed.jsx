@@ -7,7 +7,6 @@ const ROWS = [
     ["encode", "encode text", "MB/s"],
     ["prefill", "read a prompt of 128 tokens", "tokens/s"],
     ["decode", "write tokens", "tokens/s"],
-    ["train", "forward and backward pass of 128 tokens", "tokens/s"],
     ["product", "matrix product, 256 × 256", "GFLOP/s"],
 ];
 
@@ -30,7 +29,7 @@ export function Speed({ engine }) {
     return (
         <>
             <p>
-                <button disabled={state.busy} onClick={measure}>Measure</button> This takes about three seconds.
+                <button disabled={state.busy} onClick={measure}>Measure</button> This takes about two seconds.
             </p>
             <div class="result" aria-live="polite" aria-busy={state.busy}>
                 {state.error && <p class="error">{state.error}</p>}

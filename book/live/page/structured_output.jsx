@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { Result, TextField, useAnswer, visible } from "./parts.jsx";
 
-const MODEL = "stories";
+const VOCABULARY = "stories";
 const SCHEMA = `{
   "type": "object",
   "properties": {
@@ -16,7 +16,7 @@ const SCHEMA = `{
 export function StructuredOutput({ engine }) {
     const [schema, setSchema] = useState(SCHEMA);
     const [text, setText] = useState('{"name": "');
-    const state = useAnswer(engine, "structured_output", { model: MODEL, schema, text }, [MODEL]);
+    const state = useAnswer(engine, "structured_output", { vocabulary: VOCABULARY, schema, text }, [VOCABULARY]);
     return (
         <>
             <TextField label="A JSON Schema" value={schema} onInput={setSchema} rows={9} />

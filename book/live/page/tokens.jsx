@@ -2,11 +2,11 @@
 import { useState } from "preact/hooks";
 import { Result, Slider, TextField, Token, useAnswer, visible } from "./parts.jsx";
 
-const MODEL = "stories";
+const VOCABULARY = "stories";
 
 export function Tokens({ engine }) {
     const [text, setText] = useState("Once upon a time, there was an unbelievable tokenizer.");
-    const state = useAnswer(engine, "tokens", { model: MODEL, text }, [MODEL]);
+    const state = useAnswer(engine, "tokens", { vocabulary: VOCABULARY, text }, [VOCABULARY]);
     return (
         <>
             <TextField label="A text" value={text} onInput={setText} />

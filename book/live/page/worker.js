@@ -1,6 +1,7 @@
 // Runs the engine beside the page, so that the page never waits for it.
 //
-// Messages to it: {id, do: "start", wasm}, {id, do: "open", name, config, tokenizer, weights}, {id, do: "ask", page, question}.
+// Messages to it: {id, do: "start", wasm}, {id, do: "open", name, config, tokenizer, weights} for a model,
+// {id, do: "open", name, tokenizer} for a vocabulary, and {id, do: "ask", page, question}.
 // Its answers: {id, answer} or {id, error}, and {panic} after which it does not answer any more.
 import init, { Engine } from "glue";
 
@@ -15,7 +16,8 @@ const tasks = {
         engine = new Engine();
     },
     open({ name, config, tokenizer, weights }) {
-        engine.open(name, config, tokenizer, new Uint8Array(weights));
+        if (weights) engine.open(name, config, tokenizer, new Uint8Array(weights));
+        else engine.open_vocabulary(name, tokenizer);
     },
     ask({ page, question }) {
         return JSON.parse(engine.ask(page, JSON.stringify(question)));

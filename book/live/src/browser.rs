@@ -23,7 +23,13 @@ impl Engine {
         Self(Live::default())
     }
 
+    /// See [`Live::open_vocabulary`].
+    pub fn open_vocabulary(&mut self, name: &str, tokenizer: &str) -> Result<(), JsError> {
+        Ok(self.0.open_vocabulary(name, tokenizer)?)
+    }
+
     /// See [`Live::open`].
+    #[cfg(feature = "model")]
     pub fn open(&mut self, name: &str, config: &str, tokenizer: &str, weights: Vec<u8>) -> Result<(), JsError> {
         Ok(self.0.open(name, config, tokenizer, weights)?)
     }

@@ -1,7 +1,9 @@
 //! Numbers that readers type, and numbers that the engine returns.
 
 use ossia::error::{Error, Result};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
+#[cfg(feature = "text")]
+use serde::{Serialize, Serializer};
 
 /// A number that a reader typed. A page sends `null` for text that is not a number, and for a number that is not finite.
 #[derive(Deserialize, Clone, Copy)]
@@ -13,6 +15,7 @@ impl Typed {
     ///
     /// # Errors
     /// If it is not a number, or not finite in `f32`.
+    #[cfg(feature = "text")]
     pub fn single(self, name: &str) -> Result<f32> {
         match self.0.map(|number| number as f32) {
             Some(number) if number.is_finite() => Ok(number),
@@ -37,6 +40,7 @@ impl Typed {
 ///
 /// # Errors
 /// Those of [`Typed::single`].
+#[cfg(feature = "text")]
 pub fn singles<const N: usize>(name: &str, numbers: [Typed; N]) -> Result<[f32; N]> {
     let mut singles = [0.0; N];
     for (single, number) in singles.iter_mut().zip(numbers) {
@@ -46,9 +50,11 @@ pub fn singles<const N: usize>(name: &str, numbers: [Typed; N]) -> Result<[f32; 
 }
 
 /// A number of the engine, which may be infinite or NaN. JSON has no such numbers: they are written as texts.
+#[cfg(feature = "text")]
 #[derive(Clone, Copy)]
 pub struct Shown(pub f32);
 
+#[cfg(feature = "text")]
 impl Serialize for Shown {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match self.0 {

@@ -1,7 +1,7 @@
 //! Structured output: the tokens that a schema allows after a text.
 
-use super::Live;
-use super::tokens::{Token, spelled};
+use crate::Live;
+use crate::spelled::{Token, spelled};
 use ossia::error::{Error, Result};
 use ossia::schema::Guide;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ const SHOWN: usize = 200;
 
 #[derive(Deserialize)]
 pub struct Question {
-    model: String,
+    vocabulary: String,
     /// A JSON Schema.
     schema: String,
     /// The beginning of a text.
@@ -32,8 +32,8 @@ pub struct Answer {
     closing: String,
 }
 
-pub fn answer(live: &mut Live, Question { model, schema, text }: Question) -> Result<Answer> {
-    let tokenizer = live.models.tokenizer(&model)?;
+pub fn answer(live: &mut Live, Question { vocabulary, schema, text }: Question) -> Result<Answer> {
+    let tokenizer = live.vocabulary(&vocabulary)?;
     let end = tokenizer.end_of_text().unwrap_or(0);
     let schema =
         serde_json::from_str(&schema).map_err(|error| Error::argument(format!("the schema is not JSON: {error}")))?;

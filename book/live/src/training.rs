@@ -1,7 +1,7 @@
 //! Training: a very small model learns built-in stories, with or without a fault.
 
-use super::Live;
-use super::number::Typed;
+use crate::Live;
+use crate::number::Typed;
 use ossia::config::ModelConfig;
 use ossia::data::{Batches, Example, Packed, Windows};
 use ossia::error::{Error, Result};

@@ -21,6 +21,7 @@ fn live() -> Live {
     for model in ["stories", "sums"] {
         let text = |file: &str| fs::read_to_string(directory(model).join(file)).unwrap();
         let weights = fs::read(directory(model).join("model.safetensors")).unwrap();
+        live.open_vocabulary(model, &text("tokenizer.json")).unwrap();
         live.open(model, &text("config.json"), &text("tokenizer.json"), weights).unwrap();
     }
     live
@@ -57,7 +58,7 @@ fn pages_that_do_not_exist_and_malformed_questions_are_refused() {
         assert!(refused(page, &json!({})).contains("not a question of this page"), "{page}");
         assert!(live().ask(page, "{").is_err(), "{page}");
     }
-    assert!(refused("tokens", &json!({"model": "none", "text": ""})).contains("model none is not open"));
+    assert!(refused("tokens", &json!({"vocabulary": "none", "text": ""})).contains("vocabulary none is not open"));
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn pages_do_not_open_damaged_models() {
 fn pages_show_the_tokens_of_the_tokenizer() {
     let (_, tokenizer) = model("stories");
     for text in ["", TEXT, "Zwölf 🦊\n\n  tokenizers", "\u{0}"] {
-        let answer = ask("tokens", &json!({"model": "stories", "text": text}));
+        let answer = ask("tokens", &json!({"vocabulary": "stories", "text": text}));
         let pieces = answer["pieces"].as_array().unwrap();
         let last = |piece: &Value| piece["steps"].as_array().unwrap().last().unwrap()["tokens"].clone();
         let ids = pieces.iter().flat_map(|piece| last(piece).as_array().unwrap().clone());
@@ -178,9 +179,10 @@ fn pages_reply_at_three_efforts() {
 #[test]
 fn pages_parse_what_they_have_rendered() {
     let messages = json!([{"role": "user", "content": "What is 2 + 2?"}]);
-    let rendered = ask("harmony", &json!({"do": "render", "model": "sums", "messages": messages}));
+    let rendered = ask("harmony", &json!({"do": "render", "vocabulary": "sums", "messages": messages}));
     let text = rendered["text"].as_str().unwrap().strip_suffix("<|start|>assistant").unwrap().to_string();
-    let parse = |text: &str, lenient: bool| json!({"do": "parse", "model": "sums", "text": text, "lenient": lenient});
+    let parse =
+        |text: &str, lenient: bool| json!({"do": "parse", "vocabulary": "sums", "text": text, "lenient": lenient});
     let parsed = ask("harmony", &parse(&text, false));
     assert_eq!(parsed["messages"][0]["content"][0]["text"], "What is 2 + 2?");
     let parts: Vec<&str> = parsed["tokens"].as_array().unwrap().iter().map(|t| t["part"].as_str().unwrap()).collect();
@@ -196,7 +198,7 @@ fn pages_parse_what_they_have_rendered() {
 #[test]
 fn pages_allow_what_the_schema_allows() {
     let schema = r#"{"enum": ["sun", "snow"]}"#;
-    let question = |schema: &str, text: &str| json!({"model": "stories", "schema": schema, "text": text});
+    let question = |schema: &str, text: &str| json!({"vocabulary": "stories", "schema": schema, "text": text});
     let answer = ask("structured_output", &question(schema, "\"s"));
     let allowed: Vec<&str> =
         answer["allowed"].as_array().unwrap().iter().map(|token| token["text"].as_str().unwrap()).collect();

@@ -1,7 +1,7 @@
 //! SwiGLU of one gate and one up, and its gradients.
 
-use super::Live;
-use super::number::Typed;
+use crate::Live;
+use crate::number::Typed;
 use ossia::config::ModelConfig;
 use ossia::error::Result;
 use ossia::ops::swiglu::{backward, forward};

@@ -1,6 +1,6 @@
 //! The KV cache: how many tokens run through the model with it and without it.
 
-use super::Live;
+use crate::Live;
 use ndarray::ArrayView2;
 use ossia::error::{Error, Result};
 use ossia::generate::{Generator, Sampler, Sampling};

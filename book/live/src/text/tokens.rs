@@ -1,14 +1,14 @@
 //! Tokens: how a text becomes tokens, step by step.
 
-use super::Live;
+use crate::Live;
+use crate::spelled::{Token, spelled};
 use ossia::error::Result;
 use ossia::tokenizer::{NextMerge, Tokenizer, split};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
 pub struct Question {
-    /// The model whose vocabulary is used.
-    model: String,
+    vocabulary: String,
     text: String,
 }
 
@@ -35,14 +35,8 @@ struct Step {
     tokens: Vec<Token>,
 }
 
-#[derive(Serialize)]
-pub struct Token {
-    pub id: u32,
-    pub text: String,
-}
-
 pub fn answer(live: &mut Live, question: Question) -> Result<Answer> {
-    let tokenizer = &live.models.get(&question.model)?.tokenizer;
+    let tokenizer = live.vocabulary(&question.vocabulary)?;
     let pieces: Vec<Piece> = split(&question.text).map(|piece| of_piece(tokenizer, piece)).collect();
     let tokens = tokenizer.encode(&question.text).len();
     Ok(Answer { pieces, tokens, bytes: question.text.len() })
@@ -56,16 +50,4 @@ fn of_piece(tokenizer: &Tokenizer, piece: &str) -> Piece {
         steps.push(Step { rank: Some(rank), at: Some(at), tokens: spelled(tokenizer, &ids) });
     }
     Piece { text: piece.into(), steps }
-}
-
-/// Returns tokens with their texts. A byte that is not a character by itself is written as in `\xe2`.
-pub fn spelled(tokenizer: &Tokenizer, ids: &[u32]) -> Vec<Token> {
-    let text = |id: u32| {
-        let bytes = tokenizer.token_bytes(id).unwrap_or_default();
-        match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_string(),
-            Err(_) => bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect(),
-        }
-    };
-    ids.iter().map(|&id| Token { id, text: text(id) }).collect()
 }

@@ -1,7 +1,7 @@
 //! Routing: the experts that each token of a text visits.
 
-use super::Live;
-use super::tokens::{Token, spelled};
+use crate::Live;
+use crate::spelled::{Token, spelled};
 use ndarray::ArrayView2;
 use ossia::error::{Error, Result};
 use ossia::ops::cross_entropy::IGNORE;

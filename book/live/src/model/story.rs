@@ -1,6 +1,6 @@
 //! The cover: a story, with the probability of each piece.
 
-use super::Live;
+use crate::Live;
 use ossia::error::{Error, Result};
 use ossia::generate::sampler::distribution;
 use ossia::generate::{Generator, Sampling};

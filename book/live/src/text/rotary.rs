@@ -1,7 +1,7 @@
 //! Rotary positions: the wavelength of each pair of a head of gpt-oss, with YaRN and without.
 
-use super::Live;
-use super::number::Typed;
+use crate::Live;
+use crate::number::Typed;
 use ossia::config::{ModelConfig, Yarn};
 use ossia::error::Result;
 use ossia::layers::Rotary;

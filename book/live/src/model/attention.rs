@@ -1,7 +1,7 @@
 //! Attention: where each token of a text looks.
 
-use super::Live;
-use super::tokens::{Token, spelled};
+use crate::Live;
+use crate::spelled::{Token, spelled};
 use ossia::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Sampling: the distribution of the next token, and what temperature and filters make of it.
 
-use super::Live;
-use super::tokens::{Token, spelled};
+use crate::Live;
+use crate::spelled::{Token, spelled};
 use ossia::error::{Error, Result};
 use ossia::generate::{Generator, Sampler, Sampling};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Effort: the same question at low, medium and high reasoning effort.
 
-use super::Live;
-use super::harmony::{Marked, marked};
+use crate::Live;
+use crate::marks::{Marked, marked};
 use ossia::chat::Chat;
 use ossia::error::Result;
 use ossia::generate::Sampling;

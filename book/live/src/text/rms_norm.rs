@@ -1,7 +1,7 @@
 //! RMSNorm of two numbers, and its gradients.
 
-use super::Live;
-use super::number::{Typed, singles};
+use crate::Live;
+use crate::number::{Typed, singles};
 use ossia::error::{Error, Result};
 use ossia::kernels;
 use ossia::ops::rms_norm::{backward, forward};

@@ -35,11 +35,6 @@ impl Models {
     pub fn get(&self, name: &str) -> Result<&Model> {
         self.0.get(name).ok_or_else(|| Error::argument(format!("the model {name} is not open")))
     }
-
-    /// Returns the vocabulary of a model.
-    pub fn tokenizer(&self, name: &str) -> Result<&Tokenizer> {
-        self.get(name).map(|model| &model.tokenizer)
-    }
 }
 
 impl Model {

@@ -1,8 +1,8 @@
 //! Gradients: an expression becomes a graph, and gradients flow through it from the result to the variables.
 
-use super::Live;
 use super::expression::{Binary, Expression, Unary, parse};
-use super::number::{Shown, Typed};
+use crate::Live;
+use crate::number::{Shown, Typed};
 use ossia::error::{Error, Result};
 use ossia::ops::elementwise;
 use ossia::tensor::{Gradients, Tensor, array};

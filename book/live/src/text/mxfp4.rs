@@ -1,7 +1,7 @@
 //! MXFP4: a block of 32 numbers, its codes and its scale, and what they decode to.
 
-use super::Live;
-use super::number::{Shown, Typed};
+use crate::Live;
+use crate::number::{Shown, Typed};
 use ossia::error::{Error, Result};
 use ossia::mxfp4::{BLOCK, Codes, decode, encode, scale};
 use ossia::parameter::{Init, Random, Role, Scope};
