@@ -178,39 +178,3 @@ impl Parser {
         Error::argument(format!("character {}: found {found}, expected {expected}", self.at + 1))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{Expression, parse};
-
-    #[test]
-    fn products_bind_more_tightly_than_sums_and_operators_of_one_rank_go_from_left_to_right() {
-        let same = |a: &str, b: &str| assert_eq!(parse(a).unwrap(), parse(b).unwrap(), "{a} and {b}");
-        same("a+b*c", "a+(b*c)");
-        same("a-b-c", "(a-b)-c");
-        same("a/b/c", "(a/b)/c");
-        same("-a*b", "(-a)*b");
-        same("  exp( a )", "exp(a)");
-        assert_eq!(parse("1.5").unwrap(), Expression::Number(1.5));
-    }
-
-    #[test]
-    fn errors_name_the_position() {
-        let cases = [
-            ("", "character 1: found the end"),
-            ("a +", "character 4: found the end"),
-            ("(a", "character 3: found the end"),
-            ("a b", "character 3: found “b”"),
-            ("a)", "character 2: found “)”"),
-            ("2 * tan(a)", "character 5: tan is not"),
-            ("1.2.3", "character 1: 1.2.3 is not a number"),
-            ("é", "character 1: found “é”"),
-        ];
-        for (text, message) in cases {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(message), "{text:?}: {error}");
-        }
-        assert!(parse(&"(".repeat(201)).unwrap_err().to_string().contains("at most 200"));
-        assert!(parse(&"9".repeat(100)).is_err());
-    }
-}

@@ -65,3 +65,35 @@ fn bad_expressions_are_errors() {
     let deep = format!("{}a{}", "-(".repeat(66), ")".repeat(66));
     assert_eq!(gradient(&ask("gradients", json!({"expression": deep})), "a"), 1.0);
 }
+
+#[test]
+fn gradients_read_products_before_sums_and_operators_of_one_rank_from_left_to_right() {
+    let read = |text: &str| ask("gradients", json!({"expression": text, "values": {"a": 0.5, "b": 3, "c": -2}}));
+    let same = |a: &str, b: &str| assert_eq!(read(a), read(b), "{a} and {b}");
+    same("a+b*c", "a+(b*c)");
+    same("a-b-c", "(a-b)-c");
+    same("a/b/c", "(a/b)/c");
+    same("-a*b", "(-a)*b");
+    same("  exp( a )", "exp(a)");
+}
+
+#[test]
+fn gradients_of_a_malformed_expression_are_refused_with_the_position() {
+    let cases = [
+        ("", "character 1: found the end"),
+        ("a +", "character 4: found the end"),
+        ("(a", "character 3: found the end"),
+        ("a b", "character 3: found “b”"),
+        ("a)", "character 2: found “)”"),
+        ("2 * tan(a)", "character 5: tan is not"),
+        ("1.2.3", "character 1: 1.2.3 is not a number"),
+        ("é", "character 1: found “é”"),
+    ];
+    for (text, message) in cases {
+        let error = refused("gradients", json!({"expression": text, "values": {"a": 0.5, "b": 3}}));
+        assert!(error.contains(message), "{text:?}: {error}");
+    }
+    let nested = "(".repeat(201);
+    assert!(refused("gradients", json!({"expression": nested, "values": {}})).contains("at most 200"));
+    refused("gradients", json!({"expression": "9".repeat(100), "values": {}}));
+}
