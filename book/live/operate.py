@@ -153,8 +153,8 @@ def kv_cache(part):
 
 
 def effort(part):
-    question = "What is 58 + 963 - 7?"
-    part.fill("A question, with two to five numbers up to 999", question)
+    question = "What is 58 + 263 - 7?"
+    part.fill("A sum of two to five numbers, with results from 0 to 999", question)
     part.result()
     for reply in ask("effort", model="sums", text=question, temperature=0, seed=0)["replies"]:
         shown = part.place.locator(f'.reply[data-effort="{reply["effort"]}"]').inner_text()

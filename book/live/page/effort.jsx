@@ -9,12 +9,15 @@ export function Effort({ engine }) {
     const [temperature, setTemperature] = useState(0);
     const state = useAnswer(engine, "effort", { model: MODEL, text, temperature, seed: 0 }, [MODEL]);
     const another = () => {
-        const number = () => 1 + Math.floor(999 * Math.random());
-        setText(`What is ${number()} + ${number()} ${Math.random() < 0.5 ? "+" : "-"} ${number()}?`);
+        const number = () => 1 + Math.floor(400 * Math.random());
+        let text;
+        do text = `What is ${number()} + ${number()} ${Math.random() < 0.5 ? "+" : "-"} ${number()}?`;
+        while (!(sum(text) >= 0 && sum(text) < 1000)); // the model has learned no others
+        setText(text);
     };
     return (
         <>
-            <TextField label="A question, with two to five numbers up to 999" value={text} onInput={setText} rows={1} />
+            <TextField label="A sum of two to five numbers, with results from 0 to 999" value={text} onInput={setText} rows={1} />
             <Slider label="Temperature" min={0} max={2} step={0.1} value={temperature} onInput={setTemperature} />
             <p>
                 <button onClick={another}>Another question</button>
