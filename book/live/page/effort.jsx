@@ -36,11 +36,11 @@ function sum(text) {
 function Reply({ effort, messages, tokens, analysis, right }) {
     const said = (message) => message.content.map(({ text }) => text).join("");
     const final = messages.find(({ channel }) => channel === "final");
-    const verdict = final && right !== undefined ? (said(final).trim() === String(right) ? "right" : `wrong: it is ${right}`) : "";
+    const verdict = final && right !== undefined ? (said(final).trim() === String(right) ? "right" : `wrong: the sum is ${right}`) : "";
     return (
         <div class="reply" data-effort={effort}>
             <h4>{effort}</h4>
-            <p>{tokens} tokens, {analysis} of them on the channel analysis</p>
+            <p>{tokens} tokens, {analysis} of them in the analysis channel</p>
             {messages.map((message) => (
                 <p class={message.channel}>
                     <small>{message.channel}</small> {said(message)}

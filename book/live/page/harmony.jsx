@@ -30,7 +30,7 @@ export function Harmony({ engine }) {
                 <button onClick={() => setMessages([...messages, { role: "user", content: "" }])}>Add a message</button>
             </p>
             <Result state={state}>{(answer) => <Tokens {...answer} />}</Result>
-            <p>Analysis of earlier turns is dropped, as gpt-oss expects, and the last tokens ask the assistant for its answer.</p>
+            <p>Analysis of earlier turns is dropped, as gpt-oss expects, and the last tokens start the assistant's answer.</p>
             <Parse engine={engine} />
         </>
     );

@@ -43,7 +43,7 @@ export function KvCache({ engine }) {
                                 </tbody>
                             </table>
                             <p>
-                                Without a cache, the last token alone took {without.computed.at(-1)} tokens; with a cache, {cached.computed.at(-1)}.
+                                For the last token, {without.computed.at(-1)} tokens ran through the model without a cache, and {cached.computed.at(-1)} with it.
                             </p>
                         </>
                     )}

@@ -60,7 +60,7 @@ function Wavelengths({ pairs, ramp: [low, high], concentration, yarn }) {
             </p>
             <Slider label="Pair" min={0} max={31} value={chosen} onInput={choose} />
             <p>
-                Pair {chosen} comes full circle after {short(pair.plain)} positions with RoPE, and after {short(pair.yarn)} with
+                Pair {chosen} completes one rotation after {short(pair.plain)} positions with RoPE, and after {short(pair.yarn)} with
                 YaRN: {short(pair.slower)} times as many.
             </p>
         </>

@@ -46,7 +46,7 @@ function Distribution({ tokens, kept, of, draws, append }) {
                     <thead>
                         <tr>
                             <th scope="col">token</th>
-                            <th scope="col">model</th>
+                            <th scope="col">probability</th>
                             <th scope="col">with these settings</th>
                             {draws > 0 && <th scope="col">of {draws} draws</th>}
                             <th scope="col" class="bars" aria-hidden="true" />

@@ -33,7 +33,7 @@ function Allowed({ read, complete, allowed, count, of, closing, text, setText })
         <>
             {read < bytes.length && (
                 <p class="error">
-                    The schema does not allow the text after <code>{good || "the beginning"}</code>. The tokens below could follow there.
+                    The schema allows {good ? <>the text up to <code>{good}</code></> : "nothing of the text"}, and not what follows. The tokens below could follow there.
                 </p>
             )}
             <p>

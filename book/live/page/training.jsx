@@ -105,7 +105,7 @@ export function Training({ engine }) {
                     {running ? "Pause" : run.started ? "Continue" : "Start"}
                 </button>
                 <button onClick={() => restart(fault)} disabled={!run.started}>Start again</button>
-                <Choice label="What is wrong:" value={fault} options={FAULTS} onInput={choose} />
+                <Choice label="Bug:" value={fault} options={FAULTS} onInput={choose} />
             </div>
             <Slider
                 label="Learning rate"

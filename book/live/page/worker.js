@@ -31,7 +31,8 @@ onmessage = ({ data }) => {
         try {
             postMessage({ id: data.id, answer: await tasks[data.do](data) });
         } catch (error) {
-            postMessage(panic ? { panic } : { id: data.id, error: error.message ?? String(error) });
+            const stopped = panic ?? (error instanceof WebAssembly.RuntimeError ? error.message : undefined);
+            postMessage(stopped ? { panic: stopped } : { id: data.id, error: error.message ?? String(error) });
         }
     });
 };
