@@ -51,7 +51,7 @@ function Table({ tokens, rows, sliding }) {
                     ))}
                     <text transform={`translate(${LEFT + 11} ${TOP - 4}) rotate(-90)`} class="sink">sink</text>
                     {rows.map((shares, i) => (
-                        <g onPointerEnter={() => point(i)}>
+                        <g onPointerMove={() => point(i)}>
                             <rect x={LEFT} y={TOP + SIDE * i} width={SIDE} height={SIDE - 1} class="sink" fill-opacity={Math.sqrt(shares[n])} />
                             {shares.slice(0, i + 1).map((p, j) => (
                                 <rect x={LEFT + SINK + SIDE * j} y={TOP + SIDE * i} width={SIDE - 1} height={SIDE - 1} fill-opacity={Math.sqrt(p)} class="share">
