@@ -11,7 +11,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const built = process.argv[2];
 
 const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
-const LANGUAGES = { rs: "rust", py: "python", mjs: "javascript", js: "javascript", toml: "toml", json: "json", md: "markdown" };
+const LANGUAGES = { rs: "rust", py: "python", mjs: "javascript", jsx: "javascript", js: "javascript", jsx: "javascript", toml: "toml", json: "json", md: "markdown" };
 
 // What the pages of the book link to.
 function wanted() {
@@ -36,8 +36,9 @@ function listing(path) {
 }
 
 function contents(path, add) {
-    const names = readdirSync(join(ROOT, path)).filter((name) => !name.startsWith(".")).sort();
+    const names = readdirSync(join(ROOT, path)).filter((name) => !name.startsWith(".") && name !== "node_modules").sort();
     const items = names.map((name) => {
+        if (name.endsWith(".safetensors")) return `<li>${escape(name)}</li>`; // numbers, not text
         const inside = posix.join(path, name);
         add(inside);
         return `<li><a href="source/${inside}.html">${escape(name)}</a></li>`;
