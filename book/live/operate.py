@@ -317,6 +317,8 @@ def operate(browser, theme, part, chapter):
     if part not in (kv_cache, speed, training):
         shown.result()
     first = time.monotonic() - start
+    if not shown.place.evaluate("place => place.contains(document.activeElement)"):
+        wrong.append("the focus is lost after the start")
     try:
         part(shown)
     except Exception as error:

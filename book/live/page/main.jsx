@@ -49,5 +49,7 @@ ossiaLive.mount = (place) => {
     const Page = pages[name];
     place.replaceChildren();
     render(<Page engine={engines[program]} />, place);
+    place.tabIndex = -1; // the button is gone: the next Tab leads to the first control
+    place.focus({ preventScroll: true });
 };
 ossiaLive.arrived("pages");
