@@ -13,9 +13,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut live = Live::default();
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models"))? {
         let directory = entry?.path();
-        if !directory.is_dir() {
-            continue; // README.md
-        }
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = |file: &str| fs::read_to_string(directory.join(file));
         let weights = fs::read(directory.join("model.safetensors"))?;

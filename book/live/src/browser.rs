@@ -1,4 +1,4 @@
-//! What a browser calls.
+//! The interface of the engine in a browser.
 #![cfg(target_arch = "wasm32")]
 
 use crate::Live;

@@ -1,5 +1,6 @@
 //! Effort: the same question at low, medium and high reasoning effort.
 
+use super::check;
 use crate::Live;
 use crate::marks::{Marked, marked};
 use ossia::chat::Chat;
@@ -35,6 +36,7 @@ struct Reply {
 }
 
 pub fn answer(live: &mut Live, Question { model, text, temperature, seed }: Question) -> Result<Answer> {
+    check("temperature", temperature, 0.0..=100.0)?;
     let model = live.models.get(&model)?;
     let harmony = Harmony::new(&model.tokenizer)?;
     let reply = |effort: Effort| {

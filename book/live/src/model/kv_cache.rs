@@ -28,7 +28,7 @@ pub fn answer(live: &mut Live, Question { model, text, tokens, cached }: Questio
     let model = live.models.get(&model)?;
     let mut ids = model.tokenizer.prompt(&text);
     let (prompt, context) = (ids.len(), model.transformer.config.context);
-    if prompt + tokens > context {
+    if tokens > context.saturating_sub(prompt) {
         let message = format!("{prompt} tokens and {tokens} new ones; the context of this model is {context}");
         return Err(Error::argument(message));
     }

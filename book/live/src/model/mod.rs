@@ -10,7 +10,7 @@ mod speed;
 mod story;
 
 use crate::Live;
-use ossia::error::Result;
+use ossia::error::{Error, Result};
 
 /// Answers a question of one of these pages; `None` if there is no such page here.
 pub fn ask(live: &mut Live, page: &str, question: &str) -> Option<Result<String>> {
@@ -24,4 +24,12 @@ pub fn ask(live: &mut Live, page: &str, question: &str) -> Option<Result<String>
         "story" => live.answer(question, story::answer),
         _ => return None,
     })
+}
+
+/// Checks a number that a reader has chosen, such as a temperature.
+fn check(name: &str, value: f32, range: std::ops::RangeInclusive<f32>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::argument(format!("{name} {value}; expected {} to {}", range.start(), range.end())))
 }

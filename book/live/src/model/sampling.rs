@@ -1,5 +1,6 @@
 //! Sampling: the distribution of the next token, and what temperature and filters make of it.
 
+use super::check;
 use crate::Live;
 use crate::spelled::{Token, spelled};
 use ossia::error::{Error, Result};
@@ -40,7 +41,7 @@ struct Candidate {
     before: f64,
     /// The probability of being drawn.
     after: f64,
-    /// How often it was drawn.
+    /// The number of draws that gave this token.
     drawn: usize,
 }
 
@@ -70,11 +71,4 @@ pub fn answer(live: &mut Live, question: Question) -> Result<Answer> {
     let of = ids.len();
     ids.truncate(SHOWN);
     Ok(Answer { tokens: spelled(&model.tokenizer, &ids).into_iter().map(candidate).collect(), kept, of })
-}
-
-fn check(name: &str, value: f32, range: std::ops::RangeInclusive<f32>) -> Result<()> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    Err(Error::argument(format!("{name} {value}; expected {} to {}", range.start(), range.end())))
 }

@@ -1,5 +1,6 @@
 //! The cover: a story, with the probability of each piece.
 
+use super::check;
 use crate::Live;
 use ossia::error::{Error, Result};
 use ossia::generate::sampler::distribution;
@@ -26,6 +27,7 @@ struct Piece {
 }
 
 pub fn answer(live: &mut Live, Question { model, temperature, seed }: Question) -> Result<Answer> {
+    check("temperature", temperature, 0.0..=100.0)?;
     let model = live.models.get(&model)?;
     let sampling = Sampling { temperature, seed, ..Sampling::default() }.within(&model.tokenizer);
     let end = model.tokenizer.end_of_text().ok_or_else(|| Error::argument("this model does not tell stories"))?;

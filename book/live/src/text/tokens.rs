@@ -2,9 +2,12 @@
 
 use crate::Live;
 use crate::spelled::{Token, spelled};
-use ossia::error::Result;
+use ossia::error::{Error, Result};
 use ossia::tokenizer::{NextMerge, Tokenizer, split};
 use serde::{Deserialize, Serialize};
+
+/// The longest piece, in bytes: the page shows all tokens after each of its merges.
+const LONGEST: usize = 100;
 
 #[derive(Deserialize)]
 pub struct Question {
@@ -37,6 +40,10 @@ struct Step {
 
 pub fn answer(live: &mut Live, question: Question) -> Result<Answer> {
     let tokenizer = live.vocabulary(&question.vocabulary)?;
+    if let Some(piece) = split(&question.text).find(|piece| piece.len() > LONGEST) {
+        let message = format!("a piece of {} bytes; this page shows merges of at most {LONGEST}", piece.len());
+        return Err(Error::argument(message));
+    }
     let pieces: Vec<Piece> = split(&question.text).map(|piece| of_piece(tokenizer, piece)).collect();
     let tokens = tokenizer.encode(&question.text).len();
     Ok(Answer { pieces, tokens, bytes: question.text.len() })

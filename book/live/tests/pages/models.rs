@@ -103,6 +103,23 @@ fn pages_tell_the_story_that_the_generator_tells() {
 }
 
 #[test]
+fn pages_refuse_temperatures_that_are_no_temperatures() {
+    for temperature in [-1.0, 1e30] {
+        let story = json!({"model": "stories", "temperature": temperature, "seed": 0});
+        let effort = json!({"model": "sums", "text": "What is 1 + 1?", "temperature": temperature, "seed": 0});
+        for (page, question) in [("story", story), ("effort", effort)] {
+            assert!(refused(page, &question).contains("temperature"), "{page}");
+        }
+    }
+}
+
+#[test]
+fn pages_refuse_pieces_with_too_many_merges_to_show() {
+    let text = "a".repeat(100_000);
+    assert!(refused("tokens", &json!({"vocabulary": "stories", "text": text})).contains("100000 bytes"));
+}
+
+#[test]
 fn pages_show_distributions_that_sum_to_one_and_draw_as_often_as_asked() {
     let question = |draws: usize| {
         json!({"model": "stories", "text": "Once there was a", "temperature": 0.8, "top_k": 5,
@@ -162,7 +179,9 @@ fn pages_write_the_same_text_with_and_without_a_cache() {
     let prompt = numbers(&without["computed"])[0];
     assert_eq!(numbers(&with["computed"]).iter().sum::<f64>(), prompt + 11.0);
     assert_eq!(numbers(&without["computed"]).iter().sum::<f64>(), 12.0 * prompt + 66.0);
-    assert!(refused("kv_cache", &question(1_000, true)).contains("context"));
+    for tokens in [1_000, u32::MAX as usize, usize::MAX] {
+        assert!(refused("kv_cache", &question(tokens, true)).contains("context"));
+    }
 }
 
 #[test]
