@@ -4,28 +4,19 @@ use super::paper::{Drawing, Paper};
 use super::storyteller::{Lazy, Storyteller};
 use ossia::data::story;
 use ossia::error::Result;
-use ossia::generate::sampler::distribution;
-use ossia::generate::{Generator, Sampling};
+use ossia::generate::Sampling;
 use std::fmt::Write;
 
 /// Pieces of a story with the probability that each had when it was drawn.
-fn told(storyteller: &Storyteller, seed: u64) -> Result<Vec<(String, f32)>> {
-    let (tokenizer, end) = (&storyteller.tokenizer, storyteller.tokenizer.end_of_text().unwrap_or(0));
+fn told(storyteller: &Storyteller, seed: u64) -> Result<Vec<(String, f64)>> {
     let sampling = Sampling { temperature: 0.7, seed, ..Sampling::default() };
-    let mut generator = Generator::new(&storyteller.model, &[end], sampling.clone().within(tokenizer))?;
-    let mut pieces = Vec::new();
-    while let Some(token) = generator.choose(None)?.filter(|&token| token != end) {
-        let chances = distribution(generator.logits()?, &sampling);
-        let p = chances.iter().find(|(other, _)| *other == token).map_or(0.0, |(_, p)| *p);
-        pieces.push((tokenizer.decode(&[token])?, p));
-        generator.push(token)?;
-    }
-    Ok(pieces)
+    let drawn = storyteller.model.draw_document(&storyteller.tokenizer, sampling)?;
+    drawn.into_iter().map(|(token, p)| Ok((storyteller.tokenizer.decode(&[token])?, p))).collect()
 }
 
 /// The first story that the grammar accepts. Underlined is what the model could well have told otherwise.
 pub fn story(mut paper: Paper, storyteller: &Lazy) -> Drawing {
-    let whole = |pieces: &[(String, f32)]| pieces.iter().map(|(piece, _)| piece.as_str()).collect::<String>();
+    let whole = |pieces: &[(String, f64)]| pieces.iter().map(|(piece, _)| piece.as_str()).collect::<String>();
     let mut stories = (0..100).filter_map(|seed| told(storyteller, seed).ok());
     let pieces = stories.find(|pieces| story::well_formed(&whole(pieces))).ok_or("no story of a hundred is one")?;
     let out = paper.text();

@@ -35,6 +35,23 @@ use crate::model::Transformer;
 use crate::tokenizer::Tokenizer;
 
 impl Transformer {
+    /// Writes a document from its start to its end, or to the end of the context. Returns each token with the probability with
+    /// which it was drawn.
+    ///
+    /// # Errors
+    /// If the logits are not finite, which means that the weights are damaged.
+    pub fn draw_document(&self, tokenizer: &Tokenizer, sampling: Sampling) -> Result<Vec<(u32, f64)>> {
+        let (sampling, stop) = (sampling.within(tokenizer), self.stop_tokens(tokenizer));
+        let sampler = Sampler::new(sampling.clone());
+        let mut generator = Generator::new(self, &tokenizer.prompt(""), sampling)?;
+        let mut drawn = Vec::new();
+        while let Some(token) = generator.choose(None)?.filter(|token| !stop.contains(token)) {
+            drawn.push((token, sampler.probabilities(generator.logits()?)[token as usize]));
+            generator.push(token)?;
+        }
+        Ok(drawn)
+    }
+
     /// Returns the tokens that end a text: those of the configuration, and the end of text of the tokenizer.
     pub fn stop_tokens(&self, tokenizer: &Tokenizer) -> Vec<u32> {
         let mut stop = self.config.eos_token_ids.clone();

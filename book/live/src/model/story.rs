@@ -2,9 +2,8 @@
 
 use super::check;
 use crate::Live;
-use ossia::error::{Error, Result};
-use ossia::generate::sampler::distribution;
-use ossia::generate::{Generator, Sampling};
+use ossia::error::Result;
+use ossia::generate::Sampling;
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -23,21 +22,15 @@ pub struct Answer {
 struct Piece {
     text: String,
     /// The probability of this token when it was drawn.
-    p: f32,
+    p: f64,
 }
 
 pub fn answer(live: &mut Live, Question { model, temperature, seed }: Question) -> Result<Answer> {
     check("temperature", temperature, 0.0..=100.0)?;
     let model = live.models.get(&model)?;
-    let sampling = Sampling { temperature, seed, ..Sampling::default() }.within(&model.tokenizer);
-    let end = model.tokenizer.end_of_text().ok_or_else(|| Error::argument("this model does not tell stories"))?;
-    let mut generator = Generator::new(&model.transformer, &[end], sampling.clone())?;
-    let mut pieces = Vec::new();
-    while let Some(token) = generator.choose(None)?.filter(|&token| token != end) {
-        let chances = distribution(generator.logits()?, &sampling);
-        let p = chances.iter().find(|(other, _)| *other == token).map_or(0.0, |(_, p)| *p);
-        pieces.push(Piece { text: model.tokenizer.decode(&[token])?, p });
-        generator.push(token)?;
-    }
+    let drawn =
+        model.transformer.draw_document(&model.tokenizer, Sampling { temperature, seed, ..Sampling::default() })?;
+    let piece = |(token, p)| Ok(Piece { text: model.tokenizer.decode(&[token])?, p });
+    let pieces = drawn.into_iter().map(piece).collect::<Result<_>>()?;
     Ok(Answer { pieces })
 }
