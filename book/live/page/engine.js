@@ -43,7 +43,10 @@ export class Engine {
     }
 
     async #send(message, transfer = []) {
-        this.#worker ??= this.#start();
+        this.#worker ??= this.#start().catch((error) => {
+            this.#worker = undefined; // so that the next question tries again
+            throw error;
+        });
         const worker = await this.#worker;
         return this.#post(worker, message, transfer);
     }

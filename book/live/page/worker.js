@@ -31,7 +31,8 @@ onmessage = ({ data }) => {
         try {
             postMessage({ id: data.id, answer: await tasks[data.do](data) });
         } catch (error) {
-            const stopped = panic ?? (error instanceof WebAssembly.RuntimeError ? error.message : undefined);
+            // The engine's own errors are of the class Error; a trap and an exhausted stack have classes of their own.
+            const stopped = panic ?? (error?.constructor === Error ? undefined : String(error));
             postMessage(stopped ? { panic: stopped } : { id: data.id, error: error.message ?? String(error) });
         }
     });
